@@ -1,0 +1,160 @@
+#include "common/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+void crypto_random(void *out, size_t len)
+{
+	if (RAND_bytes(out, (int)len) != 1)
+		abort();
+}
+
+static void digest(const EVP_MD *md, struct str data, uint8_t *out)
+{
+	if (EVP_Digest(data.p, data.len, out, NULL, md, NULL) != 1)
+		abort();
+}
+
+void crypto_md5(struct str data, uint8_t out[MD5_LEN])
+{
+	digest(EVP_md5(), data, out);
+}
+
+void crypto_sha1(struct str data, uint8_t out[SHA1_LEN])
+{
+	digest(EVP_sha1(), data, out);
+}
+
+void crypto_sha256(struct str data, uint8_t out[SHA256_LEN])
+{
+	digest(EVP_sha256(), data, out);
+}
+
+static void hmac(const EVP_MD *md, struct str key, struct str data, uint8_t *out)
+{
+	if (HMAC(md, key.p, (int)key.len, (const unsigned char *)data.p, data.len, out, NULL) == NULL)
+		abort();
+}
+
+void crypto_hmac_sha1(struct str key, struct str data, uint8_t out[SHA1_LEN])
+{
+	hmac(EVP_sha1(), key, data, out);
+}
+
+void crypto_hmac_sha256(struct str key, struct str data, uint8_t out[SHA256_LEN])
+{
+	hmac(EVP_sha256(), key, data, out);
+}
+
+bool crypto_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+void hex_put(struct buf *to, const void *p, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *in = p;
+
+	for (size_t i = 0; i < len; i++) {
+		buf_char(to, digits[in[i] >> 4]);
+		buf_char(to, digits[in[i] & 15]);
+	}
+}
+
+static void base64(struct buf *to, const void *p, size_t len, const char *alphabet, bool pad)
+{
+	const uint8_t *in = p;
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = MIN(len - i, (size_t)3);
+		uint32_t v = (uint32_t)in[i] << 16 | (n > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (n > 2 ? in[i + 2] : 0);
+
+		for (size_t k = 0; k < n + 1; k++)
+			buf_char(to, alphabet[v >> (18 - 6 * k) & 63]);
+		for (size_t k = n; pad && k < 3; k++)
+			buf_char(to, '=');
+	}
+}
+
+void base64_put(struct buf *to, const void *p, size_t len)
+{
+	base64(to, p, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", true);
+}
+
+void base64url_put(struct buf *to, const void *p, size_t len)
+{
+	base64(to, p, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", false);
+}
+
+static int base64url_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+enum err base64url_get(struct str s, void *out, size_t size, size_t *len)
+{
+	uint8_t *to = out;
+	uint32_t bits = 0;
+	unsigned have = 0;
+	size_t n = 0;
+
+	if (s.len % 4 == 1)
+		return ERR_INVALID;
+	if (s.len / 4 * 3 + s.len % 4 * 3 / 4 > size)
+		return ERR_TOO_LARGE;
+	for (size_t i = 0; i < s.len; i++) {
+		int v = base64url_value(s.p[i]);
+
+		if (v < 0)
+			return ERR_INVALID;
+		bits = bits << 6 | (uint32_t)v;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			to[n++] = (uint8_t)(bits >> have);
+		}
+	}
+	/* Left-over bits must be zero: one value, one spelling. */
+	if ((bits & ((1u << have) - 1)) != 0)
+		return ERR_INVALID;
+	*len = n;
+	return ERR_OK;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+enum err hex_get(struct str s, void *out, size_t size, size_t *len)
+{
+	uint8_t *to = out;
+
+	if (s.len % 2 != 0)
+		return ERR_INVALID;
+	if (s.len / 2 > size)
+		return ERR_TOO_LARGE;
+	for (size_t i = 0; i < s.len; i += 2) {
+		int high = hex_value(s.p[i]), low = hex_value(s.p[i + 1]);
+
+		if (high < 0 || low < 0)
+			return ERR_INVALID;
+		to[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	*len = s.len / 2;
+	return ERR_OK;
+}

@@ -1,0 +1,30 @@
+/* The events that processes tell each other over Redis streams (RKEY_EV_*). XADD <stream> MAXLEN ~ EVENTS_MAX * t <type> field value …
+ * A reader that lost its connection goes on from the last id it saw, so none is missed.
+ *
+ * events:signal (read by every signalling worker; written by the API)
+ *   session.end        user, session   close that session's WebSockets (code 4001), remove its bindings, end its calls
+ *   user.disable       user            the same for all of the user's sessions
+ *   contacts.changed   user            the user's contact list is different now: notify its watchers
+ *   call.hangup        id, by          end the live call
+ * events:presence (read and written by signalling workers)
+ *   presence           user, status    "online", "offline" or "busy"
+ * events:relay (read by every relay)
+ *   call.end           user, call      free the allocations made with the TURN user name <expiry>:user:call   (by signalling)
+ *   user.revoke        user            free all allocations of the user                                         (by the API)
+ */
+#ifndef DUPLEX_COMMON_EVENTS_H
+#define DUPLEX_COMMON_EVENTS_H
+
+#define EV_SESSION_END "session.end"
+#define EV_USER_DISABLE "user.disable"
+#define EV_CONTACTS_CHANGED "contacts.changed"
+#define EV_CALL_HANGUP "call.hangup"
+#define EV_PRESENCE "presence"
+#define EV_CALL_END "call.end"
+#define EV_USER_REVOKE "user.revoke"
+
+/* WebSocket close codes of our own (RFC 6455 §7.4.2, private use). */
+#define WS_CLOSE_SESSION_ENDED 4001
+#define WS_CLOSE_SUPERSEDED 4002
+
+#endif

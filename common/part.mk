@@ -1,0 +1,1 @@
+$(eval $(call part,common,hiredis openssl libmicrohttpd,-linih))

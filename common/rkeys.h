@@ -1,0 +1,73 @@
+/* Every Redis key, field and lifetime of Duplex, in one place. A key of a user carries the hash tag {user}, so that all keys of one user live
+ * in one slot of a Redis Cluster and one Lua call may touch them. Nothing is ever found by SCAN or KEYS.
+ *
+ * durable (must survive a power cut once acknowledged)
+ *   user:{u}         hash    display_name, password (Argon2id string), role, state (active|disabled), denied (permission names),
+ *                            created (ms)
+ *   users            zset    score 0, member = user name: the directory, by ZRANGEBYLEX
+ *   names            zset    score 0, member = lower-case display name + "\n" + user name: search by display name
+ *   contacts:{u}     hash    contact's user name -> added (ms)
+ *   history:{u}      stream  the user's call history, newest last, MAXLEN ~ HISTORY_MAX; the stream id is the cursor; fields in `enum` order of
+ *                            common/cdr.h
+ *   cdrs             stream  every call record once, MAXLEN ~ CDR_MAX
+ *   messages:{u}     stream  SIP MESSAGEs waiting for delivery: from, id, type, body, time
+ *   cert:{u}         hash    serial (hex) -> "not_after_s label" ; revoked:{u} set of serials
+ * live (rebuilt by the clients when lost)
+ *   session:{u}:ID   hash    created, seen, expires (ms), method (password|certificate), address, agent, csrf; expires with the session. ID = hex of
+ *                            the first 16 bytes of SHA-256 of the secret
+ *   sessions:{u}     zset    score = expiry (ms), member = ID
+ *   ticket:HASH      string  "user ID" of a one-time ticket; TICKET_TTL_S
+ *   location:{u}     hash    instance + ";" + reg-id -> binding (signalling/location.c)
+ *   live:WORKER      hash    call id -> JSON of the live call; the key has a lease
+ *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = address of its SIP socket
+ *   rate:WHAT:WHO    string  counter of a throttle, expires with its window
+ * events (streams, MAXLEN ~ EVENTS_MAX, read with XREAD from the last id seen; field "t" is the type; see common/events.h)
+ *   events:signal, events:presence, events:relay
+ */
+#ifndef DUPLEX_COMMON_RKEYS_H
+#define DUPLEX_COMMON_RKEYS_H
+
+#include "common/user.h"
+
+#define RKEY_SIZE 160u /* longest key with NUL */
+
+#define HISTORY_MAX "1000"
+#define CDR_MAX "1000000"
+#define EVENTS_MAX "100000"
+#define TICKET_TTL_S 30u
+#define WORKER_LEASE_MS 6000u
+
+#define RKEY_USERS "users"
+#define RKEY_NAMES "names"
+#define RKEY_CDRS "cdrs"
+#define RKEY_WORKERS "workers"
+#define RKEY_EV_SIGNAL "events:signal"
+#define RKEY_EV_PRESENCE "events:presence"
+#define RKEY_EV_RELAY "events:relay"
+
+struct rkey {
+	char z[RKEY_SIZE];
+	size_t len;
+};
+
+static inline struct str rkey_str(const struct rkey *k)
+{
+	return (struct str){ k->z, k->len };
+}
+
+/* The caller has checked `user` with user_name_valid and the other parts come from us; too long a part is cut (and finds nothing). */
+struct rkey rkey_user(struct str user);
+struct rkey rkey_contacts(struct str user);
+struct rkey rkey_history(struct str user);
+struct rkey rkey_messages(struct str user);
+struct rkey rkey_certs(struct str user);
+struct rkey rkey_revoked(struct str user);
+struct rkey rkey_session(struct str user, struct str id);
+struct rkey rkey_sessions(struct str user);
+struct rkey rkey_ticket(struct str hash);
+struct rkey rkey_location(struct str user);
+struct rkey rkey_live(struct str worker);
+struct rkey rkey_peer(struct str worker);
+struct rkey rkey_rate(const char *what, struct str who);
+
+#endif

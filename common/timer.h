@@ -1,0 +1,41 @@
+/* A hashed timer wheel with one list per millisecond slot modulo its size. Arming, moving and stopping are O(1); the caller's struct
+ * embeds the timer. Single-threaded: a wheel belongs to one loop. Time is whatever the caller passes as `now` (milliseconds). */
+#ifndef DUPLEX_COMMON_TIMER_H
+#define DUPLEX_COMMON_TIMER_H
+
+#include "common/list.h"
+
+#define TIMER_SLOTS 4096u /* power of two; a longer delay stays in its slot for several rounds */
+
+struct timer;
+typedef void (*timer_fn)(struct timer *t, uint64_t now_ms);
+
+struct timer {
+	struct list node;
+	uint64_t due_ms;
+	timer_fn fn;
+};
+
+struct timers {
+	struct list slot[TIMER_SLOTS];
+	uint64_t now_ms; /* every timer due up to here has fired */
+	size_t armed;
+};
+
+void timers_init(struct timers *w, uint64_t now_ms);
+/* Must be called once before the timer is armed or stopped. */
+void timer_init(struct timer *t, timer_fn fn);
+/* Fires at now + delay, at the earliest in the next timers_run; moves the timer if it was armed. */
+void timer_arm(struct timers *w, struct timer *t, uint64_t delay_ms);
+/* Safe on a timer that is not armed. */
+void timer_stop(struct timers *w, struct timer *t);
+static inline bool timer_armed(const struct timer *t)
+{
+	return !list_empty(&t->node);
+}
+/* Fires all that are due. A callback may arm and stop any timer, its own too, and may free its own. Returns how many fired. */
+size_t timers_run(struct timers *w, uint64_t now_ms);
+/* Milliseconds until the next timer is due, at most `max_ms`; for epoll_wait. */
+uint64_t timers_next_ms(const struct timers *w, uint64_t now_ms, uint64_t max_ms);
+
+#endif
