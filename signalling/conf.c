@@ -1,0 +1,42 @@
+#include "signalling/conf.h"
+
+#define COMMON(key, type, field, preset, help) \
+	{ "common", key, type, offsetof(struct signalling_conf, field), preset, 0, 0, "", false, help }
+#define TEXT(key, field, preset, help) \
+	{ "signalling", key, CONF_STRING, offsetof(struct signalling_conf, field), preset, 0, 0, "", false, help }
+#define NUMBER(key, field, preset, min, max, unit, help) \
+	{ "signalling", key, CONF_UINT, offsetof(struct signalling_conf, field), preset, min, max, unit, false, help }
+
+const struct conf_option signalling_options[] = {
+	COMMON("domain", CONF_STRING, domain, NULL, "SIP domain of all users"),
+	COMMON("run-dir", CONF_STRING, run_dir, NULL, "directory of the sockets"),
+	COMMON("redis", CONF_STRING, redis, NULL, "Redis: path of its unix socket, or IPv4:port"),
+	COMMON("log-level", CONF_STRING, log_level, "info", "error, warn, info or debug"),
+	COMMON("turn-secret", CONF_SECRET, turn_secret, NULL, "file of the cluster's secret; the key of flow tokens is derived from it"),
+	TEXT("node", node, "n1", "name of this machine, unique in the cluster: a-z, 0-9 and -, at most 16 characters"),
+	TEXT("socket-group", socket_group, "", "group that may open signal.W.sock (nginx's); empty: our own group"),
+	NUMBER("connections-max", connections_max, "50000", 1, 1000000, "", "WebSocket connections of a worker"),
+	NUMBER("message-max", message_max, "65535", 4096, 65535, "bytes", "largest SIP message"),
+	NUMBER("send-queue-max", send_queue_max, "262144", 65536, 16777216, "bytes", "waiting for a slow client before it is closed"),
+	NUMBER("bytes-per-second", bytes_per_s, "65536", 1024, 1000000000, "bytes/s", "input budget of a connection"),
+	NUMBER("bytes-burst", bytes_burst, "524288", 65536, 1000000000, "bytes", "input a connection may send at once"),
+	NUMBER("messages-per-second", messages_per_s, "50", 1, 1000000, "messages/s", "input budget of a connection"),
+	NUMBER("messages-burst", messages_burst, "200", 10, 1000000, "messages", "messages a connection may send at once"),
+	NUMBER("transactions-max", transactions_max, "64", 4, 100000, "", "open transactions of a connection"),
+	NUMBER("handshake-timeout", handshake_timeout_ms, "5000", 100, 60000, "ms", "for the upgrade request to arrive"),
+	NUMBER("ping-interval", ping_interval_ms, "25000", 100, 600000, "ms", "between pings; two misses close the connection"),
+	NUMBER("register-min", register_min_s, "60", 1, 86400, "s", "shortest Expires of REGISTER (else 423)"),
+	NUMBER("register-max", register_max_s, "600", 1, 86400, "s", "longest Expires of REGISTER (more is cut)"),
+	NUMBER("devices-max", devices_max, "8", 1, 16, "", "registered devices of a user"),
+	NUMBER("flow-grace", flow_grace_ms, "4000", 0, 60000, "ms", "a lost connection keeps its registration this long"),
+	NUMBER("subscribe-max", subscribe_max_s, "3600", 60, 86400, "s", "longest Expires of SUBSCRIBE (more is cut)"),
+	NUMBER("contacts-max", contacts_max, "500", 1, 10000, "", "contacts of a user whose presence is told"),
+	NUMBER("chat-body-max", chat_body_max, "8192", 256, 32768, "bytes", "largest body of a MESSAGE"),
+	NUMBER("chat-store-max", chat_store_max, "500", 1, 100000, "messages", "stored for a user who is away"),
+	NUMBER("ring-timeout", ring_timeout_s, "45", 1, 180, "s", "no answer after this: 408"),
+	NUMBER("calls-max", calls_max, "4", 1, 1000, "", "parallel calls of a user"),
+	NUMBER("redis-deadline", redis_deadline_ms, "100", 10, 5000, "ms", "for each Redis command"),
+	NUMBER("drain", drain_ms, "3000", 0, 60000, "ms", "after SIGTERM connections are closed spread over this time"),
+};
+
+const size_t signalling_option_count = ARRAY_LEN(signalling_options);

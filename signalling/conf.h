@@ -1,0 +1,37 @@
+/* Options of duplex-signalling: [common] and [signalling] of duplex.conf. The table with ranges and help is conf.c. */
+#ifndef DUPLEX_SIGNALLING_CONF_H
+#define DUPLEX_SIGNALLING_CONF_H
+
+#include "common/conf.h"
+
+struct signalling_conf {
+	/* [common] */
+	char *domain, *run_dir, *redis, *log_level, *turn_secret;
+	/* [signalling] */
+	char *node;                  /* name of this machine; workers are NODE.INDEX */
+	char *socket_group;          /* group that may open signal.W.sock (nginx); empty = ours */
+	uint64_t connections_max;
+	uint64_t message_max;        /* bytes of one SIP message */
+	uint64_t send_queue_max;     /* bytes waiting for one client */
+	uint64_t bytes_per_s, bytes_burst;       /* budget of a connection */
+	uint64_t messages_per_s, messages_burst;
+	uint64_t transactions_max;   /* open server transactions of a connection */
+	uint64_t handshake_timeout_ms;
+	uint64_t ping_interval_ms;
+	uint64_t register_min_s, register_max_s; /* of Expires; larger is cut, smaller gets 423 */
+	uint64_t devices_max;
+	uint64_t flow_grace_ms;      /* a closed flow keeps its binding this long */
+	uint64_t subscribe_max_s;
+	uint64_t contacts_max;       /* of one watcher */
+	uint64_t chat_body_max;      /* bytes of a MESSAGE body */
+	uint64_t chat_store_max;     /* stored messages a user */
+	uint64_t ring_timeout_s;     /* no answer after this: 408 */
+	uint64_t calls_max;          /* parallel calls a user */
+	uint64_t redis_deadline_ms;
+	uint64_t drain_ms;           /* SIGTERM: connections are closed spread over this, then we leave */
+};
+
+extern const struct conf_option signalling_options[];
+extern const size_t signalling_option_count;
+
+#endif

@@ -1,0 +1,38 @@
+/* One WebSocket client: its socket, its identity, its budgets, and what hangs on it. Owned by the connection table of the worker; referred
+ * to from outside only by `struct flow` (slot + generation), so that nothing ever points at a connection that is gone. */
+#ifndef DUPLEX_SIGNALLING_CONN_H
+#define DUPLEX_SIGNALLING_CONN_H
+
+#include "common/counter.h"
+#include "common/loop.h"
+#include "signalling/flow.h"
+
+struct conn;
+struct conns;
+
+/* Table with room for `max` connections; takes memory as they come. */
+enum err conns_new(struct worker *w, size_t max, struct conns **out);
+void conns_free(struct conns *cs);
+size_t conns_count(const struct conns *cs);
+/* Takes over `fd`, a connected non-blocking stream that starts with the upgrade request. Closes it on failure. */
+enum err conns_accept(struct conns *cs, int fd);
+
+/* NULL unless the flow is a living one of this worker. */
+struct conn *conn_of(struct conns *cs, const struct flow *f);
+const struct flow *conn_flow(const struct conn *c);
+struct origin conn_origin(const struct conn *c);
+/* Queues one SIP message as one text frame. ERR_FULL closes the connection (slow reader). */
+enum err conn_send(struct conn *c, struct str message);
+/* Sends a close frame with `code` and `reason` (at most 123 bytes), then closes, at the latest after 2 s. What hangs on the connection is told at
+ * once. The connection is freed at the end of the turn. */
+void conn_close(struct conn *c, uint16_t code, const char *reason);
+/* Every connection of `user` (of that session only, unless `session` is empty) is closed. Returns how many. */
+size_t conns_close_user(struct conns *cs, struct str user, struct str session, uint16_t code, const char *reason);
+/* Closes all, a batch each 50 ms spread over `spread_ms`, with code 1012 (restart). */
+void conns_drain(struct conns *cs, uint64_t spread_ms);
+/* Calls `fn` for each open connection of `user`. */
+void conns_each(struct conns *cs, struct str user, void (*fn)(struct conn *c, void *arg), void *arg);
+
+void conn_watch(struct conn *c, struct flow_watch *watch);
+
+#endif

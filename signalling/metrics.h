@@ -1,0 +1,84 @@
+/* Counters of one worker, from X-lists, written by the loop's thread only and read by the metrics thread (plain 64-bit loads). */
+#ifndef DUPLEX_SIGNALLING_METRICS_H
+#define DUPLEX_SIGNALLING_METRICS_H
+
+#include "common/counter.h"
+
+/* Why a message, request or connection was refused or dropped. */
+#define REJECT_LIST(X)                                                                            \
+	X(REJ_UPGRADE, "upgrade", "WebSocket upgrade request not valid")                          \
+	X(REJ_IDENTITY_HEADERS, "identity_headers", "upgrade without the identity headers")       \
+	X(REJ_CONN_LIMIT, "connection_limit", "connection table full")                            \
+	X(REJ_WS_PROTOCOL, "ws_protocol", "WebSocket protocol error")                             \
+	X(REJ_WS_UTF8, "ws_utf8", "text frame that is not UTF-8")                                 \
+	X(REJ_TOO_LARGE, "too_large", "message larger than the limit")                            \
+	X(REJ_SLOW_READER, "slow_reader", "send queue full")                                      \
+	X(REJ_BUDGET_BYTES, "budget_bytes", "byte budget of the connection used up")              \
+	X(REJ_BUDGET_MESSAGES, "budget_messages", "message budget of the connection used up")     \
+	X(REJ_BUDGET_TXN, "budget_transactions", "too many open transactions")                    \
+	X(REJ_PING_TIMEOUT, "ping_timeout", "two pings without an answer")                        \
+	X(REJ_PARSE, "parse", "not a SIP message")                                                \
+	X(REJ_SANITY, "sanity", "SIP message that breaks a rule")                                 \
+	X(REJ_FORGED, "forged_identity", "From, Contact or P-Asserted-Identity of someone else")  \
+	X(REJ_PERMISSION, "permission", "the user lacks the permission")                          \
+	X(REJ_METHOD, "method", "method not supported")                                           \
+	X(REJ_SESSION, "session", "the session has ended")                                        \
+	X(REJ_DEVICES, "devices", "too many devices")                                             \
+	X(REJ_STALE_REGISTER, "stale_register", "REGISTER older than the binding")                \
+	X(REJ_REDIS, "redis", "Redis did not answer")                                             \
+	X(REJ_DRAINING, "draining", "the worker is stopping")                                     \
+	X(REJ_FLOW_GONE, "flow_gone", "430: the flow is gone")                                    \
+	X(REJ_PEER_FRAME, "peer_frame", "peer stream not valid")                                  \
+	X(REJ_STRAY_RESPONSE, "stray_response", "response that matches no transaction")           \
+	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")                          \
+	X(REJ_OVERLOAD, "overload", "503: overloaded")
+
+COUNTER_ENUM(reject, REJECT_LIST, REJ_COUNT);
+
+#define METHOD_LIST(X)                                                                            \
+	X(METH_REGISTER, "REGISTER", "") X(METH_INVITE, "INVITE", "") X(METH_ACK, "ACK", "")      \
+	X(METH_BYE, "BYE", "") X(METH_CANCEL, "CANCEL", "") X(METH_MESSAGE, "MESSAGE", "")        \
+	X(METH_SUBSCRIBE, "SUBSCRIBE", "") X(METH_NOTIFY, "NOTIFY", "") X(METH_INFO, "INFO", "")  \
+	X(METH_UPDATE, "UPDATE", "") X(METH_OPTIONS, "OPTIONS", "") X(METH_PRACK, "PRACK", "")    \
+	X(METH_REFER, "REFER", "") X(METH_OTHER, "other", "")
+
+COUNTER_ENUM(meth, METHOD_LIST, METH_COUNT);
+
+#define STAT_LIST(X)                                                                              \
+	X(STAT_CONNS_OPENED, "connections_opened_total", "WebSocket connections accepted")        \
+	X(STAT_CONNS_CLOSED, "connections_closed_total", "WebSocket connections closed")          \
+	X(STAT_BYTES_IN, "bytes_in_total", "bytes read from clients")                             \
+	X(STAT_BYTES_OUT, "bytes_out_total", "bytes written to clients")                          \
+	X(STAT_MSG_IN, "messages_in_total", "SIP messages from clients")                          \
+	X(STAT_MSG_OUT, "messages_out_total", "SIP messages to clients")                          \
+	X(STAT_PEER_IN, "peer_messages_in_total", "SIP messages from peers")                      \
+	X(STAT_PEER_OUT, "peer_messages_out_total", "SIP messages to peers")                      \
+	X(STAT_KEEPALIVE, "keepalives_total", "CRLF keep-alives answered")                        \
+	X(STAT_REGISTERED, "registers_total", "bindings written")                                 \
+	X(STAT_UNREGISTERED, "unregisters_total", "bindings removed")                             \
+	X(STAT_NOTIFY, "notifies_total", "NOTIFY requests sent")                                  \
+	X(STAT_CHAT_DELIVERED, "chat_delivered_total", "MESSAGE answered by a device")            \
+	X(STAT_CHAT_STORED, "chat_stored_total", "MESSAGE stored for later")                      \
+	X(STAT_CHAT_DRAINED, "chat_drained_total", "stored MESSAGE delivered later")              \
+	X(STAT_EVENTS, "events_total", "events read from Redis")                                  \
+	X(STAT_CALLS_STARTED, "calls_started_total", "INVITE accepted for forking")               \
+	X(STAT_CALLS_ANSWERED, "calls_answered_total", "calls answered")                          \
+	X(STAT_CALLS_ENDED, "calls_ended_total", "calls ended")                                   \
+	X(STAT_TXN_SERVER, "transactions_server_total", "server transactions made")               \
+	X(STAT_TXN_CLIENT, "transactions_client_total", "client transactions made")               \
+	X(STAT_TXN_TIMEOUT, "transactions_timeout_total", "transactions ended by timer B, F or H")
+
+COUNTER_ENUM(stat, STAT_LIST, STAT_COUNT);
+
+struct metrics_counters {
+	uint64_t reject[REJ_COUNT];
+	uint64_t request[METH_COUNT];   /* requests from clients by method */
+	uint64_t response[7];           /* final and provisional responses sent to clients by class 1…6 */
+	uint64_t stat[STAT_COUNT];
+	/* gauges, set by their owners */
+	uint64_t connections, registrations, watchers, server_txns, client_txns, calls;
+};
+
+extern const struct counter_name reject_names[], meth_names[], stat_names[];
+
+#endif

@@ -1,0 +1,1 @@
+$(eval $(call part,signalling,hiredis openssl libmicrohttpd,-linih))
