@@ -9,14 +9,11 @@
 
 struct fork;
 
-/* Where a branch goes; all slices are copied. */
+/* Where a branch goes; all is copied. */
 struct fork_target {
-	flow_id flow;
-	const char *transport;  /* of our Via: "WSS" to a browser, "TCP" to a peer worker */
-	struct str uri;         /* new Request-URI */
-	struct str route;       /* Route value to put on top ("<sip:TOKEN@WORKER;lr>"), or empty */
+	struct flow flow;
+	struct str uri;         /* the new Request-URI: the contact */
 	struct str instance;    /* for branch_dead: whose binding it is */
-	struct str token;
 };
 
 /* Who is told. `m` is the response with our Via still on top; fork_strip_put gives the bytes to pass upstream. */
@@ -27,13 +24,13 @@ struct fork_user {
 	void (*final)(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from);
 	/* INVITE: another 2xx after the first, or any 2xx after fork_cancel or the timeout: nobody wants it, so ACK and BYE it. */
 	void (*late_success)(struct fork *f, const struct sip_msg *m, const struct fork_target *from);
-	/* A branch was dead (430, 410 from a peer, transport error): its binding should go. */
+	/* A branch was dead (430 from a peer worker, transport error): its binding should go. */
 	void (*branch_dead)(struct fork *f, const struct fork_target *t);
 	/* No branch is left; the fork is freed when this returns. Always the last call, exactly once after fork_begin. */
 	void (*ended)(struct fork *f);
 };
 
-/* `edited` is the request to send, ready but for Via, Request-URI and Route, copied. `user` and `ctx` are borrowed until ended(). */
+/* `edited` is the request to send, ready but for Via and Request-URI, copied. `user` and `ctx` are borrowed until ended(). */
 enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user, void *ctx, struct fork **out);
 /* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CLOSED and others: the branch could not start (branch_dead is
  * not called). */

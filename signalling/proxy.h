@@ -6,51 +6,28 @@
 #ifndef DUPLEX_SIGNALLING_PROXY_H
 #define DUPLEX_SIGNALLING_PROXY_H
 
-#include "common/perm.h"
+#include "signalling/location.h"
 #include "signalling/fork.h"
 #include "signalling/txn.h"
 
 struct proxy;
 
-/* Where a message came from. Slices are borrowed for the call only. */
-struct sip_origin {
-	flow_id flow;
-	bool peer;           /* from another worker: the edge has already checked who it is */
-	struct str user;     /* the connection's user; of a peer: empty */
-	struct str session;  /* session id */
-	struct str token;    /* flow token of this connection */
-	struct str worker;   /* of a peer: its name, empty until known */
-	perm_set permissions;
-};
-
-/* A device of a user, as location knows it. */
-struct proxy_binding {
-	struct str instance; /* value of +sip.instance, without <> and quotes: "urn:uuid:…" */
-	struct str contact;  /* Contact URI: the Request-URI of requests to it */
-	struct str token;    /* flow token: names worker and connection */
-};
-
-enum proxy_lookup { LOOKUP_OK, LOOKUP_UNKNOWN_USER, LOOKUP_UNAVAILABLE /* store is away: 503 */ };
-/* `b` is borrowed for the call. LOOKUP_OK with count 0: the user exists and has no device. */
-typedef void (*proxy_lookup_fn)(void *arg, enum proxy_lookup result, const struct proxy_binding *b, size_t count);
-
-/* What the core needs of its worker. `host` is the first argument of all. */
+/* What the core needs of its worker; `host` is the first argument of all. The real one is proxy_worker_host. */
 struct proxy_host {
-	struct txn_ops txn;
-	/* The flow to reach a binding by its token. Own worker's: the connection. Another worker's: the stream to it (opened if need be, messages queue), and
-	 * *remote = true: the token then goes into a Route for the other end. ERR_CLOSED: dead for certain (other epoch, slot reused, worker's lease over). */
-	enum err (*resolve)(void *host, struct str token, flow_id *flow, bool *remote);
-	/* The stream to a worker by name. ERR_CLOSED: that worker is not alive. */
-	enum err (*peer)(void *host, struct str worker, flow_id *flow);
-	/* All live bindings of a user. The answer may come before this returns. Always exactly one answer. */
-	void (*lookup)(void *host, struct str user, proxy_lookup_fn done, void *arg);
-	/* Compare-and-delete: only if the instance still has this token. */
-	void (*drop_binding)(void *host, struct str user, struct str instance, struct str token);
-	/* In-call presence: how many calls the user has on this worker changed. */
-	void (*busy)(void *host, struct str user, unsigned calls);
+	struct txn_ops txn;                                                                   /* flow_send */
+	enum err (*send_worker)(void *host, struct str worker, struct str message);           /* flow_send_worker */
+	bool (*alive)(void *host, const struct flow *flow);                                   /* flow_alive */
+	bool (*local)(void *host, const struct flow *flow);                                   /* flow_local */
+	/* location_lookup, but the answer may come before it returns. */
+	void (*lookup)(void *host, struct str user, struct str instance, location_fn done, void *arg);
+	void (*forget)(void *host, const void *arg);                                          /* location_forget */
+	void (*remove)(void *host, struct str user, struct str instance, const struct flow *flow); /* location_remove */
+	void (*busy)(void *host, struct str user, bool busy);                                 /* presence_set_busy */
 	/* A Redis command whose answer nobody waits for; the slices are copied. */
 	void (*store)(void *host, size_t argc, const struct str *argv);
+	uint64_t (*wall_ms)(void *host);
 };
+extern const struct proxy_host proxy_worker_host; /* host = struct worker * */
 
 struct proxy_config {
 	struct str domain;         /* borrowed, as all slices here, for the life of the proxy */
@@ -68,20 +45,21 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 /* Ends all calls without sending anything. */
 void proxy_free(struct proxy *p);
 
-/* One message from a connection (the whole text of a WebSocket message, or one message of a stream). Never fails: errors are answered, logged or counted here.
- * Keep-alives (CRLF CRLF) are the connection's business. The return value asks to close the connection when it sent garbage that cannot be answered:
- * true = go on. */
-bool proxy_receive(struct proxy *p, const struct sip_origin *from, struct str message);
+/* One message from a client, or handed on by another worker (origin.peer set; origin.flow = the client's flow, if it is a client's). Never fails: errors are
+ * answered, logged or counted here. A client's message for another worker (a response whose top Via, or an in-dialog request whose Route is that worker's) is
+ * checked here, too, and then handed on with send_worker. Keep-alives (CRLF CRLF) are the connection's business. Returns false if it was garbage that
+ * cannot even be answered: close that connection. */
+bool proxy_receive(struct proxy *p, const struct origin *from, struct str message);
 
-/* The connection is gone: transactions on it fail, ringing INVITEs of it are cancelled, its calls wait for the user's return (lost_grace_ms). `from` as in
- * proxy_receive. */
-void proxy_flow_lost(struct proxy *p, const struct sip_origin *from);
+/* A connection of ours is gone: transactions on it fail, ringing INVITEs of it are cancelled, its calls wait for the user's return (lost_grace_ms). Called for
+ * every client connection that closes. */
+void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user);
 /* A device (re-)registered with this flow: calls that waited for it go on, and later requests to it take the new flow. */
-void proxy_registered(struct proxy *p, struct str user, const struct proxy_binding *b);
+void proxy_registered(struct proxy *p, struct str user, const struct binding *b);
 
-/* Requests that are not ours. A handler gets a server transaction and must answer it sometime with txn_respond or proxy_reply. Request and origin are valid for
+/* Methods that are not the proxy's. A handler gets a server transaction and must answer it sometime with txn_respond or proxy_reply. Request and origin are valid for
  * the call only (txn_request stays valid with the transaction). From, P-Asserted-Identity have been checked against the connection. */
-typedef void (*proxy_handler)(void *arg, struct txn *server, const struct sip_msg *m, const struct sip_origin *from);
+typedef void (*proxy_handler)(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from);
 /* For REGISTER, SUBSCRIBE (outside dialogs, and inside those whose R-URI is ours), MESSAGE, PUBLISH, OPTIONS. Without a handler: 405. */
 void proxy_set_handler(struct proxy *p, enum sip_method method, proxy_handler fn, void *arg);
 
@@ -90,12 +68,13 @@ void proxy_reply(struct proxy *p, struct txn *server, unsigned status, const cha
 
 /* Sends `m` (outside a dialog, from `caller`, e.g. MESSAGE) to the given bindings as a fork: identity asserted, client's routing headers stripped. On ERR_OK the
  * user is called until ended(). `extra`: header lines to add. */
-enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller, const struct proxy_binding *b, size_t count, struct str extra,
+enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller, const struct binding *b, size_t count, struct str extra,
 		    const struct fork_user *user, void *ctx, uint64_t timeout_ms, struct fork **out);
 
-/* Sends a request of ours (NOTIFY, MESSAGE from the store) to one binding, by its flow or through the owning worker. `r` without Via. */
+/* Sends a request of ours (NOTIFY, MESSAGE from the store) on a flow as a client transaction. `r` without Via. */
 struct sip_request;
-enum err proxy_send(struct proxy *p, const struct proxy_binding *b, struct sip_request *r, const struct txn_user *user, void *ctx, struct txn **out);
+enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_request *r, const struct txn_user *user, void *ctx,
+		    struct txn **out);
 
 /* Ends calls from outside: one by id, or all of a user's session (empty session: all of the user). BYE or CANCEL to both ends with
  * Reason: SIP;cause=…;text="…". Returns how many ended. `by`: "admin" or "server". */

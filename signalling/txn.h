@@ -2,16 +2,15 @@
  * knows nothing of routing: it sends through `struct txn_ops`, and tells the user of a transaction through `struct txn_user`.
  *
  * Matching (§17.1.3, §17.2.3): branch + sent-by + method (ACK counts as INVITE) + flow, never the branch alone: browser stacks have few branches. A
- * request whose branch lacks the magic cookie is refused by sip_check. */
+ * request whose branch lacks the magic cookie is refused by sip_check. Our own branches cannot be guessed, so a response is matched by branch + method, and may
+ * come back by another flow than the request went (the device reconnected, or a peer worker answered 430 for it). */
 #ifndef DUPLEX_SIGNALLING_TXN_H
 #define DUPLEX_SIGNALLING_TXN_H
 
+#include "common/counter.h"
 #include "common/timer.h"
+#include "signalling/flow.h"
 #include "signalling/sip_msg.h"
-
-/* One connection (client's WebSocket, or the stream to a peer worker): slot and generation made by the worker's connection table, so that a stale one
- * finds nothing. 0 = none. */
-typedef uint64_t flow_id;
 
 struct txn;
 struct txn_layer;
@@ -27,9 +26,9 @@ enum txn_failure {
 struct txn_ops {
 	/* One whole message; the bytes are copied or written before it returns. ERR_CLOSED: no such flow. ERR_FULL: its queue is full. Must not call
 	 * back into the layer. */
-	enum err (*send)(void *host, flow_id flow, struct str message);
+	enum err (*send)(void *host, const struct flow *flow, struct str message);
 	/* Reliable transports (all but UDP) have no retransmissions and timers D, I, J, K of zero. */
-	bool (*reliable)(void *host, flow_id flow);
+	bool (*reliable)(void *host, const struct flow *flow);
 };
 
 /* Who is told; one static table a module. Any may be NULL. A callback may start and answer other transactions. */
@@ -57,15 +56,15 @@ enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *h
 /* Ends every transaction (ended() is called) and frees the layer. */
 void txn_layer_free(struct txn_layer *l);
 
-/* "SIP/2.0/WSS sent-by;branch=z9hG4bK…" with a branch that was never used before by any worker. `transport` for the protocol part. */
-void txn_via_put(struct txn_layer *l, const char *transport, struct buf *out);
+/* "SIP/2.0/WSS SENT-BY;branch=z9hG4bK…" with a branch that was never used before by any worker. */
+void txn_via_put(struct txn_layer *l, struct buf *out);
 
 /* Sends `request` (with our Via on top) on `flow` as a new client transaction; the kind follows from the method (never ACK). The bytes are copied.
  * `user` and `ctx` are borrowed until ended(). If the transport refuses at once: the error is returned and no callback comes. */
-enum err txn_client_new(struct txn_layer *l, flow_id flow, struct str request, const struct txn_user *user, void *ctx, struct txn **out);
+enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user, void *ctx, struct txn **out);
 
 /* A new server transaction for `request`, which is copied. ERR_EXISTS if there is one (cannot happen after TXN_NEW_REQUEST). */
-enum err txn_server_new(struct txn_layer *l, flow_id flow, const struct sip_msg *request, const struct txn_user *user, void *ctx, struct txn **out);
+enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request, const struct txn_user *user, void *ctx, struct txn **out);
 
 /* Sends a response (whole message) on a server transaction. After a final one other than INVITE's 2xx further calls are ignored (ERR_CONFLICT). */
 enum err txn_respond(struct txn *t, struct str response);
@@ -76,13 +75,13 @@ enum txn_match {
 	TXN_ABSORBED,      /* handled: retransmission, ACK of a failure, response delivered to its user */
 	TXN_STRAY_RESPONSE /* a response to nothing: drop and count it */
 };
-enum txn_match txn_layer_receive(struct txn_layer *l, flow_id flow, const struct sip_msg *m);
+enum txn_match txn_layer_receive(struct txn_layer *l, const struct flow *flow, const struct sip_msg *m);
 
 /* The INVITE server transaction that a CANCEL is for (§9.2), or NULL. */
-struct txn *txn_find_invite(struct txn_layer *l, flow_id flow, const struct sip_msg *cancel);
+struct txn *txn_find_invite(struct txn_layer *l, const struct flow *flow, const struct sip_msg *cancel);
 
 /* The flow is gone: its transactions fail at once (TXN_TRANSPORT), instead of waiting for a timer. */
-void txn_layer_flow_lost(struct txn_layer *l, flow_id flow);
+void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow);
 
 /* Stops a transaction without telling failed(); ended() is called. */
 void txn_abandon(struct txn *t);
@@ -90,7 +89,7 @@ void txn_abandon(struct txn *t);
 void txn_cancel_sent(struct txn *t);
 
 enum txn_kind txn_kind(const struct txn *t);
-flow_id txn_flow(const struct txn *t);
+const struct flow *txn_flow(const struct txn *t);
 void *txn_ctx(const struct txn *t);
 /* Changes who is told from now on. */
 void txn_set_user(struct txn *t, const struct txn_user *user, void *ctx);
@@ -111,7 +110,6 @@ size_t txn_layer_count(const struct txn_layer *l, enum txn_kind kind);
 	X(TXN_C_STRAY_RESPONSE, "stray_response", "responses that belong to no transaction")        \
 	X(TXN_C_TIMEOUT, "timeout", "transactions that timed out")                                   \
 	X(TXN_C_TRANSPORT, "transport", "transactions that failed with their flow")
-#include "common/counter.h"
 COUNTER_ENUM(txn_counter, TXN_COUNTERS, TXN_C_COUNT);
 extern const struct counter_name txn_counter_names[];
 const uint64_t *txn_layer_counters(const struct txn_layer *l);
