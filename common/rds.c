@@ -8,8 +8,6 @@
 #include "common/crypto.h"
 #include "common/log.h"
 
-#define RDS_ARGS_MAX 64u
-
 struct rds {
 	char address[256];
 	uint64_t timeout_ms;

@@ -6,6 +6,8 @@
 
 #include "common/str.h"
 
+#define RDS_ARGS_MAX 64u /* words of one command */
+
 struct rds;
 struct redisReply;
 

@@ -6,7 +6,7 @@
  *   ERR_INVALID  Redis answered with an error (logged);   ERR_FULL  out of memory or read-only
  *   ERR_TIMEOUT  no answer within the deadline; whether the command took effect is unknown
  *   ERR_CLOSED   Redis is not there; the command was not sent, or its answer was lost with the connection
- * A connection whose oldest command is overdue is dropped and made again: its answers would all be late.
+ * A late answer is thrown away; a connection that stays silent for twenty deadlines is dropped and made again.
  * One loop, one thread. */
 #ifndef DUPLEX_COMMON_RDS_ASYNC_H
 #define DUPLEX_COMMON_RDS_ASYNC_H

@@ -68,7 +68,7 @@ COUNTER_ENUM(meth, METHOD_LIST, METH_COUNT);
 	X(STAT_TXN_CLIENT, "transactions_client_total", "client transactions made")               \
 	X(STAT_TXN_TIMEOUT, "transactions_timeout_total", "transactions ended by timer B, F or H")
 
-COUNTER_ENUM(stat, STAT_LIST, STAT_COUNT);
+COUNTER_ENUM(sig_stat, STAT_LIST, STAT_COUNT);
 
 struct metrics_counters {
 	uint64_t reject[REJ_COUNT];

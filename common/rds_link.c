@@ -1,0 +1,297 @@
+#include "common/rds_link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/rds.h"
+
+#define OUT_MAX (32u << 20)
+#define CONNECT_MS 1000u
+
+/* Half of the present wait plus up to as much again at random: clients of a restarted Redis must not come at once. */
+static uint64_t next_wait(struct rds_link *k)
+{
+	uint32_t random;
+	uint64_t wait = k->wait_ms;
+
+	crypto_random(&random, sizeof(random));
+	k->wait_ms = MIN(k->wait_ms * 2, k->retry_max_ms);
+	return wait / 2 + random % (wait + 1);
+}
+
+static void close_socket(struct rds_link *k)
+{
+	if (k->lf.fd >= 0) {
+		loop_del(k->loop, &k->lf);
+		(void)close(k->lf.fd);
+		k->lf.fd = -1;
+	}
+	if (k->reader != NULL)
+		redisReaderFree(k->reader);
+	k->reader = NULL;
+	buf_fini(&k->out);
+	k->out = buf_growing(OUT_MAX);
+	k->out_done = 0;
+	k->connecting = false;
+	k->drop_wanted = false;
+	loop_undefer(&k->flush);
+}
+
+void rds_link_drop(struct rds_link *k, const char *why)
+{
+	if (k->reading) {
+		k->drop_wanted = true;
+		return;
+	}
+	bool was_up = k->up;
+
+	if (was_up || k->wait_ms == k->retry_min_ms)
+		log_event(LOG_WARN, "redis-lost", "address=%s error=%s", log_value(str_from(k->address)), log_value(str_from(why)));
+	k->up = false;
+	close_socket(k);
+	timer_arm(loop_timers(k->loop), &k->retry, next_wait(k));
+	if (was_up)
+		k->ops->down(k);
+}
+
+static int dial(const char *address)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+		struct sockaddr_in in;
+	} a = { 0 };
+	const char *colon = strrchr(address, ':');
+	char host[INET_ADDRSTRLEN];
+	socklen_t len = sizeof(a.un);
+	uint64_t port;
+
+	if (address[0] == '/' || colon == NULL) {
+		a.un.sun_family = AF_UNIX;
+		if (str_copy(str_from(address), a.un.sun_path, sizeof(a.un.sun_path)) != ERR_OK)
+			return -1;
+	} else {
+		a.in.sin_family = AF_INET;
+		len = sizeof(a.in);
+		if (str_copy(str_of(address, (size_t)(colon - address)), host, sizeof(host)) != ERR_OK ||
+		    str_to_u64(str_from(colon + 1), 65535, &port) != ERR_OK || inet_pton(AF_INET, host, &a.in.sin_addr) != 1)
+			return -1;
+		a.in.sin_port = htons((uint16_t)port);
+	}
+	int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (a.any.sa_family == AF_INET)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+	if (connect(fd, &a.any, len) != 0 && errno != EINPROGRESS) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void connected(struct rds_link *k)
+{
+	int fault = 0;
+	socklen_t len = sizeof(fault);
+
+	if (getsockopt(k->lf.fd, SOL_SOCKET, SO_ERROR, &fault, &len) != 0 || fault != 0) {
+		rds_link_drop(k, strerrordesc_np(fault));
+		return;
+	}
+	k->reader = redisReaderCreate();
+	if (k->reader == NULL) {
+		rds_link_drop(k, "out of memory");
+		return;
+	}
+	timer_stop(loop_timers(k->loop), &k->retry);
+	k->connecting = false;
+	k->up = true;
+	k->wait_ms = k->retry_min_ms;
+	loop_want(k->loop, &k->lf, EPOLLIN);
+	log_event(LOG_INFO, "redis-connected", "address=%s", log_value(str_from(k->address)));
+	k->ops->up(k);
+}
+
+static void write_out(struct rds_link *k)
+{
+	while (k->out_done < k->out.len) {
+		ssize_t n = send(k->lf.fd, k->out.p + k->out_done, k->out.len - k->out_done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			loop_want(k->loop, &k->lf, EPOLLIN | EPOLLOUT);
+			return;
+		}
+		if (n < 0) {
+			rds_link_drop(k, strerrordesc_np(errno));
+			return;
+		}
+		k->out_done += (size_t)n;
+	}
+	buf_reset(&k->out);
+	k->out_done = 0;
+	loop_want(k->loop, &k->lf, EPOLLIN);
+}
+
+static void take_replies(struct rds_link *k)
+{
+	void *reply;
+
+	k->reading = true;
+	while (!k->drop_wanted) {
+		if (redisReaderGetReply(k->reader, &reply) != REDIS_OK) {
+			k->drop_wanted = true;
+			break;
+		}
+		if (reply == NULL)
+			break;
+		k->ops->reply(k, reply);
+		freeReplyObject(reply);
+	}
+	k->reading = false;
+	if (k->drop_wanted)
+		rds_link_drop(k, "broken reply or no answer");
+}
+
+static void read_in(struct rds_link *k)
+{
+	char bytes[16384];
+
+	for (int i = 0; i < 16; i++) {
+		ssize_t n = recv(k->lf.fd, bytes, sizeof(bytes), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			rds_link_drop(k, n == 0 ? "closed by Redis" : strerrordesc_np(errno));
+			return;
+		}
+		if (redisReaderFeed(k->reader, bytes, (size_t)n) != REDIS_OK) {
+			rds_link_drop(k, "out of memory");
+			return;
+		}
+		take_replies(k);
+		if (!k->up || (size_t)n < sizeof(bytes))
+			return;
+	}
+}
+
+static void on_ready(struct loop_fd *lf, uint32_t events)
+{
+	struct rds_link *k = CONTAINER_OF(lf, struct rds_link, lf);
+
+	if (k->connecting) {
+		connected(k);
+		return;
+	}
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+		read_in(k);
+	if (k->up && (events & EPOLLOUT) != 0)
+		write_out(k);
+}
+
+static void attempt(struct rds_link *k)
+{
+	k->lf.fd = dial(k->address);
+	if (k->lf.fd < 0 || loop_add(k->loop, &k->lf, EPOLLOUT) != ERR_OK) {
+		rds_link_drop(k, strerrordesc_np(errno));
+		return;
+	}
+	k->connecting = true;
+	timer_arm(loop_timers(k->loop), &k->retry, CONNECT_MS);
+}
+
+static void on_retry(struct timer *t, uint64_t now_ms)
+{
+	struct rds_link *k = CONTAINER_OF(t, struct rds_link, retry);
+
+	(void)now_ms;
+	if (k->connecting)
+		rds_link_drop(k, "connecting takes too long");
+	else
+		attempt(k);
+}
+
+static void on_flush(struct loop_job *job)
+{
+	struct rds_link *k = CONTAINER_OF(job, struct rds_link, flush);
+
+	if (k->up)
+		write_out(k);
+}
+
+enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *address, uint64_t retry_min_ms,
+		       uint64_t retry_max_ms)
+{
+	*k = (struct rds_link){ .loop = l, .ops = ops, .lf = { .fd = -1, .fn = on_ready } };
+	enum err e = str_copy(str_from(address), k->address, sizeof(k->address));
+	if (e != ERR_OK)
+		return e;
+	k->retry_min_ms = MAX(retry_min_ms, (uint64_t)1);
+	k->retry_max_ms = MAX(retry_max_ms, k->retry_min_ms);
+	k->wait_ms = k->retry_min_ms;
+	k->out = buf_growing(OUT_MAX);
+	timer_init(&k->retry, on_retry);
+	loop_job_init(&k->flush, on_flush);
+	attempt(k);
+	return ERR_OK;
+}
+
+void rds_link_fini(struct rds_link *k)
+{
+	k->up = false;
+	close_socket(k);
+	buf_fini(&k->out);
+	timer_stop(loop_timers(k->loop), &k->retry);
+}
+
+enum err rds_link_send_raw(struct rds_link *k, const void *p, size_t len)
+{
+	if (!k->up)
+		return ERR_CLOSED;
+	if (k->out.len + len > OUT_MAX)
+		return ERR_FULL;
+	buf_put(&k->out, p, len);
+	if (k->out.overflow) {
+		/* Half a command must never reach Redis. */
+		rds_link_drop(k, "out of memory");
+		return ERR_CLOSED;
+	}
+	loop_defer(k->loop, &k->flush);
+	return ERR_OK;
+}
+
+enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv)
+{
+	const char *p[RDS_ARGS_MAX];
+	size_t len[RDS_ARGS_MAX];
+	char *command = NULL;
+
+	if (!k->up)
+		return ERR_CLOSED;
+	if (argc > RDS_ARGS_MAX)
+		return ERR_TOO_LARGE;
+	for (size_t i = 0; i < argc; i++) {
+		p[i] = argv[i].p != NULL ? argv[i].p : "";
+		len[i] = argv[i].len;
+	}
+	/* Signed in hiredis; our commands are far below 2 GiB. */
+	long long n = redisFormatCommandArgv(&command, (int)argc, p, len);
+	if (n < 0)
+		return ERR_NO_MEMORY;
+	enum err e = rds_link_send_raw(k, command, (size_t)n);
+	redisFreeCommand(command);
+	return e;
+}
