@@ -1,0 +1,93 @@
+// A whole Duplex of this test's own: another instance name, port, TAP device and subnet than `make run` uses.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import http from "node:http";
+import { createServer } from "node:net";
+import { promisify } from "node:util";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const run = promisify(execFile);
+const tree = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+// GET over a unix socket, as Prometheus would scrape it.
+export function scrape(socketPath) {
+  return new Promise((done, fail) => {
+    http
+      .get({ socketPath, path: "/metrics", agent: false }, (reply) => {
+        let text = "";
+        reply.on("data", (chunk) => (text += chunk));
+        reply.on("end", () => done(text));
+      })
+      .on("error", fail);
+  });
+}
+
+// The sum over all label sets of one metric; NaN if it is not there.
+export function metric(text, name) {
+  const values = text
+    .split("\n")
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .map((line) => Number(line.slice(line.lastIndexOf(" ") + 1)));
+  return values.length > 0 ? values.reduce((a, b) => a + b, 0) : NaN;
+}
+
+export class Instance {
+  static async start(settings = {}) {
+    const port = await freePort();
+    const hash = createHash("sha256").update(`${tree}:${process.pid}`).digest("hex").slice(0, 6);
+    const all = {
+      INSTANCE: `e2e-${hash}`,
+      HTTPS_PORT: String(port),
+      TAP: `dpxe${hash}`,
+      SUBNET: "10.83.86.0/24",
+      WORKERS: "2",
+      ...settings,
+    };
+    const self = new Instance(all);
+    await self.#command("up", 120_000);
+    return self;
+  }
+
+  constructor(settings) {
+    this.settings = settings;
+    this.origin = `https://localhost:${settings.HTTPS_PORT}`;
+    this.runDir = `/run/duplex/${settings.INSTANCE}`;
+    this.stateDir = `/var/lib/duplex/${settings.INSTANCE}`;
+    this.relayAddress = settings.SUBNET.replace(/0\/24$/, "2");
+  }
+
+  #command(verb, timeout) {
+    const pairs = Object.entries(this.settings).map(([name, value]) => `${name}=${value}`);
+    return run(`${tree}/packaging/duplex-run`, [verb, ...pairs], { timeout, maxBuffer: 1 << 24 });
+  }
+
+  async stop() {
+    await this.#command("down", 60_000);
+    await run("rm", ["-rf", this.stateDir]);
+  }
+
+  // One user, made as an administrator on the machine would.
+  async addUser(name, displayName, password, role = "user") {
+    const args = ["--config", `${this.stateDir}/etc/duplex.conf`, "user", "add", name, "--display-name", displayName, "--role", role, "--password-stdin"];
+    const child = run(`${tree}/build/release/duplexctl`, args, { timeout: 20_000 });
+    child.child.stdin.end(`${password}\n`);
+    await child;
+  }
+
+  relayMetrics() {
+    return scrape(`${this.runDir}/metrics.relay.sock`);
+  }
+
+  async relayAllocations() {
+    return metric(await this.relayMetrics(), "duplex_relay_allocations");
+  }
+}
