@@ -1,0 +1,277 @@
+/* turnload: load generator and verifying client for TURN over UDP. It makes allocations, sends paced traffic through them in both directions,
+ * checks every byte and checksum that comes back, and searches the highest rate at which at most --loss of the packets are lost. It prints one
+ * JSON object. One thread: pin it to a core of its own. It only ever talks on the interface it is given; run it inside a namespace.
+ *
+ * The search: double from --start until a rate fails, then bisect to 3 %, then confirm by a longer run. A rate fails when two trials in a row
+ * lose too much (a shared machine hiccups), and when the generator cannot send it; the figure is what came back, never what was asked for. */
+#include "bench/gen.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+	const char *ifname, *secret_file, *gateway;
+	double start_pps, max_pps, fixed_pps, trial_s, confirm_s, loss;
+	unsigned window, limit_s;
+};
+
+struct totals {
+	uint64_t corrupt, stray, reordered, duplicate;
+	unsigned trials;
+};
+
+static void fail(const char *why)
+{
+	fprintf(stderr, "turnload: %s\n", why);
+	exit(2);
+}
+
+static void add(struct totals *sum, const struct gen_result *r)
+{
+	sum->corrupt += r->corrupt;
+	sum->stray += r->stray;
+	sum->reordered += r->reordered;
+	sum->duplicate += r->duplicate;
+	sum->trials++;
+	fprintf(stderr, "turnload: asked %.0f sent %.0f received %.0f pps, loss %.4f %%, p50 %.0f p99 %.0f us%s\n", r->asked_pps, r->sent_pps,
+		r->received_pps, r->loss * 100, r->p50_us, r->p99_us, r->generator_limited ? ", generator at its limit" : "");
+}
+
+/* One rate: passes at the first or second try. `r` gets the better of what was seen. */
+static bool passes(struct traffic *t, const struct options *o, struct totals *sum, double pps, double seconds, struct gen_result *r)
+{
+	for (int try = 0; try < 2; try++) {
+		struct gen_result now = traffic_run(t, pps, seconds);
+		add(sum, &now);
+		if (try == 0 || now.loss < r->loss)
+			*r = now;
+		if (now.loss <= o->loss)
+			return true;
+	}
+	return false;
+}
+
+static struct gen_result search(struct traffic *t, const struct options *o, struct totals *sum)
+{
+	struct gen_result best = { .loss = 1 }, now;
+	double good = 0, bad = 0, pps = o->start_pps;
+
+	while (bad == 0 && pps < o->max_pps) {
+		if (!passes(t, o, sum, pps, o->trial_s, &now)) {
+			bad = pps;
+		} else {
+			best = now;
+			good = now.sent_pps;
+			if (now.generator_limited)
+				break;
+			pps *= 1.6;
+		}
+	}
+	while (bad > 0 && (bad - good) / bad > 0.03) {
+		pps = (good + bad) / 2;
+		if (good == 0 && pps < 500)
+			return best;
+		if (passes(t, o, sum, pps, o->trial_s, &now)) {
+			best = now;
+			if (now.generator_limited)
+				break;
+			good = pps;
+		} else {
+			bad = pps;
+		}
+	}
+	for (pps = best.generator_limited ? best.asked_pps : good; pps > 500; pps *= 0.95)
+		if (passes(t, o, sum, pps, o->confirm_s, &now))
+			return now;
+	return (struct gen_result){ .loss = 1 };
+}
+
+static void report(struct gen *g, const struct options *o, const struct gen_result *r, const struct totals *sum, double setup_s,
+		   unsigned released)
+{
+	static const char *const modes[] = { "channel", "indication", "hairpin", "echo" };
+	const struct rawio_stats *st = rawio_stats(g->io);
+
+	printf("{\"mode\": \"%s\", \"allocations\": %u, \"payload_bytes\": %zu, \"loss_limit\": %g,\n", modes[g->mode], g->count, g->payload,
+	       o->loss);
+	printf(" \"%s\": %.0f, \"asked_pps\": %.0f, \"sent_pps\": %.0f, \"loss\": %.6f, \"limited_by\": \"%s\",\n",
+	       o->fixed_pps > 0 ? "received_pps" : "loss_free_pps", r->received_pps, r->asked_pps, r->sent_pps, r->loss,
+	       r->generator_limited ? "generator" : "server");
+	printf(" \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f},\n", r->p50_us, r->p90_us, r->p99_us, r->max_us);
+	if (g->mode != GEN_ECHO)
+		printf(" \"allocations_per_s\": %.0f, \"released\": %u,\n", setup_s > 0 ? g->count / setup_s : 0, released);
+	printf(" \"trials\": %u, \"corrupt\": %lu, \"stray\": %lu, \"reordered\": %lu, \"duplicate\": %lu,\n", sum->trials, sum->corrupt,
+	       sum->stray, sum->reordered, sum->duplicate);
+	printf(" \"frames\": {\"sent\": %lu, \"refused\": %lu, \"received\": %lu, \"bad_ip_sum\": %lu, \"bad_udp_sum\": %lu, \"no_udp_sum\": %lu, "
+	       "\"malformed\": %lu, \"ring_drops\": %lu}}\n",
+	       st->tx, st->tx_refused, st->rx, st->rx_bad_ip_sum, st->rx_bad_udp_sum, st->rx_no_udp_sum, st->rx_malformed, st->ring_drops);
+}
+
+static uint32_t address(const char *text)
+{
+	struct in_addr a;
+
+	if (inet_pton(AF_INET, text, &a) != 1)
+		fail("an address must look like 10.0.0.1");
+	return ntohl(a.s_addr);
+}
+
+static void server_option(struct gen *g, char *text)
+{
+	char *colon = strchr(text, ':');
+
+	g->port = 3478;
+	if (colon != NULL) {
+		*colon = '\0';
+		g->port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	}
+	g->server = address(text);
+}
+
+static const char *secret_of(const char *path)
+{
+	static char line[512];
+	FILE *f = fopen(path, "r");
+
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL)
+		fail("cannot read the secret file");
+	fclose(f);
+	line[strcspn(line, "\r\n")] = '\0';
+	return line;
+}
+
+static enum gen_mode mode_of(const char *s)
+{
+	if (strcmp(s, "channel") == 0)
+		return GEN_CHANNEL;
+	if (strcmp(s, "indication") == 0)
+		return GEN_INDICATION;
+	if (strcmp(s, "hairpin") == 0)
+		return GEN_HAIRPIN;
+	if (strcmp(s, "echo") != 0)
+		fail("--mode is channel, indication, hairpin or echo");
+	return GEN_ECHO;
+}
+
+static void usage(void)
+{
+	puts("turnload --if IF --server IP[:PORT] --client IP --peer IP --secret-file FILE\n"
+	     "  --mode channel|indication|hairpin|echo   what the packets are (channel)\n"
+	     "  --allocations N   (16)      --payload BYTES   (120)     --window N   setups in flight (32)\n"
+	     "  --pps N           run once at this rate instead of searching; with --trial\n"
+	     "  --start N         first rate of the search (8000)       --max N      last (4000000)\n"
+	     "  --loss SHARE      (0.001)   --trial S   (1)   --confirm S   (2)\n"
+	     "  --limit S         end with an error after so many seconds (240)\n"
+	     "  --gateway MAC     link address of the server instead of ARP (echo: the server may be deaf to ARP)");
+	exit(0);
+}
+
+enum { OPT_IF = 256, OPT_SERVER, OPT_CLIENT, OPT_PEER, OPT_SECRET, OPT_MODE, OPT_ALLOCATIONS, OPT_PAYLOAD, OPT_WINDOW, OPT_PPS,
+       OPT_START, OPT_MAX, OPT_LOSS, OPT_TRIAL, OPT_CONFIRM, OPT_LIMIT, OPT_GATEWAY, OPT_HELP };
+
+static void option(struct gen *g, struct options *o, int c, char *arg)
+{
+	switch (c) {
+	case OPT_IF: o->ifname = arg; break;
+	case OPT_SERVER: server_option(g, arg); break;
+	case OPT_CLIENT: g->client = address(arg); break;
+	case OPT_PEER: g->peer = address(arg); break;
+	case OPT_SECRET: o->secret_file = arg; break;
+	case OPT_MODE: g->mode = mode_of(arg); break;
+	case OPT_ALLOCATIONS: g->count = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_PAYLOAD: g->payload = strtoul(arg, NULL, 10); break;
+	case OPT_WINDOW: o->window = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_PPS: o->fixed_pps = strtod(arg, NULL); break;
+	case OPT_START: o->start_pps = strtod(arg, NULL); break;
+	case OPT_MAX: o->max_pps = strtod(arg, NULL); break;
+	case OPT_LOSS: o->loss = strtod(arg, NULL); break;
+	case OPT_TRIAL: o->trial_s = strtod(arg, NULL); break;
+	case OPT_CONFIRM: o->confirm_s = strtod(arg, NULL); break;
+	case OPT_LIMIT: o->limit_s = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_GATEWAY: o->gateway = arg; break;
+	case OPT_HELP: usage(); break;
+	default: fail("unknown option; --help lists them");
+	}
+}
+
+static void parse(int argc, char **argv, struct gen *g, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "if", 1, NULL, OPT_IF }, { "server", 1, NULL, OPT_SERVER }, { "client", 1, NULL, OPT_CLIENT },
+		{ "peer", 1, NULL, OPT_PEER }, { "secret-file", 1, NULL, OPT_SECRET }, { "mode", 1, NULL, OPT_MODE },
+		{ "allocations", 1, NULL, OPT_ALLOCATIONS }, { "payload", 1, NULL, OPT_PAYLOAD }, { "window", 1, NULL, OPT_WINDOW },
+		{ "pps", 1, NULL, OPT_PPS }, { "start", 1, NULL, OPT_START }, { "max", 1, NULL, OPT_MAX }, { "loss", 1, NULL, OPT_LOSS },
+		{ "trial", 1, NULL, OPT_TRIAL }, { "confirm", 1, NULL, OPT_CONFIRM }, { "limit", 1, NULL, OPT_LIMIT },
+		{ "gateway", 1, NULL, OPT_GATEWAY }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		option(g, o, c, optarg);
+	if (o->ifname == NULL || g->server == 0 || g->client == 0)
+		fail("--if, --server and --client are needed; --help lists the options");
+	if (g->mode != GEN_ECHO && (o->secret_file == NULL || (g->mode != GEN_HAIRPIN && g->peer == 0)))
+		fail("--secret-file and --peer are needed to use a TURN server");
+	if (g->payload < GEN_PAYLOAD_MIN || g->payload > GEN_PAYLOAD_MAX)
+		fail("--payload is 24 to 1200");
+	if (g->count == 0 || g->count > GEN_FLOWS_MAX || (g->mode == GEN_HAIRPIN && g->count % 2 != 0))
+		fail("--allocations is 1 to 8192, and even for hairpin");
+}
+
+static void reach(struct gen *g, const struct options *o)
+{
+	uint8_t mac[6];
+
+	if (o->gateway != NULL) {
+		if (sscanf(o->gateway, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
+			fail("--gateway is a link address such as 02:00:00:00:00:01");
+		rawio_set_gateway(g->io, mac);
+	} else if (!rawio_resolve(g->io, g->server)) {
+		fail("the server does not answer ARP");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct gen g = { .payload = 120, .count = 16, .port = 3478 };
+	struct options o = { .start_pps = 8000, .max_pps = 4e6, .trial_s = 1, .confirm_s = 2, .loss = 0.001, .window = 32, .limit_s = 240 };
+	struct totals sum = { 0 };
+	struct gen_result r;
+	double setup_s = 0;
+	unsigned released = 0;
+
+	parse(argc, argv, &g, &o);
+	if (o.secret_file != NULL)
+		g.secret = secret_of(o.secret_file);
+	alarm(o.limit_s);
+	srandom((unsigned)gen_now_ns());
+	g.flows = calloc(g.count, sizeof(*g.flows));
+	if (g.flows == NULL)
+		fail("out of memory");
+	uint32_t local[] = { g.client, g.peer };
+	g.io = rawio_open(o.ifname, local, g.peer != 0 ? 2 : 1);
+	reach(&g, &o);
+	if (g.mode != GEN_ECHO)
+		setup_s = gen_setup(&g, o.window);
+
+	struct traffic *t = traffic_new(&g);
+	traffic_run(t, o.start_pps, 0.3); /* warm-up: caches, neighbour tables, first touch of memory */
+	if (o.fixed_pps > 0) {
+		r = traffic_run(t, o.fixed_pps, o.trial_s);
+		add(&sum, &r);
+	} else {
+		r = search(t, &o, &sum);
+	}
+	if (g.mode != GEN_ECHO)
+		released = gen_release(&g);
+	report(&g, &o, &r, &sum, setup_s, released);
+	traffic_free(t);
+	rawio_close(g.io);
+	free(g.flows);
+	return r.received_pps > 0 && sum.corrupt == 0 ? 0 : 1;
+}
