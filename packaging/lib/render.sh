@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# Renders the configuration of an instance: duplex.conf, redis.conf, nginx. Sourced.
+
+render_all() {
+	render_duplex
+	render_redis
+	render_nginx
+	settings_save
+}
+
+render_duplex() {
+	write_file "$ETC_DIR/duplex.conf" 0640 root:duplex <<-EOF
+		; Written by duplex-run at each start. PROGRAM --help describes every option.
+		[common]
+		domain = $DOMAIN
+		run-dir = $RUN_DIR
+		redis = $RUN_DIR/redis.sock
+		log-level = $LOG_LEVEL
+		turn-secret = $SECRET_DIR/turn
+
+		[api]
+		socket-group = www-data
+		public-url = $(public_url)
+		certificate-url = $(public_url | sed 's,//,//cert.,')
+		turn-urls = turn:$SUBNET_BASE.2:3478?transport=udp
+		users-ca-cert = $PKI_DIR/users-ca/ca.crt
+		users-ca-key = $PKI_DIR/users-ca/ca.key
+		crl-file = $PKI_DIR/users-ca/revoked.crl
+
+		[signalling]
+		socket-group = www-data
+
+		[relay]
+		$(render_relay)
+	EOF
+}
+
+render_redis() {
+	write_file "$ETC_DIR/redis.conf" 0644 <<-EOF
+		# Written by duplex-run at each start. What is acknowledged is on disk: fsync before every reply.
+		port 0
+		unixsocket $RUN_DIR/redis.sock
+		unixsocketperm 700
+		protected-mode yes
+		daemonize no
+		pidfile ""
+		logfile ""
+		loglevel notice
+		dir $STATE_DIR/redis
+		appendonly yes
+		appendfsync always
+		aof-use-rdb-preamble yes
+		save ""
+		maxmemory-policy noeviction
+		maxclients 10000
+		timeout 0
+		enable-debug-command no
+		enable-module-command no
+		stop-writes-on-bgsave-error yes
+		lazyfree-lazy-expire yes
+		latency-monitor-threshold 20
+	EOF
+}
+
+render_nginx() {
+	local file target
+	rm -rf "$ETC_DIR/nginx.new"
+	mkdir -p "$ETC_DIR/nginx.new/conf.d" "$ETC_DIR/nginx.new/snippets"
+	for file in nginx.conf conf.d/{limits,log,tls,upstream,problem,page,main,certificate,unknown}.conf \
+		snippets/{problems,security_headers,fastcgi}.conf; do
+		render_template "$TREE/nginx/$file" >"$ETC_DIR/nginx.new/$file"
+	done
+	[ -z "$HTTP_PORT" ] || render_template "$TREE/nginx/conf.d/redirect.conf" >"$ETC_DIR/nginx.new/conf.d/redirect.conf"
+	target=$(grep -rnoE '@[A-Z_]+@' "$ETC_DIR/nginx.new" | head -n 1) || true
+	[ -z "$target" ] || die "The nginx template leaves $target without a value."
+	rm -rf "$ETC_DIR/nginx"
+	mv "$ETC_DIR/nginx.new" "$ETC_DIR/nginx"
+}
+
+render_template() {
+	local host_port
+	host_port=$(public_url)
+	host_port=${host_port#https://}
+	sed -e "s,@RUN_DIR@,$RUN_DIR,g; s,@STATE_DIR@,$STATE_DIR,g; s,@ETC_DIR@,$ETC_DIR,g; s,@APP_DIR@,$APP_DIR,g; s,@PKI_DIR@,$PKI_DIR,g" \
+		-e "s,@DOMAIN@,$DOMAIN,g; s,@HOST_PORT@,$host_port,g; s,@HTTP_LISTEN@,${BIND:+$BIND:}$HTTP_PORT,g" \
+		-e "s,^@LISTEN@\$,$(listen_lines ''),; s,^@LISTEN_MORE@\$,$(listen_lines ''),; s,^@LISTEN_DEFAULT@\$,$(listen_lines ' default_server')," \
+		-e "s,^@SIGNALLING_SERVERS@\$,$(signalling_servers)," "$1"
+}
+
+# One listening socket for all server blocks; its options stand in the default one. As text for sed.
+listen_lines() {
+	local options="ssl http2$1"
+	[ -z "$1" ] || options+=" backlog=4096 reuseport"
+	if [ -n "$BIND" ]; then
+		printf '\\tlisten %s:%s %s;' "$BIND" "$HTTPS_PORT" "$options"
+	else
+		printf '\\tlisten %s %s;' "$HTTPS_PORT" "$options"
+		[ ! -e /proc/net/if_inet6 ] || printf '\\n\\tlisten [::]:%s %s ;' "$HTTPS_PORT" "$options"
+	fi
+}
+
+signalling_servers() {
+	local w
+	for w in $(seq 0 $((WORKERS - 1))); do
+		printf '\\tserver unix:%s/signal.%s.sock max_fails=1 fail_timeout=1s;\\n' "$RUN_DIR" "$w"
+	done
+}
+
+# The relay's own host on the wire: address .2 on the TAP device, this host being .1.
+render_relay() {
+	printf '%s\n' "cores = $RELAY_CORES"
+}

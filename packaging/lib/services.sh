@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+# The processes of an instance under runit: a service directory each, started by a runsvdir of our own. Sourced.
+#
+# Service directories lie in the state directory, for /run is often mounted noexec; their `supervise` (pipes, locks, status) is a link into
+# the run directory. Nothing here ever looks for a process by name.
+
+SUPERVISOR_PID=  # set by supervisor_pid
+START_DEADLINE_S=30
+
+service_names() {
+	local w
+	printf 'redis\nrelay\napi\n'
+	for w in $(seq 0 $((WORKERS - 1))); do printf 'signalling.%s\n' "$w"; done
+	printf 'nginx\nkeeper\n'
+}
+
+services_write() {
+	local name w conf=$ETC_DIR/duplex.conf bin=$APP_DIR/bin
+	rm -rf "$SERVICE_DIR.new"
+	mkdir -p "$SERVICE_DIR.new"
+	write_service redis "chpst -u duplex redis-server $ETC_DIR/redis.conf"
+	write_service relay "$bin/duplex-relay --config $conf" "$(relay_prelude)"
+	write_service api "chpst -u duplex:duplex:www-data $bin/duplex-api --config $conf"
+	for w in $(seq 0 $((WORKERS - 1))); do
+		write_service "signalling.$w" "chpst -u duplex:duplex:www-data $bin/duplex-signalling --config $conf --worker $w"
+	done
+	write_service nginx "/usr/sbin/nginx -p $STATE_DIR/nginx-tmp/ -c $ETC_DIR/nginx/nginx.conf" \
+		"export PATH=\$PATH:/usr/sbin"
+	write_service keeper "$bin/keeper $STATE_DIR"
+	rm -rf "$SERVICE_DIR"
+	mv "$SERVICE_DIR.new" "$SERVICE_DIR"
+}
+
+# NAME COMMAND [LINE-BEFORE]
+write_service() {
+	local dir=$SERVICE_DIR.new/$1 run=$RUN_DIR/supervise
+	mkdir -p "$dir/log" "$run/$1" "$run/$1.log"
+	ln -s "$run/$1" "$dir/supervise"
+	ln -s "$run/$1.log" "$dir/log/supervise"
+	install -d -m 0750 -o duplex -g duplex "$LOG_DIR/$1"
+	[ -e "$LOG_DIR/$1/config" ] || printf 's10000000\nn5\n' >"$LOG_DIR/$1/config"
+	printf '#!/bin/sh\nexec 2>&1 </dev/null\nulimit -n 262144 2>/dev/null || ulimit -n "$(ulimit -Hn)"\numask 027\n%s\nexec %s\n' \
+		"${3:-}" "$2" >"$dir/run"
+	# Each end is noted; a start that ends again and again is given up early, with its last lines (services_wait).
+	printf '#!/bin/sh\necho "$1 $2" >>%s\nexec sleep 1\n' "$run/$1.exits" >"$dir/finish"
+	printf '#!/bin/sh\nexec chpst -u duplex svlogd %s\n' "$LOG_DIR/$1" >"$dir/log/run"
+	chmod 755 "$dir/run" "$dir/finish" "$dir/log/run"
+}
+
+# The TAP device lives as long as the relay; whoever starts the relay gives this host its address on it.
+relay_prelude() {
+	printf '(i=0; while [ $i -lt 300 ]; do ip addr add %s dev %s 2>/dev/null && ip link set dev %s up && exit; i=$((i + 1)); sleep 0.05; done) &' \
+		"$SUBNET_BASE.1/24" "$TAP" "$TAP"
+}
+
+# Whether this instance's supervisor runs; its process is known by the service directory in its command line.
+supervisor_pid() {
+	SUPERVISOR_PID=$(cat "$RUN_DIR/supervisor.pid" 2>/dev/null) || return 1
+	[ -n "$SUPERVISOR_PID" ] && tr '\0' '\n' <"/proc/$SUPERVISOR_PID/cmdline" 2>/dev/null | grep -qxF "$SERVICE_DIR"
+}
+
+supervisor_start() {
+	rm -f "$RUN_DIR"/supervise/*.exits
+	setsid runsvdir -P "$SERVICE_DIR" </dev/null >/dev/null 2>&1 9>&- &
+	echo $! >"$RUN_DIR/supervisor.pid"
+	disown
+}
+
+services_wait() {
+	local name deadline=$((SECONDS + START_DEADLINE_S))
+	for name in $(service_names); do
+		until service_ready "$name"; do
+			if [ "$SECONDS" -ge "$deadline" ] || service_failing "$name"; then
+				service_blame "$name"
+				return 1
+			fi
+			sleep 0.05
+		done
+	done
+}
+
+service_ready() {
+	case $1 in
+	redis) [ "$(redis-cli -s "$RUN_DIR/redis.sock" ping 2>/dev/null)" = PONG ] ;;
+	relay) healthy relay && ip -4 addr show dev "$TAP" 2>/dev/null | grep -qF "$SUBNET_BASE.1/" ;;
+	api) healthy api && [ -S "$RUN_DIR/api.sock" ] ;;
+	signalling.*) healthy "signal.${1#*.}" && [ -S "$RUN_DIR/signal.${1#*.}.sock" ] ;;
+	nginx) front_door /api/v1/health/ready >/dev/null 2>&1 ;;
+	keeper) sv check "$SERVICE_DIR/keeper" >/dev/null 2>&1 ;;
+	esac
+}
+
+healthy() {
+	curl -sf -m 2 -o /dev/null --unix-socket "$RUN_DIR/metrics.$1.sock" http://localhost/health
+}
+
+front_door() {
+	curl -sSf -m 3 --noproxy '*' --cacert "$PKI_DIR/ca.crt" --resolve "$DOMAIN:$HTTPS_PORT:${BIND:-127.0.0.1}" "$(public_url)$1"
+}
+
+service_failing() {
+	[ "$(wc -l <"$RUN_DIR/supervise/$1.exits" 2>/dev/null || echo 0)" -ge 2 ]
+}
+
+service_blame() {
+	say "$1 did not start; its last lines:"
+	tail -n 15 "$LOG_DIR/$1/current" 2>/dev/null | sed 's/^/    /' >&2
+}
+
+# In an order in which nothing loses what it needs while it still works.
+services_stop() {
+	local name names
+	names=$(service_names | tac)
+	for name in keeper nginx $(grep '^signalling' <<<"$names") api relay redis; do
+		[ ! -p "$SERVICE_DIR/$name/supervise/ok" ] || sv -w 12 force-stop "$SERVICE_DIR/$name" >/dev/null 2>&1 || true
+	done
+	if supervisor_pid; then
+		kill -HUP "$SUPERVISOR_PID" 2>/dev/null || true
+		wait_gone "$SUPERVISOR_PID"
+	fi
+	for name in $names; do
+		wait_unsupervised "$SERVICE_DIR/$name"
+	done
+}
+
+wait_gone() {
+	local deadline=$((SECONDS + 10))
+	while [ -d "/proc/$1" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
+}
+
+# runsv holds a lock on supervise/lock while it lives.
+wait_unsupervised() {
+	local lock
+	for lock in "$1/supervise/lock" "$1/log/supervise/lock"; do
+		[ ! -e "$lock" ] || flock -w 10 "$lock" true || say "the supervisor of $1 does not end"
+	done
+}
+
+services_clean() {
+	ip link delete dev "$TAP" 2>/dev/null || true
+	rm -rf "$RUN_DIR"
+	rmdir /run/duplex 2>/dev/null || true
+}
