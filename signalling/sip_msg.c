@@ -2,6 +2,8 @@
  * Typed values are sip_value.c; rules about what a good message holds are sip_check.c. */
 #include "signalling/sip_msg.h"
 
+#include <stdlib.h>
+
 #include "signalling/sip_char.h"
 
 enum kind { ONE, LIST, MANY };
@@ -325,6 +327,30 @@ enum err sip_msg_parse(struct str raw, struct sip_msg *m, struct sip_refusal *wh
 		return refuse(why, 400, "NUL in a header");
 	e = required(m, why);
 	return e == ERR_OK ? content_length(m, why) : e;
+}
+
+static void move(struct str *s, const char *from, const char *to)
+{
+	if (s->p != NULL)
+		s->p = to + (s->p - from);
+}
+
+struct sip_msg *sip_msg_copy(const struct sip_msg *m)
+{
+	/* Only as many fields as there are: the index holds offsets, so it moves as it is. */
+	size_t index = offsetof(struct sip_msg, field) + m->count * sizeof(m->field[0]);
+	char *mem = malloc(index + m->raw.len);
+
+	if (mem == NULL)
+		return NULL;
+	memcpy(mem, m, index);
+	memcpy(mem + index, m->raw.p, m->raw.len);
+	struct sip_msg *copy = (struct sip_msg *)(void *)mem;
+	struct str *const slices[] = { &copy->raw, &copy->method_text, &copy->uri, &copy->phrase, &copy->call_id, &copy->body };
+
+	for (size_t i = 0; i < ARRAY_LEN(slices); i++)
+		move(slices[i], m->raw.p, mem + index);
+	return copy;
 }
 
 bool sip_msg_answerable(const struct sip_msg *m)

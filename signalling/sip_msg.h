@@ -68,6 +68,9 @@ struct sip_refusal {
  * built from it. A message of a single CRLF or CRLF CRLF (RFC 5626 keep-alive) is for the caller to see before. */
 enum err sip_msg_parse(struct str raw, struct sip_msg *m, struct sip_refusal *why);
 
+/* A copy with its bytes in one block, released with free(). NULL: out of memory. */
+struct sip_msg *sip_msg_copy(const struct sip_msg *m);
+
 /* Whether a refused message is a request other than ACK and has what a response copies: Via, From, To, Call-ID, CSeq. */
 bool sip_msg_answerable(const struct sip_msg *m);
 

@@ -66,7 +66,8 @@ enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str
 /* A new server transaction for `request`, which is copied. ERR_EXISTS if there is one (cannot happen after TXN_NEW_REQUEST). */
 enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request, const struct txn_user *user, void *ctx, struct txn **out);
 
-/* Sends a response (whole message) on a server transaction. After a final one other than INVITE's 2xx further calls are ignored (ERR_CONFLICT). */
+/* Sends a response (whole message) on a server transaction. After a final one other than INVITE's 2xx further calls are ignored (ERR_CONFLICT). ended()
+ * may have been called when this returns; the memory itself is good until the next run of the timers. */
 enum err txn_respond(struct txn *t, struct str response);
 
 /* Where a received message belongs. */
