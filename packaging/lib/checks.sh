@@ -11,8 +11,8 @@ check_programs() {
 		PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null || die "The program $name is missing: run 'make deps' first."
 	done
 	getent passwd duplex >/dev/null || die "The system user duplex is missing: run 'make deps' first."
-	for name in api signalling relay; do
-		[ -x "$BUILD_DIR/duplex-$name" ] || die "$BUILD_DIR/duplex-$name is not built: run 'make' first."
+	for name in duplex-api duplex-signalling duplex-relay duplexctl; do
+		[ -x "$BUILD_DIR/$name" ] || die "$BUILD_DIR/$name is not built: run 'make' first."
 	done
 	[ -f "$TREE/web/dist/index.html" ] || die "The page web/dist is not built: run 'make' first."
 }

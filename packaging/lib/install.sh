@@ -13,8 +13,8 @@ install_directories() {
 
 install_programs() {
 	local name
-	for name in api signalling relay; do
-		install_file "$BUILD_DIR/duplex-$name" "$APP_DIR/bin/duplex-$name" 0755
+	for name in duplex-api duplex-signalling duplex-relay duplexctl; do
+		install_file "$BUILD_DIR/$name" "$APP_DIR/bin/$name" 0755
 	done
 	install_file "$TREE/packaging/keeper" "$APP_DIR/bin/keeper" 0755
 	install -d -m 0755 "$APP_DIR/lib"

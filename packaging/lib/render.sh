@@ -23,11 +23,13 @@ render_duplex() {
 		public-url = $(public_url)
 		certificate-url = $(public_url | sed 's,//,//cert.,')
 		turn-urls = turn:$SUBNET_BASE.2:3478?transport=udp
+		ring-timeout = $RING_TIMEOUT_S
 		users-ca-cert = $PKI_DIR/users-ca/ca.crt
 		users-ca-key = $PKI_DIR/users-ca/ca.key
 		crl-file = $PKI_DIR/users-ca/revoked.crl
 
 		[signalling]
+		ring-timeout = $RING_TIMEOUT_S
 		socket-group = www-data
 
 		[relay]

@@ -11,9 +11,10 @@
 # WORKERS     cores                       signalling workers
 # RELAY_CORES 1                           packet cores of the relay
 # TAP, SUBNET dpx-HASH, 10.83.84.0/24     the relay's TAP device; .1 is this host, .2 the relay
+# RING_TIMEOUT_S 45                       how long a call rings
 # LOG_LEVEL   info                        of our programs
 # VARIANT     release                     which build is installed
-SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET LOG_LEVEL VARIANT'
+SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET RING_TIMEOUT_S LOG_LEVEL VARIANT'
 
 settings_from_arguments() {
 	local pair name
@@ -63,6 +64,7 @@ settings_defaults() {
 	WORKERS=${WORKERS:-$(nproc)}
 	RELAY_CORES=${RELAY_CORES:-1}
 	TAP=${TAP:-dpx-$hash}
+	RING_TIMEOUT_S=${RING_TIMEOUT_S:-45}
 	LOG_LEVEL=${LOG_LEVEL:-info}
 	VARIANT=${VARIANT:-release}
 	BUILD_DIR=$TREE/build/$VARIANT
@@ -74,6 +76,7 @@ settings_check() {
 	[ -z "$HTTP_PORT" ] || number HTTP_PORT 1 65535
 	number WORKERS 1 256
 	number RELAY_CORES 1 64
+	number RING_TIMEOUT_S 5 180
 	[[ $DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?$ ]] || die "DOMAIN=$DOMAIN is not a host name."
 	[[ $TAP =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "TAP=$TAP is not an interface name (at most 15 letters, digits, dots, dashes)."
 	[[ -z ${SUBNET:-} || $SUBNET =~ ^([0-9]{1,3}\.){3}0/24$ ]] || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."

@@ -15,6 +15,11 @@ demo_user() {
 	DEMO_SHOWN+=$(printf '    %-8s %s   (%s)' "$1" "$password" "$3")$'\n'
 }
 
+# NAME DISPLAY-NAME ROLE, the password on stdin.
+create_user() {
+	chpst -u duplex "$APP_DIR/bin/duplexctl" --config "$ETC_DIR/duplex.conf" user add "$1" --display-name "$2" --role "$3" --password-stdin >/dev/null
+}
+
 # 20 characters of 32 that nobody mistakes for one another: 100 bits.
 random_password() {
 	local raw
