@@ -7,7 +7,7 @@ SUITE_sip    := $(wildcard tests/sip/*.test.mjs tests/sip/*.sh)
 SUITE_net    := $(wildcard tests/net/*.test.mjs tests/net/test_*.sh)
 SUITE_system := $(wildcard tests/system/*.test.mjs tests/system/test_*.sh)
 SUITE_e2e    := $(wildcard tests/e2e/*.test.mjs)
-SUITE_web    := $(wildcard web/test.mjs)
+SUITE_web    := $(if $(wildcard tests/web/*.test.ts),web/test.mjs)
 
 SUITES := unit flow fuzz web api sip net system e2e
 QUICK  := unit flow fuzz web
