@@ -1,0 +1,126 @@
+/* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every ARP, IPv4, ICMP and UDP packet, until SIGTERM.
+ * Only frames that came in count: on the kernel's end of a TAP or veth these are the ones that the relay wrote itself.
+ *
+ *   sumcheck INTERFACE     prints one line, exits with 1 when a packet was wrong or none came */
+#include "tests/net/tstun.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { ETH = 14, IP = 20, UDP = 8 };
+
+struct tally {
+	unsigned long arp, udp, icmp, other, bad, no_sum, lost;
+	char first_bad[160];
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	stop = 1;
+}
+
+static void bad(struct tally *t, const char *why, const uint8_t *ip, size_t len)
+{
+	if (t->bad++ == 0)
+		snprintf(t->first_bad, sizeof(t->first_bad), "%s (%zu bytes, protocol %u, %u.%u.%u.%u to %u.%u.%u.%u)", why, len, ip[9], ip[12],
+			 ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19]);
+}
+
+static void udp_packet(struct tally *t, const uint8_t *ip, size_t total)
+{
+	const uint8_t *udp = ip + IP;
+	size_t len = (size_t)udp[4] << 8 | udp[5];
+
+	t->udp++;
+	if (total < IP + UDP || len != total - IP) {
+		bad(t, "the UDP length differs from the packet's", ip, total);
+		return;
+	}
+	if (udp[6] == 0 && udp[7] == 0)
+		t->no_sum++;
+	else if (ts_fold(ts_sum(udp, len, ts_sum(ip + 12, 8, 17 + (uint32_t)len))) != 0xffff)
+		bad(t, "wrong UDP checksum", ip, total);
+}
+
+static void ip_packet(struct tally *t, const uint8_t *ip, size_t len)
+{
+	size_t total = (size_t)ip[2] << 8 | ip[3];
+
+	if (ip[0] != 0x45 || total > len || total < IP) {
+		bad(t, "wrong IPv4 header or length", ip, len);
+		return;
+	}
+	if (ts_fold(ts_sum(ip, IP, 0)) != 0xffff)
+		bad(t, "wrong IPv4 header checksum", ip, total);
+	if (ip[8] == 0 || (ip[6] & 0x3f) != 0 || ip[7] != 0)
+		bad(t, "TTL 0 or a fragment", ip, total);
+	if (ip[9] == 17) {
+		udp_packet(t, ip, total);
+	} else if (ip[9] == 1) {
+		t->icmp++;
+		if (ts_fold(ts_sum(ip + IP, total - IP, 0)) != 0xffff)
+			bad(t, "wrong ICMP checksum", ip, total);
+	} else {
+		t->other++;
+	}
+}
+
+static void frame(struct tally *t, const uint8_t *f, size_t len)
+{
+	if (len >= ETH + 28 && f[12] == 0x08 && f[13] == 0x06)
+		t->arp++;
+	else if (len >= ETH + IP && f[12] == 0x08 && f[13] == 0x00)
+		ip_packet(t, f + ETH, len - ETH);
+	else
+		t->other++;
+}
+
+static int open_capture(const char *ifname)
+{
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(ifname) };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), buffer = 64 << 20;
+
+	if (fd < 0 || ll.sll_ifindex == 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) != 0 ||
+	    bind(fd, (struct sockaddr *)&ll, sizeof(ll)) != 0) {
+		fprintf(stderr, "sumcheck: %s: %s\n", ifname, strerrordesc_np(errno));
+		return -1;
+	}
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	static uint8_t buf[65536];
+	struct tally t = { 0 };
+	struct sigaction sa = { .sa_handler = on_signal }; /* no SA_RESTART: recvfrom must return */
+	struct tpacket_stats st = { 0 };
+	socklen_t size = sizeof(st);
+	int fd;
+
+	if (argc != 2 || (fd = open_capture(argv[1])) < 0)
+		return 2;
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	while (stop == 0) {
+		struct sockaddr_ll from = { 0 };
+		socklen_t fromlen = sizeof(from);
+		ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &fromlen);
+		if (n > 0 && from.sll_pkttype != PACKET_OUTGOING)
+			frame(&t, buf, (size_t)n);
+	}
+	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &size) == 0)
+		t.lost = st.tp_drops;
+	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu other; %lu wrong; %lu not captured%s%s\n", t.udp, t.no_sum, t.icmp, t.arp,
+	       t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
+	return t.bad > 0 || t.udp == 0;
+}

@@ -1,0 +1,252 @@
+#include "tests/net/tclient.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RTO_MS = 400, TRIES = 3 };
+
+static void die(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerrordesc_np(errno));
+	exit(2);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int bound_socket(struct in_addr ip, struct sockaddr_in *out)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = ip };
+	socklen_t size = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || getsockname(fd, (struct sockaddr *)&sa, &size) != 0)
+		die("binding a client socket");
+	*out = sa;
+	return fd;
+}
+
+void tc_open_until(struct tc *c, const struct tc_env *env, const char *name, const char *call, long expiry)
+{
+	memset(c, 0, sizeof(*c));
+	c->env = env;
+	c->fd = bound_socket(env->local, &c->self);
+	snprintf(c->realm, sizeof(c->realm), "%s", env->realm);
+	ts_credentials(env->secret, env->realm, expiry, name, call, c->user, sizeof(c->user), c->key);
+}
+
+void tc_open(struct tc *c, const struct tc_env *env, const char *name, const char *call)
+{
+	tc_open_until(c, env, name, call, time(NULL) + 3600);
+}
+
+void tc_close(struct tc *c)
+{
+	close(c->fd);
+	c->fd = -1;
+}
+
+void tc_txid(uint8_t out[TS_TXID])
+{
+	if (getrandom(out, TS_TXID, 0) != TS_TXID)
+		die("randomness");
+}
+
+void tc_request(struct ts_msg *m, unsigned method)
+{
+	uint8_t txid[TS_TXID];
+
+	tc_txid(txid);
+	ts_start(m, method, TS_REQUEST, txid);
+}
+
+void tc_sign(const struct tc *c, struct ts_msg *m)
+{
+	ts_put(m, TS_USERNAME, c->user, strlen(c->user));
+	ts_put(m, TS_REALM, c->realm, strlen(c->realm));
+	ts_put(m, TS_NONCE, c->nonce, strlen(c->nonce));
+	ts_put_integrity(m, c->key);
+}
+
+bool tc_send_raw(struct tc *c, const void *data, size_t len)
+{
+	const struct sockaddr_in *to = &c->env->server;
+
+	return sendto(c->fd, data, len, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)len;
+}
+
+static long recv_within(int fd, void *buf, size_t size, struct sockaddr_in *from, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	socklen_t fromlen = sizeof(*from);
+
+	if (poll(&p, 1, ms) != 1)
+		return -1;
+	return recvfrom(fd, buf, size, 0, (struct sockaddr *)from, &fromlen);
+}
+
+bool tc_recv(struct tc *c, int ms)
+{
+	long n = recv_within(c->fd, c->in, sizeof(c->in), &c->from, ms);
+
+	if (n < 0)
+		return false;
+	c->in_len = (size_t)n;
+	if (c->from.sin_addr.s_addr == c->env->server.sin_addr.s_addr && c->from.sin_port == c->env->server.sin_port)
+		return true;
+	printf("Bail out! a datagram came from %s:%u instead of the server\n", inet_ntoa(c->from.sin_addr), ntohs(c->from.sin_port));
+	exit(2);
+}
+
+bool tc_transact(struct tc *c, const struct ts_msg *m)
+{
+	for (int try = 0; try < TRIES; try++) {
+		int64_t end = now_ms() + RTO_MS;
+		if (!tc_send_raw(c, m->b, m->len))
+			die("sending");
+		for (int64_t left; (left = end - now_ms()) > 0 && tc_recv(c, (int)left);)
+			if (ts_is_stun(c->in, c->in_len) && ts_class(c->in) >= TS_SUCCESS && memcmp(c->in + 8, m->b + 8, TS_TXID) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool take(struct tc *c, uint16_t type, char *out, size_t size)
+{
+	size_t n = 0;
+	const uint8_t *v = ts_find(c->in, c->in_len, type, &n);
+
+	if (v == NULL || n >= size)
+		return false;
+	memcpy(out, v, n);
+	out[n] = '\0';
+	return true;
+}
+
+static int outcome(const struct tc *c)
+{
+	return ts_class(c->in) == TS_SUCCESS ? 0 : ts_error(c->in, c->in_len);
+}
+
+int tc_call(struct tc *c, struct ts_msg *unsigned_m)
+{
+	int code = -1;
+
+	for (int try = 0; try < 2; try++) {
+		struct ts_msg m = *unsigned_m;
+		/* A changed request is a new transaction. */
+		tc_txid(m.b + 8);
+		tc_sign(c, &m);
+		if (!tc_transact(c, &m))
+			return -1;
+		code = outcome(c);
+		if ((code != 401 && code != 438) || !take(c, TS_NONCE, c->nonce, sizeof(c->nonce)))
+			break;
+	}
+	return code;
+}
+
+int tc_challenge(struct tc *c)
+{
+	struct ts_msg m;
+
+	tc_request(&m, TS_ALLOCATE);
+	ts_put_u32(&m, TS_TRANSPORT, 17u << 24);
+	if (!tc_transact(c, &m))
+		return -1;
+	take(c, TS_NONCE, c->nonce, sizeof(c->nonce));
+	take(c, TS_REALM, c->realm, sizeof(c->realm));
+	return outcome(c);
+}
+
+int tc_allocate(struct tc *c)
+{
+	struct ts_msg m;
+
+	tc_challenge(c);
+	tc_request(&m, TS_ALLOCATE);
+	ts_put_u32(&m, TS_TRANSPORT, 17u << 24);
+	int code = tc_call(c, &m);
+	if (code == 0 && !ts_xaddr(c->in, c->in_len, TS_XOR_RELAYED, &c->relayed))
+		return -1;
+	return code;
+}
+
+int tc_refresh(struct tc *c, uint32_t lifetime)
+{
+	struct ts_msg m;
+
+	tc_request(&m, TS_REFRESH);
+	ts_put_u32(&m, TS_LIFETIME, lifetime);
+	return tc_call(c, &m);
+}
+
+int tc_permit(struct tc *c, struct sockaddr_in peer)
+{
+	struct ts_msg m;
+
+	tc_request(&m, TS_PERMISSION);
+	ts_put_xaddr(&m, TS_XOR_PEER, (struct sockaddr *)&peer);
+	return tc_call(c, &m);
+}
+
+int tc_bind(struct tc *c, uint16_t channel, struct sockaddr_in peer)
+{
+	struct ts_msg m;
+
+	tc_request(&m, TS_CHANNEL);
+	ts_put_u32(&m, TS_CHANNEL_NUMBER, (uint32_t)channel << 16);
+	/* The transaction id enters the XOR only for IPv6, so signing under a new one is right. */
+	ts_put_xaddr(&m, TS_XOR_PEER, (struct sockaddr *)&peer);
+	return tc_call(c, &m);
+}
+
+void tc_send_indication(struct tc *c, struct sockaddr_in peer, const void *data, size_t len)
+{
+	struct ts_msg m;
+	uint8_t txid[TS_TXID];
+
+	tc_txid(txid);
+	ts_start(&m, TS_SEND, TS_INDICATION, txid);
+	ts_put_xaddr(&m, TS_XOR_PEER, (struct sockaddr *)&peer);
+	ts_put(&m, TS_DATA_ATTR, data, len);
+	tc_send_raw(c, m.b, m.len);
+}
+
+void tc_send_channel(struct tc *c, uint16_t channel, const void *data, size_t len)
+{
+	uint8_t b[TS_MAX] = { (uint8_t)(channel >> 8), (uint8_t)channel, (uint8_t)(len >> 8), (uint8_t)len };
+
+	memcpy(b + 4, data, len);
+	tc_send_raw(c, b, 4 + len);
+}
+
+int tc_peer_open(struct in_addr ip, struct sockaddr_in *bound)
+{
+	return bound_socket(ip, bound);
+}
+
+long tc_peer_recv(int fd, void *buf, size_t size, struct sockaddr_in *from, int ms)
+{
+	struct sockaddr_in any;
+
+	return recv_within(fd, buf, size, from != NULL ? from : &any, ms);
+}
+
+void tc_peer_send(int fd, struct sockaddr_in to, const void *data, size_t len)
+{
+	if (sendto(fd, data, len, 0, (struct sockaddr *)&to, sizeof(to)) != (ssize_t)len)
+		die("sending as a peer");
+}
