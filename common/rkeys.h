@@ -3,23 +3,25 @@
  *
  * durable (must survive a power cut once acknowledged)
  *   user:{u}         hash    display_name, password (Argon2id string), role, state (active|disabled), denied (permission names),
- *                            created (ms)
+ *                            created (ms), rev (grows with each change; the ETag)
  *   users            zset    score 0, member = user name: the directory, by ZRANGEBYLEX
- *   names            zset    score 0, member = lower-case display name + "\n" + user name: search by display name
+ *   names            zset    score 0, member = lower-case display name from the beginning of one of its words + "\n" + user name: search
  *   contacts:{u}     hash    contact's user name -> added (ms)
  *   history:{u}      stream  the user's call history, newest last, MAXLEN ~ HISTORY_MAX; the stream id is the cursor; fields in `enum` order of
  *                            common/cdr.h
  *   cdrs             stream  every call record once, MAXLEN ~ CDR_MAX
  *   messages:{u}     stream  SIP MESSAGEs waiting for delivery: from, id, type, body, time
  *   cert:{u}         hash    serial (hex) -> "not_after_s label" ; revoked:{u} set of serials
+ *   crl              zset    score = end of validity (s), member = serial (hex) + " " + time of revocation (s): what the CRL file lists
  * live (rebuilt by the clients when lost)
- *   session:{u}:ID   hash    created, seen, expires (ms), method (password|certificate), address, agent, csrf; expires with the session. ID = hex of
- *                            the first 16 bytes of SHA-256 of the secret
+ *   session:{u}:ID   hash    created, seen, expires (ms), method (password|certificate), address, agent, certificate (serial, or empty); expires
+ *                            with the session. ID = hex of the first 16 bytes of SHA-256 of the secret
  *   sessions:{u}     zset    score = expiry (ms), member = ID
- *   ticket:HASH      string  "user ID" of a one-time ticket; TICKET_TTL_S
+ *   ticket:HASH      string  "user ID" (for a WebSocket) or "user certificate:SERIAL" (for a login); TICKET_TTL_S
  *   location:{u}     hash    instance + ";" + reg-id -> binding (signalling/location.c)
+ *   busy:{u}         hash    WORKER -> boot epoch of a worker on which the user is in a call; BUSY_TTL_S
  *   live:WORKER      hash    call id -> JSON of the live call; the key has a lease
- *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = address of its SIP socket
+ *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = "boot epoch (ms) address of its SIP socket"
  *   rate:WHAT:WHO    string  counter of a throttle, expires with its window
  * events (streams, MAXLEN ~ EVENTS_MAX, read with XREAD from the last id seen; field "t" is the type; see common/events.h)
  *   events:signal, events:presence, events:relay
@@ -35,11 +37,13 @@
 #define CDR_MAX "1000000"
 #define EVENTS_MAX "100000"
 #define TICKET_TTL_S 30u
+#define BUSY_TTL_S 86400u
 #define WORKER_LEASE_MS 6000u
 
 #define RKEY_USERS "users"
 #define RKEY_NAMES "names"
 #define RKEY_CDRS "cdrs"
+#define RKEY_CRL "crl"
 #define RKEY_WORKERS "workers"
 #define RKEY_EV_SIGNAL "events:signal"
 #define RKEY_EV_PRESENCE "events:presence"
@@ -66,6 +70,7 @@ struct rkey rkey_session(struct str user, struct str id);
 struct rkey rkey_sessions(struct str user);
 struct rkey rkey_ticket(struct str hash);
 struct rkey rkey_location(struct str user);
+struct rkey rkey_busy(struct str user);
 struct rkey rkey_live(struct str worker);
 struct rkey rkey_peer(struct str worker);
 struct rkey rkey_rate(const char *what, struct str who);

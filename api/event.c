@@ -1,0 +1,64 @@
+#include "api/event.h"
+
+#include "common/events.h"
+#include "common/rkeys.h"
+
+#define EVENT_ARGS_MAX 12u
+#define COLLECT_MAX 128u
+
+/* XADD stream MAXLEN ~ n * t type name value … */
+static enum err queue(struct rds *r, const char *stream, const char *type, const struct str *fields, size_t count, size_t *queued)
+{
+	struct str argv[EVENT_ARGS_MAX] = { STR("XADD"), str_from(stream), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX),
+					    STR("*"),    STR("t"),         str_from(type) };
+
+	memcpy(argv + 8, fields, count * sizeof(*fields));
+	enum err e = rds_queue(r, 8 + count, argv);
+	*queued += e == ERR_OK;
+	return e;
+}
+
+enum err event_queue_session_end(struct rds *r, struct str user, struct str session, size_t *queued)
+{
+	const struct str fields[] = { STR("user"), user, STR("session"), session };
+
+	return queue(r, RKEY_EV_SIGNAL, EV_SESSION_END, fields, ARRAY_LEN(fields), queued);
+}
+
+enum err event_queue_user_disable(struct rds *r, struct str user, bool forget, size_t *queued)
+{
+	const struct str fields[] = { STR("user"), user };
+	enum err e = queue(r, RKEY_EV_SIGNAL, EV_USER_DISABLE, fields, ARRAY_LEN(fields), queued);
+
+	if (e == ERR_OK && forget)
+		e = queue(r, RKEY_EV_RELAY, EV_USER_REVOKE, fields, ARRAY_LEN(fields), queued);
+	return e;
+}
+
+enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued)
+{
+	const struct str fields[] = { STR("user"), user };
+
+	return queue(r, RKEY_EV_SIGNAL, EV_CONTACTS_CHANGED, fields, ARRAY_LEN(fields), queued);
+}
+
+enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued)
+{
+	const struct str fields[] = { STR("id"), id, STR("by"), by };
+
+	return queue(r, RKEY_EV_SIGNAL, EV_CALL_HANGUP, fields, ARRAY_LEN(fields), queued);
+}
+
+enum err event_collect(struct rds *r, size_t queued)
+{
+	struct redisReply *replies[COLLECT_MAX];
+
+	if (queued == 0)
+		return ERR_OK;
+	if (queued > COLLECT_MAX)
+		return ERR_TOO_LARGE;
+	enum err e = rds_collect(r, replies, queued);
+	for (size_t i = 0; i < queued && e == ERR_OK; i++)
+		rds_reply_free(replies[i]);
+	return e;
+}

@@ -1,0 +1,16 @@
+/* What the API tells the other programs (common/events.h), queued on the pipeline of the change it belongs to. */
+#ifndef DUPLEX_API_EVENT_H
+#define DUPLEX_API_EVENT_H
+
+#include "common/rds.h"
+
+/* Each adds 1 to *queued per command. */
+enum err event_queue_session_end(struct rds *r, struct str user, struct str session, size_t *queued);
+/* Closes the user's WebSockets; `forget`: the relay frees the user's allocations too. */
+enum err event_queue_user_disable(struct rds *r, struct str user, bool forget, size_t *queued);
+enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued);
+enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued);
+/* Reads `queued` replies and drops them. */
+enum err event_collect(struct rds *r, size_t queued);
+
+#endif

@@ -1,0 +1,101 @@
+#include "api/live.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+
+#include "api/reply.h"
+#include "common/rkeys.h"
+
+#define WORKERS_MAX 256u
+
+/* The workers whose lease has not run out. */
+static enum err workers(struct rds *r, uint64_t now_ms, struct redisReply **out)
+{
+	char now[24];
+
+	(void)snprintf(now, sizeof(now), "%llu", (unsigned long long)now_ms);
+	return RDS(r, out, STR("ZRANGEBYSCORE"), STR(RKEY_WORKERS), str_from(now), STR("+inf"), STR("LIMIT"), STR("0"), STR("256"));
+}
+
+static json_t *text_or_null(const json_t *call, const char *name)
+{
+	const char *text = json_string_value(json_object_get(call, name));
+
+	return text != NULL ? json_string(text) : json_null();
+}
+
+/* Workers write milliseconds, as a number or as digits; 0 is "not yet". */
+static json_t *time_or_null(const json_t *call, const char *name)
+{
+	const json_t *value = json_object_get(call, name);
+	uint64_t ms = 0;
+
+	if (json_is_integer(value))
+		ms = (uint64_t)json_integer_value(value);
+	else if (json_is_string(value) && str_to_u64(str_from(json_string_value(value)), UINT64_MAX / 2, &ms) != ERR_OK)
+		return json_string(json_string_value(value));
+	return reply_time_json(ms);
+}
+
+static void add_call(json_t *items, struct str worker, struct str id, struct str text)
+{
+	json_t *call = json_loadb(text.p != NULL ? text.p : "", text.len, 0, NULL);
+
+	/* A worker's slip must not hide the other calls. */
+	if (json_is_object(call))
+		(void)json_array_append_new(
+			items, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(id), "caller",
+					 text_or_null(call, "caller"), "callee", text_or_null(call, "callee"), "media",
+					 text_or_null(call, "media"), "state", text_or_null(call, "state"), "started_at",
+					 time_or_null(call, "started"), "answered_at", time_or_null(call, "answered"), "worker",
+					 reply_str(worker)));
+	json_decref(call);
+}
+
+enum err live_list(struct rds *r, uint64_t now_ms, json_t *items)
+{
+	struct redisReply *names, *replies[WORKERS_MAX];
+	enum err e = workers(r, now_ms, &names);
+
+	if (e != ERR_OK)
+		return e;
+	size_t count = MIN(rds_len(names), (size_t)WORKERS_MAX);
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		struct rkey key = rkey_live(rds_text(rds_at(names, i)));
+
+		e = RDS_QUEUE(r, STR("HGETALL"), rkey_str(&key));
+	}
+	if (e == ERR_OK && count > 0)
+		e = rds_collect(r, replies, count);
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		for (size_t k = 0; k + 1 < rds_len(replies[i]); k += 2)
+			add_call(items, rds_text(rds_at(names, i)), rds_text(rds_at(replies[i], k)), rds_text(rds_at(replies[i], k + 1)));
+		rds_reply_free(replies[i]);
+	}
+	rds_reply_free(names);
+	return e;
+}
+
+enum err live_find(struct rds *r, uint64_t now_ms, struct str id)
+{
+	struct redisReply *names, *replies[WORKERS_MAX];
+	bool found = false;
+	enum err e = workers(r, now_ms, &names);
+
+	if (e != ERR_OK)
+		return e;
+	size_t count = MIN(rds_len(names), (size_t)WORKERS_MAX);
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		struct rkey key = rkey_live(rds_text(rds_at(names, i)));
+
+		e = RDS_QUEUE(r, STR("HEXISTS"), rkey_str(&key), id);
+	}
+	rds_reply_free(names);
+	if (e == ERR_OK && count > 0)
+		e = rds_collect(r, replies, count);
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		found = found || rds_int(replies[i]) == 1;
+		rds_reply_free(replies[i]);
+	}
+	return e == ERR_OK && !found ? ERR_NOT_FOUND : e;
+}

@@ -1,0 +1,115 @@
+#include "api/password.h"
+
+#include "api/utf8.h"
+
+#define WORK_SIZE 1024u
+
+/* Words that common long passwords are made of: what is left of "P4ssw0rd2024!!" after case, the usual substitutions and the digits and marks
+ * around it are taken away. */
+static const char *const common[] = {
+	"abcdefghij", "abcdefghijk", "abcdefghijkl", "access", "account", "admin", "administrator", "adminadmin", "alexander", "america",
+	"anthony", "arsenal", "asdfasdf", "asdfghjkl", "asdfghjklqwertyuiop", "august", "autumn", "bailey", "barcelona", "baseball",
+	"basketball", "batman", "blink", "butterfly", "changeit", "changeme", "charlie", "chelsea", "chocolate", "christopher",
+	"cocacola", "company", "computer", "cookie", "correcthorsebatterystaple", "dallas", "daniel", "december", "default", "dragon",
+	"duplex", "duplexduplex", "elizabeth", "everton", "facebook", "february", "ferrari", "flower", "football", "freedom",
+	"friday", "friend", "fuckyou", "general", "guest", "hallo", "harley", "hello", "helloworld", "hockey",
+	"hunter", "iloveyou", "iloveyouso", "internet", "january", "jennifer", "jessica", "jordan", "july", "june",
+	"killer", "lakers", "letmein", "letmeinnow", "liverpool", "login", "london", "lovely", "maggie", "manchester",
+	"march", "marina", "master", "matrix", "maverick", "mercedes", "michael", "michelle", "microsoft", "monday",
+	"monkey", "mustang", "mypassword", "nicole", "november", "october", "office", "pass", "passpass", "passphrase",
+	"passw", "password", "passwordpassword", "passwort", "pepper", "phoenix", "pokemon", "princess", "purple", "qazwsx",
+	"qazwsxedc", "qazwsxedcrfv", "qwer", "qwerasdf", "qwerasdfzxcv", "qwert", "qwerty", "qwertyqwerty", "qwertyuiop", "qwertz",
+	"qwertzuiop", "ranger", "robert", "saturday", "secret", "secretpassword", "september", "server", "shadow", "snoopy",
+	"soccer", "spring", "starwars", "summer", "sunday", "sunshine", "superman", "system", "temp", "temporary",
+	"test", "testtest", "testing", "thomas", "thursday", "tigger", "trustno", "tuesday", "united", "user",
+	"username", "voyager", "wednesday", "welcome", "whatever", "william", "winter", "yankees", "zaqwsx", "zxcvbnm",
+	"zxcvbnmasdfghjkl",
+};
+
+static const char *const rows[] = {
+	"01234567890123456789012345678901234567890", "09876543210987654321098765432109876543210", "abcdefghijklmnopqrstuvwxyzabcdefghijkl",
+	"zyxwvutsrqponmlkjihgfedcba",                "qwertyuiopasdfghjklzxcvbnm",                "qwertzuiopasdfghjklyxcvbnm",
+	"1qaz2wsx3edc4rfv5tgb6yhn7ujm",              "1q2w3e4r5t6y7u8i9o0p",
+};
+
+static bool contains(struct str text, struct str part)
+{
+	return part.len > 0 && part.len <= text.len && memmem(text.p, text.len, part.p, part.len) != NULL;
+}
+
+/* "abcabcabcabc" has the period 3: nothing but a short word said again and again. */
+static bool repeats(struct str s)
+{
+	for (size_t period = 1; period <= 4 && period < s.len; period++) {
+		if (memcmp(s.p, s.p + period, s.len - period) == 0)
+			return true;
+	}
+	return false;
+}
+
+static char letter_for(char c)
+{
+	static const char from[] = "0134578@$!|+", to[] = "oieastbasilt";
+	const char *at = strchr(from, c);
+
+	return c != '\0' && at != NULL ? to[at - from] : c;
+}
+
+static bool letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || ((unsigned char)c & 0x80) != 0;
+}
+
+static bool is_common(struct str folded)
+{
+	char mem[WORK_SIZE];
+
+	/* Digits and marks at the ends go first, then substitutions inside become letters. */
+	while (folded.len > 0 && !letter(folded.p[0]) && !letter(letter_for(folded.p[0])))
+		folded = str_sub(folded, 1, folded.len);
+	while (folded.len > 0 && !letter(folded.p[folded.len - 1]))
+		folded.len--;
+	if (folded.len == 0 || folded.len > sizeof(mem))
+		return folded.len == 0;
+	for (size_t i = 0; i < folded.len; i++)
+		mem[i] = letter_for(folded.p[i]);
+	struct str word = { mem, folded.len };
+	for (size_t i = 0; i < ARRAY_LEN(common); i++) {
+		if (str_eq(word, str_from(common[i])))
+			return true;
+	}
+	return false;
+}
+
+/* More than half of the password is the name: the rest is guessed quickly. */
+static bool made_of(struct str password, struct str name)
+{
+	return name.len >= 4 && contains(password, name) && name.len * 2 > password.len;
+}
+
+static const char *judge(struct str password, struct str name, struct str display)
+{
+	if (repeats(password))
+		return "is one short piece repeated";
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (contains(str_from(rows[i]), password))
+			return "is a row of neighbouring keys";
+	}
+	if (is_common(password))
+		return "is one of the most common passwords";
+	if (str_eq(password, name) || made_of(password, name))
+		return "is made of the user name";
+	return made_of(password, display) ? "is made of the display name" : NULL;
+}
+
+const char *password_weak(struct str password, struct str username, struct str display_name)
+{
+	char mem[WORK_SIZE], display_mem[WORK_SIZE];
+	struct buf folded = buf_fixed(mem, sizeof(mem)), display = buf_fixed(display_mem, sizeof(display_mem));
+
+	utf8_fold(password, &folded);
+	utf8_fold(display_name, &display);
+	const char *wrong = judge(buf_view(&folded), username, buf_view(&display));
+	explicit_bzero(mem, sizeof(mem));
+	return wrong;
+}
