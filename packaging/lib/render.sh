@@ -33,7 +33,12 @@ render_duplex() {
 		socket-group = www-data
 
 		[relay]
-		$(render_relay)
+		; A host of its own: .2 on the TAP device, whose kernel end (.1) the relay sets up at each start.
+		ports = net_tap0,iface=$TAP
+		address = $SUBNET_BASE.2/24
+		tap-host-address = $SUBNET_BASE.1/24
+		cores = $RELAY_CORES
+		file-prefix = $INSTANCE
 	EOF
 }
 
@@ -106,9 +111,4 @@ signalling_servers() {
 	for w in $(seq 0 $((WORKERS - 1))); do
 		printf '\\tserver unix:%s/signal.%s.sock max_fails=1 fail_timeout=1s;\\n' "$RUN_DIR" "$w"
 	done
-}
-
-# The relay's own host on the wire: address .2 on the TAP device, this host being .1.
-render_relay() {
-	printf '%s\n' "cores = $RELAY_CORES"
 }

@@ -19,7 +19,7 @@ services_write() {
 	rm -rf "$SERVICE_DIR.new"
 	mkdir -p "$SERVICE_DIR.new"
 	write_service redis "chpst -u duplex redis-server $ETC_DIR/redis.conf"
-	write_service relay "$bin/duplex-relay --config $conf" "$(relay_prelude)"
+	write_service relay "$bin/duplex-relay --config $conf"
 	write_service api "chpst -u duplex:duplex:www-data $bin/duplex-api --config $conf"
 	for w in $(seq 0 $((WORKERS - 1))); do
 		write_service "signalling.$w" "chpst -u duplex:duplex:www-data $bin/duplex-signalling --config $conf --worker $w"
@@ -29,6 +29,8 @@ services_write() {
 	write_service keeper "$bin/keeper $STATE_DIR"
 	rm -rf "$SERVICE_DIR"
 	mv "$SERVICE_DIR.new" "$SERVICE_DIR"
+	# runsvdir waits a second when its directory is as young as that.
+	touch -d '1 minute ago' "$SERVICE_DIR"
 }
 
 # NAME COMMAND [LINE-BEFORE]
@@ -42,15 +44,9 @@ write_service() {
 	printf '#!/bin/sh\nexec 2>&1 </dev/null\nulimit -n 262144 2>/dev/null || ulimit -n "$(ulimit -Hn)"\numask 027\n%s\nexec %s\n' \
 		"${3:-}" "$2" >"$dir/run"
 	# Each end is noted; a start that ends again and again is given up early, with its last lines (services_wait).
-	printf '#!/bin/sh\necho "$1 $2" >>%s\nexec sleep 1\n' "$run/$1.exits" >"$dir/finish"
+	printf '#!/bin/sh\necho "$1 $2" >>%s\n' "$run/$1.exits" >"$dir/finish"
 	printf '#!/bin/sh\nexec chpst -u duplex svlogd %s\n' "$LOG_DIR/$1" >"$dir/log/run"
 	chmod 755 "$dir/run" "$dir/finish" "$dir/log/run"
-}
-
-# The TAP device lives as long as the relay; whoever starts the relay gives this host its address on it.
-relay_prelude() {
-	printf '(i=0; while [ $i -lt 300 ]; do ip addr add %s dev %s 2>/dev/null && ip link set dev %s up && exit; i=$((i + 1)); sleep 0.05; done) &' \
-		"$SUBNET_BASE.1/24" "$TAP" "$TAP"
 }
 
 # Whether this instance's supervisor runs; its process is known by the service directory in its command line.
@@ -99,7 +95,7 @@ front_door() {
 }
 
 service_failing() {
-	[ "$(wc -l <"$RUN_DIR/supervise/$1.exits" 2>/dev/null || echo 0)" -ge 2 ]
+	[ -e "$RUN_DIR/supervise/$1.exits" ] && [ "$(wc -l <"$RUN_DIR/supervise/$1.exits")" -ge 2 ]
 }
 
 service_blame() {
@@ -110,10 +106,11 @@ service_blame() {
 # In an order in which nothing loses what it needs while it still works.
 services_stop() {
 	local name names
-	names=$(service_names | tac)
-	for name in keeper nginx $(grep '^signalling' <<<"$names") api relay redis; do
-		[ ! -p "$SERVICE_DIR/$name/supervise/ok" ] || sv -w 12 force-stop "$SERVICE_DIR/$name" >/dev/null 2>&1 || true
-	done
+	names=$(service_names)
+	services_down keeper nginx
+	# shellcheck disable=SC2046 # names are words
+	services_down $(grep '^signalling' <<<"$names") api
+	services_down relay redis
 	if supervisor_pid; then
 		kill -HUP "$SUPERVISOR_PID" 2>/dev/null || true
 		wait_gone "$SUPERVISOR_PID"
@@ -121,6 +118,14 @@ services_stop() {
 	for name in $names; do
 		wait_unsupervised "$SERVICE_DIR/$name"
 	done
+}
+
+services_down() {
+	local name dirs=()
+	for name in "$@"; do
+		[ ! -p "$SERVICE_DIR/$name/supervise/ok" ] || dirs+=("$SERVICE_DIR/$name")
+	done
+	[ "${#dirs[@]}" -eq 0 ] || sv -w 12 force-stop "${dirs[@]}" >/dev/null 2>&1 || true
 }
 
 wait_gone() {
