@@ -16,7 +16,6 @@
 
 #define SERIAL_LEN 16u
 #define BACKDATE_S 300u        /* clocks differ */
-#define CRL_LIFE_S (7u * 86400u)
 #define P12_ITERATIONS 100000
 
 struct ca {
@@ -158,7 +157,8 @@ static bool set_names(struct ca *c, X509 *cert, const struct ca_order *o)
 
 	int n = snprintf(san, sizeof(san), "URI:sip:%.*s@%.*s", STR_FMT(o->user), STR_FMT(o->domain));
 	bool done = subject != NULL && n > 0 && (size_t)n < sizeof(san) &&
-		    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)o->user.p, (int)o->user.len, -1, 0) == 1 &&
+		    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)o->user.p, (int)o->user.len,
+					       -1, 0) == 1 &&
 		    X509_set_subject_name(cert, subject) == 1 && X509_set_issuer_name(cert, X509_get_subject_name(c->cert)) == 1 &&
 		    add_extension(cert, c->cert, NID_subject_alt_name, san);
 	X509_NAME_free(subject);
@@ -276,7 +276,8 @@ enum err ca_make_p12(struct ca *c, const struct ca_order *o, const char *passphr
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	enum err e = ERR_NO_MEMORY;
 
-	if (key == NULL || chain == NULL || bio == NULL || str_copy(name, label, sizeof(label)) != ERR_OK || sk_X509_push(chain, c->cert) == 0)
+	if (key == NULL || chain == NULL || bio == NULL || str_copy(name, label, sizeof(label)) != ERR_OK ||
+	    sk_X509_push(chain, c->cert) == 0)
 		goto out;
 	e = sign(c, o, key, &cert, &issued);
 	if (e != ERR_OK)
@@ -318,16 +319,16 @@ static bool add_revoked(X509_CRL *crl, const struct ca_revoked *r)
 static X509_CRL *make_crl(struct ca *c, const struct ca_revoked *list, size_t count, uint64_t now_s)
 {
 	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)(now_s - BACKDATE_S)), *to = ASN1_TIME_set(NULL, (time_t)(now_s + CRL_LIFE_S));
-	bool done = crl != NULL && from != NULL && to != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+	ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)(now_s - BACKDATE_S));
+	/* The list lasts as long as its authority: nginx refuses every certificate once its list is out of date. */
+	bool done = crl != NULL && from != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
 		    X509_CRL_set_issuer_name(crl, X509_get_subject_name(c->cert)) == 1 && X509_CRL_set1_lastUpdate(crl, from) == 1 &&
-		    X509_CRL_set1_nextUpdate(crl, to) == 1;
+		    X509_CRL_set1_nextUpdate(crl, X509_get0_notAfter(c->cert)) == 1;
 
 	for (size_t i = 0; i < count && done; i++)
 		done = add_revoked(crl, &list[i]);
 	done = done && X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, c->key, digest_for(c->key)) != 0;
 	ASN1_TIME_free(from);
-	ASN1_TIME_free(to);
 	if (!done) {
 		X509_CRL_free(crl);
 		crl = NULL;

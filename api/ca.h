@@ -1,5 +1,6 @@
-/* A small certificate authority for the users' client certificates, over OpenSSL 3: no Redis, no HTTP. RFC 5280, RFC 2986 (CSR), RFC 7292
- * (PKCS#12). The subject of a request is ignored: the certificate names the user who is logged in, and no one else. */
+/* A small certificate authority for the users' client certificates, over OpenSSL 3: no Redis, no HTTP. RFC
+ * 5280, RFC 2986 (CSR), RFC 7292 (PKCS#12). The subject of a request is ignored: the certificate names the user
+ * who is logged in, and no one else. */
 #ifndef DUPLEX_API_CA_H
 #define DUPLEX_API_CA_H
 
@@ -22,14 +23,16 @@ struct ca_issued {
 	uint64_t not_after_s;
 };
 
-/* Loads certificate and key (PEM files) and checks that they belong together and may sign. On failure `why` holds one sentence. */
+/* Loads certificate and key (PEM files) and checks that they belong together and may sign. On failure `why`
+ * holds one sentence. */
 enum err ca_new(const char *cert_file, const char *key_file, struct ca **out, char *why, size_t why_size);
 void ca_free(struct ca *c);
 
-/* Signs the key of a PKCS#10 request; appends the PEM certificate. ERR_INVALID with a phrase in *wrong: not a request, its signature does not
- * prove possession of the key, or the key is weak. */
+/* Signs the key of a PKCS#10 request; appends the PEM certificate. ERR_INVALID with a phrase in *wrong: not a
+ * request, its signature does not prove possession of the key, or the key is weak. */
 enum err ca_sign_csr(struct ca *c, const struct ca_order *o, struct str csr, struct buf *pem, struct ca_issued *out, const char **wrong);
-/* Makes a P-256 key and certificate and appends them as PKCS#12 (DER), encrypted with AES-256-CBC under PBKDF2-HMAC-SHA-256. */
+/* Makes a P-256 key and certificate and appends them as PKCS#12 (DER), encrypted with AES-256-CBC under
+ * PBKDF2-HMAC-SHA-256. */
 enum err ca_make_p12(struct ca *c, const struct ca_order *o, const char *passphrase, struct str name, struct buf *der,
 		     struct ca_issued *out);
 

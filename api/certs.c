@@ -1,7 +1,6 @@
 #include "api/certs.h"
 
 #include <fcntl.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -10,7 +9,8 @@
 #include "api/event.h"
 #include "common/crypto.h"
 
-/* KEYS certificates; ARGV serial, "not_after label", now (s), most. Drops what has expired, then adds. Returns 0 if there is no room. */
+/* KEYS certificates; ARGV serial, "not_after label", now (s), most. Drops what has expired, then adds. Returns
+ * 0 if there is no room. */
 static struct rds_script add_script = {
 	.source = "local all = redis.call('HGETALL', KEYS[1])\n"
 		  "local have = 0\n"
@@ -73,7 +73,8 @@ enum err certs_list(struct rds *r, struct str user, uint64_t now_s, certs_fn fn,
 	return ERR_OK;
 }
 
-/* The CN of a name in the form of RFC 4514, "CN=alice". User names need no escapes there, and the authority signs no other names. */
+/* The CN of a name in the form of RFC 4514, "CN=alice". User names need no escapes there, and the authority
+ * signs no other names. */
 static enum err common_name(struct str subject, char out[USER_NAME_SIZE])
 {
 	while (subject.p != NULL) {

@@ -1,5 +1,5 @@
-/* Client certificates in Redis: which serial belongs to whom, and which are revoked. nginx has checked signature, dates and CRL; the record here
- * decides, because nginx sees a new CRL only after a reload. */
+/* Client certificates in Redis: which serial belongs to whom, and which are revoked. nginx has checked
+ * signature, dates and CRL; the record here decides, because nginx sees a new CRL only after a reload. */
 #ifndef DUPLEX_API_CERTS_H
 #define DUPLEX_API_CERTS_H
 
@@ -8,8 +8,8 @@
 
 #define CERTS_PER_USER 16u
 
-/* The user whose certificate this is, by nginx's SSL_CLIENT_S_DN (RFC 4514) and SSL_CLIENT_SERIAL. ERR_FORBIDDEN: not ours, revoked, expired, or the user is
- * disabled. */
+/* The user whose certificate this is, by nginx's SSL_CLIENT_S_DN (RFC 4514) and SSL_CLIENT_SERIAL.
+ * ERR_FORBIDDEN: not ours, revoked, expired, or the user is disabled. */
 enum err certs_owner(struct rds *r, struct str subject, struct str serial, uint64_t now_ms, char user[USER_NAME_SIZE],
 		     char serial_out[SERIAL_SIZE]);
 

@@ -1,4 +1,5 @@
-/* The validators of the field tables: one a kind of value. Each says what is wrong in a phrase that follows the field's name, or NULL. */
+/* The validators of the field tables: one a kind of value. Each says what is wrong in a phrase that follows the
+ * field's name, or NULL. */
 #ifndef DUPLEX_API_CHECK_H
 #define DUPLEX_API_CHECK_H
 
@@ -13,7 +14,8 @@
 const char *check_username(struct str s);
 /* As check_username, and not reserved: for new accounts. */
 const char *check_new_username(struct str s);
-/* Any printable text of 1 to 64 characters, without blanks at its ends and without characters that hide or reverse text. */
+/* Any printable text of 1 to 64 characters, without blanks at its ends and without characters that hide or
+ * reverse text. */
 const char *check_display_name(struct str s);
 /* Length only: for a password that is to be compared. */
 const char *check_password_given(struct str s);

@@ -1,4 +1,5 @@
-/* From a request to its reply: route, limits, origin, identity, permission, body, handler. The only caller of handlers. */
+/* From a request to its reply: route, limits, origin, identity, permission, body, handler. The only caller of
+ * handlers. */
 #ifndef DUPLEX_API_DISPATCH_H
 #define DUPLEX_API_DISPATCH_H
 

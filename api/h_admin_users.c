@@ -118,6 +118,7 @@ enum err h_admin_user_patch(struct req *r)
 		return problem_send(r, PROBLEM_CHANGED, NULL);
 	if (e != ERR_OK)
 		return e;
-	log_event(LOG_INFO, "user-changed", "user=%s by=%s state=%s role=%s", u.name, r->who.user, u.disabled ? "disabled" : "active", u.role);
+	log_event(LOG_INFO, "user-changed", "user=%s by=%s state=%s role=%s", u.name, r->who.user,
+		  u.disabled ? "disabled" : "active", u.role);
 	return reply_user(r, &u);
 }

@@ -1,4 +1,5 @@
-/* GET /me/call-config: all that a page needs for one call. The TURN credentials carry the call's Session-ID (RFC 7989), new each time. */
+/* GET /me/call-config: all that a page needs for one call. The TURN credentials carry the call's Session-ID
+ * (RFC 7989), new each time. */
 #include <stdio.h>
 
 #include "api/handlers.h"

@@ -1,5 +1,4 @@
 /* GET /calls: the user's call history, newest first; the cursor is the id in the stream. */
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 

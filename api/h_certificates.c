@@ -44,7 +44,8 @@ static const struct field fields[] = {
 	{ "passphrase", INPUT_TEXT, false, check_passphrase, offsetof(struct certificate_post, passphrase) },
 };
 
-/* Signs; *text is the PEM certificate or the PKCS#12 in base64. A problem with the request is answered here: *text is then NULL. */
+/* Signs; *text is the PEM certificate or the PKCS#12 in base64. A problem with the request is answered here:
+ * *text is then NULL. */
 static enum err issue(struct req *r, const struct certificate_post *in, struct ca_issued *issued, json_t **text)
 {
 	const struct ca_order order = { .user = req_user(r),

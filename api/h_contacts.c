@@ -1,5 +1,4 @@
 /* /contacts: the user's contact list. Each change tells the signalling workers, whose watchers are notified. */
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,7 +111,8 @@ static enum err add(struct req *r, struct str contact, uint64_t *added_ms, bool 
 	char now[24];
 
 	(void)snprintf(now, sizeof(now), "%llu", (unsigned long long)r->now_ms);
-	enum err e = RDS_QUEUE(r->rds, STR("EVAL"), str_from(add_source), STR("1"), rkey_str(&key), contact, str_from(now), STR(CONTACTS_MAX));
+	enum err e = RDS_QUEUE(r->rds, STR("EVAL"), str_from(add_source), STR("1"), rkey_str(&key), contact, str_from(now),
+			       STR(CONTACTS_MAX));
 	if (e == ERR_OK)
 		e = event_queue_contacts_changed(r->rds, req_user(r), &queued);
 	if (e == ERR_OK)

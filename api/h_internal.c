@@ -1,5 +1,5 @@
-/* GET /internal/authorize: nginx asks (auth_request) whether a WebSocket upgrade may pass, and as whom. Reachable for nginx only: the parameter
- * ORIGINAL_URI cannot be sent by a client. */
+/* GET /internal/authorize: nginx asks (auth_request) whether a WebSocket upgrade may pass, and as whom.
+ * Reachable for nginx only: the parameter ORIGINAL_URI cannot be sent by a client. */
 #include "api/app.h"
 #include "api/auth.h"
 #include "api/handlers.h"

@@ -52,7 +52,8 @@ static enum err open_session(struct req *r, struct user *u, struct str password,
 					    s.method, "user", profile_json(u)));
 }
 
-/* The costs were raised since the password was hashed: hash it again while it is at hand. Failing to do so does not matter. */
+/* The costs were raised since the password was hashed: hash it again while it is at hand. Failing to do so does
+ * not matter. */
 static void rehash(struct req *r, struct user *u, struct str password)
 {
 	char fresh[HASH_SIZE];
@@ -64,7 +65,8 @@ static void rehash(struct req *r, struct user *u, struct str password)
 	explicit_bzero(fresh, sizeof(fresh));
 }
 
-/* Whether the password is right. The same work and the same answer whether the user is unknown or the password wrong. */
+/* Whether the password is right. The same work and the same answer whether the user is unknown or the password
+ * wrong. */
 static enum err verify(struct req *r, const struct login *in, struct user *u)
 {
 	bool stale = false;

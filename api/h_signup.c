@@ -29,7 +29,8 @@ static enum err fill(struct user *u, const struct signup *in)
 	return e;
 }
 
-/* Before the expensive hash: is the name free, and has this address not made enough accounts already? Writes the problem if not. */
+/* Before the expensive hash: is the name free, and has this address not made enough accounts already? Writes
+ * the problem if not. */
 static enum err may_sign_up(struct req *r, struct str username, bool *yes)
 {
 	char prefix[64];

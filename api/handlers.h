@@ -1,5 +1,5 @@
-/* Every handler of the route table. A handler reads its input, decides, acts and ends with one reply or problem; what it returns as an error
- * instead becomes a problem by problem_from. */
+/* Every handler of the route table. A handler reads its input, decides, acts and ends with one reply or
+ * problem; what it returns as an error instead becomes a problem by problem_from. */
 #ifndef DUPLEX_API_HANDLERS_H
 #define DUPLEX_API_HANDLERS_H
 

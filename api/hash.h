@@ -1,5 +1,5 @@
-/* Argon2id with a bound on how many run at once in this process, so that a flood of logins can neither take all memory nor all threads.
- * Thread-safe. */
+/* Argon2id with a bound on how many run at once in this process, so that a flood of logins can neither take all
+ * memory nor all threads. Thread-safe. */
 #ifndef DUPLEX_API_HASH_H
 #define DUPLEX_API_HASH_H
 
@@ -22,8 +22,8 @@ void hash_free(struct hash *h);
 
 /* ERR_BUSY: no turn within wait_ms; ERR_NO_MEMORY. */
 enum err hash_make(struct hash *h, struct str password, char out[HASH_SIZE]);
-/* Compares. `stored` NULL: there is no such user; the same work is done and the answer is ERR_UNAUTHENTICATED. *stale: made with other costs than the
- * present ones. */
+/* Compares. `stored` NULL: there is no such user; the same work is done and the answer is ERR_UNAUTHENTICATED.
+ * *stale: made with other costs than the present ones. */
 enum err hash_verify(struct hash *h, const char *stored, struct str password, bool *stale);
 
 #endif

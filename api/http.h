@@ -1,5 +1,6 @@
-/* One HTTP exchange without its transport, and the parsers for what comes in header fields: cookies, query strings, media types. RFC 9110,
- * RFC 6265, RFC 3986. No I/O; every slice of a request borrows from the transport until the reply is sent. */
+/* One HTTP exchange without its transport, and the parsers for what comes in header fields: cookies, query
+ * strings, media types. RFC 9110, RFC 6265, RFC 3986. No I/O; every slice of a request borrows from the
+ * transport until the reply is sent. */
 #ifndef DUPLEX_API_HTTP_H
 #define DUPLEX_API_HTTP_H
 
@@ -45,11 +46,11 @@ static inline bool http_unsafe(enum http_method m)
 	return m != HTTP_GET && m != HTTP_HEAD && m != HTTP_OPTIONS;
 }
 
-/* The value of cookie `name` in a Cookie header. ERR_NOT_FOUND if there is none, ERR_INVALID if there are two: then no one can say which
- * of them we set. */
+/* The value of cookie `name` in a Cookie header. ERR_NOT_FOUND if there is none, ERR_INVALID if there are two:
+ * then no one can say which of them we set. */
 enum err http_cookie(struct str header, struct str name, struct str *value);
-/* The percent-decoded value of `name` in a query string, appended to `to`. ERR_NOT_FOUND; ERR_INVALID for bad escapes, NUL or a name given twice;
- * ERR_TOO_LARGE if `to` is too small. */
+/* The percent-decoded value of `name` in a query string, appended to `to`. ERR_NOT_FOUND; ERR_INVALID for bad
+ * escapes, NUL or a name given twice; ERR_TOO_LARGE if `to` is too small. */
 enum err http_query(struct str query, struct str name, struct buf *to);
 /* application/json, with any parameters but a charset other than UTF-8. */
 bool http_is_json(struct str content_type);

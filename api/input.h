@@ -1,5 +1,5 @@
-/* Bodies and query parameters: strict JSON, then one table of fields a route with a validator each. Errors are collected, so that a form shows
- * all of them at once. */
+/* Bodies and query parameters: strict JSON, then one table of fields a route with a validator each. Errors are
+ * collected, so that a form shows all of them at once. */
 #ifndef DUPLEX_API_INPUT_H
 #define DUPLEX_API_INPUT_H
 
@@ -7,8 +7,8 @@
 
 #define JSON_DEPTH_MAX 8u
 
-/* Parses a strict JSON object: UTF-8, no duplicate names, no NUL, at most JSON_DEPTH_MAX deep, nothing behind it. ERR_INVALID, with the reason in
- * `why`; ERR_UNSUPPORTED if it is JSON but not an object. */
+/* Parses a strict JSON object: UTF-8, no duplicate names, no NUL, at most JSON_DEPTH_MAX deep, nothing behind
+ * it. ERR_INVALID, with the reason in `why`; ERR_UNSUPPORTED if it is JSON but not an object. */
 enum err input_parse(struct str body, json_t **out, char *why, size_t why_size);
 
 /* A validator says what is wrong with the text, in a phrase for people, or NULL. */

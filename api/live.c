@@ -1,6 +1,5 @@
 #include "api/live.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 
 #include "api/reply.h"

@@ -1,5 +1,6 @@
-/* The directory: how a display name is found by the beginning of any of its words. For "Alice van Dyke" (alice) the set `names` holds
- * "alice van dyke\nalice", "van dyke\nalice" and "dyke\nalice"; a search is one range of the sorted set. */
+/* The directory: how a display name is found by the beginning of any of its words. For "Alice van Dyke" (alice)
+ * the set `names` holds "alice van dyke\nalice", "van dyke\nalice" and "dyke\nalice"; a search is one range of
+ * the sorted set. */
 #ifndef DUPLEX_API_NAMES_H
 #define DUPLEX_API_NAMES_H
 
@@ -17,7 +18,8 @@ struct names_words {
 void names_words_of(struct str display_name, struct str user, struct names_words *out);
 /* The user name behind the last newline of an entry. */
 struct str names_user(struct str entry);
-/* Of all entries of this person that begin with `folded`, the one that stands for them, so that a person is listed once. Empty: none. */
+/* Of all entries of this person that begin with `folded`, the one that stands for them, so that a person is
+ * listed once. Empty: none. */
 struct str names_first_match(const struct names_words *words, struct str folded);
 
 #endif

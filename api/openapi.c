@@ -1,6 +1,7 @@
 #include "api/openapi.h"
 
-/* The assembler brings the file in: no generated source, and the document always fits the program. The rule in part.mk makes this depend on it. */
+/* The assembler brings the file in: no generated source, and the document always fits the program. The rule in
+ * part.mk makes this depend on it. */
 __asm__(".section .rodata\n"
 	".global openapi_begin\n"
 	".global openapi_end\n"

@@ -102,7 +102,8 @@ static void restart(struct parent *p, uint64_t now_ms)
 	}
 }
 
-/* Children are replaced by ones with the new settings; what they are doing they finish. Socket and number of processes stay as they are. */
+/* Children are replaced by ones with the new settings; what they are doing they finish. Socket and number of
+ * processes stay as they are. */
 static void reload_settings(struct parent *p, parent_reload_fn reload)
 {
 	struct settings *fresh = reload();

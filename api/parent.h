@@ -1,4 +1,5 @@
-/* The parent process: starts the workers, starts again those that end unasked, and stops all of them. It serves nothing itself. */
+/* The parent process: starts the workers, starts again those that end unasked, and stops all of them. It serves
+ * nothing itself. */
 #ifndef DUPLEX_API_PARENT_H
 #define DUPLEX_API_PARENT_H
 

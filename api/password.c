@@ -4,8 +4,8 @@
 
 #define WORK_SIZE 1024u
 
-/* Words that common long passwords are made of: what is left of "P4ssw0rd2024!!" after case, the usual substitutions and the digits and marks
- * around it are taken away. */
+/* Words that common long passwords are made of: what is left of "P4ssw0rd2024!!" after case, the usual
+ * substitutions and the digits and marks around it are taken away. */
 static const char *const common[] = {
 	"abcdefghij", "abcdefghijk", "abcdefghijkl", "access", "account", "admin", "administrator", "adminadmin", "alexander", "america",
 	"anthony", "arsenal", "asdfasdf", "asdfghjkl", "asdfghjklqwertyuiop", "august", "autumn", "bailey", "barcelona", "baseball",

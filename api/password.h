@@ -1,5 +1,5 @@
-/* Passwords that are guessed first: common ones and what an attacker derives from the account. NIST SP 800-63B-4 §3.1.1.2: a blocklist instead of
- * rules about character kinds. */
+/* Passwords that are guessed first: common ones and what an attacker derives from the account. NIST SP
+ * 800-63B-4 §3.1.1.2: a blocklist instead of rules about character kinds. */
 #ifndef DUPLEX_API_PASSWORD_H
 #define DUPLEX_API_PASSWORD_H
 

@@ -1,5 +1,5 @@
-/* Every error the API answers, in one list: status, code and title (RFC 9457). The code is the stable name for programs; api/openapi.json
- * lists the same codes. */
+/* Every error the API answers, in one list: status, code and title (RFC 9457). The code is the stable name for
+ * programs; api/openapi.json lists the same codes. */
 #ifndef DUPLEX_API_PROBLEM_H
 #define DUPLEX_API_PROBLEM_H
 
@@ -54,8 +54,8 @@ const char *problem_code(enum problem p);
 /* The one table from internal errors to problems, for what a handler did not answer itself. */
 enum problem problem_from(enum err e);
 
-/* These write the reply and return ERR_OK, so that a handler ends with `return problem_send(…)`. `detail` may be NULL. `errors` is a JSON array of
- * {pointer, detail}; its reference is taken. */
+/* These write the reply and return ERR_OK, so that a handler ends with `return problem_send(…)`. `detail` may
+ * be NULL. `errors` is a JSON array of {pointer, detail}; its reference is taken. */
 enum err problem_send(struct req *r, enum problem p, const char *detail);
 enum err problem_retry(struct req *r, enum problem p, const char *detail, uint64_t retry_after_s);
 enum err problem_fields(struct req *r, json_t *errors);

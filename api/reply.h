@@ -9,7 +9,8 @@ void reply_write(struct req *r, unsigned status, const char *type, json_t *doc);
 /* These return ERR_OK, so that a handler ends with `return reply_json(…)`. */
 enum err reply_json(struct req *r, unsigned status, json_t *doc);
 enum err reply_empty(struct req *r, unsigned status);
-/* 200 {"items": items, "next": next or null}. Takes the reference of `items`; `next` is the raw cursor (hidden by base64url), empty for none. */
+/* 200 {"items": items, "next": next or null}. Takes the reference of `items`; `next` is the raw cursor (hidden
+ * by base64url), empty for none. */
 enum err reply_list(struct req *r, json_t *items, struct str next);
 /* With ETag; 304 if the client has it. */
 enum err reply_tagged(struct req *r, json_t *doc, uint64_t revision);

@@ -1,4 +1,5 @@
-/* One request on its way through the API: what came, who asks, and where the answer goes. Lives on the stack of one worker thread. */
+/* One request on its way through the API: what came, who asks, and where the answer goes. Lives on the stack of
+ * one worker thread. */
 #ifndef DUPLEX_API_REQ_H
 #define DUPLEX_API_REQ_H
 

@@ -1,6 +1,7 @@
 #include "api/route.h"
 
-/* One table is small enough (some 40 rows) that comparing row by row costs less than a microsecond; see tests/unit/api/test_route.c. */
+/* One table is small enough (some 40 rows) that comparing row by row costs less than a microsecond; see
+ * tests/unit/api/test_route.c. */
 static bool matches(const char *pattern, struct str path, struct str param[ROUTE_PARAMS_MAX])
 {
 	struct str want = str_from(pattern);

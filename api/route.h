@@ -31,8 +31,9 @@ extern const size_t route_count;
 
 #define PATH_MAX_LEN 512u
 
-/* The row for `method` and `path`, with its parameters. HEAD finds the row of GET. ERR_NOT_FOUND: no row has the path; ERR_UNSUPPORTED: the path is
- * there with other methods, which *allowed then holds as a bit per enum http_method. */
+/* The row for `method` and `path`, with its parameters. HEAD finds the row of GET. ERR_NOT_FOUND: no row has
+ * the path; ERR_UNSUPPORTED: the path is there with other methods, which *allowed then holds as a bit per enum
+ * http_method. */
 enum err route_find(const struct route *table, size_t count, enum http_method method, struct str path, const struct route **out,
 		    struct str param[ROUTE_PARAMS_MAX], unsigned *allowed);
 

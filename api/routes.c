@@ -1,4 +1,5 @@
-/* The table of routes: the whole surface of the API on one screen. api/openapi.json has the same rows; tests/unit/api/test_openapi.c compares. */
+/* The table of routes: the whole surface of the API on one screen. api/openapi.json has the same rows;
+ * tests/unit/api/test_openapi.c compares. */
 #include "api/handlers.h"
 #include "api/route.h"
 

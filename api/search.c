@@ -1,6 +1,5 @@
 #include "api/search.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 
 #include "api/names.h"
@@ -10,7 +9,8 @@
 #define BATCH 50u
 #define ROUNDS_MAX 8u /* of BATCH entries each: bounds the work of one request when most hints lead nowhere */
 
-/* Two phases: the set of user names, then that of display names. A cursor is the phase's letter and the last entry that was looked at. */
+/* Two phases: the set of user names, then that of display names. A cursor is the phase's letter and the last
+ * entry that was looked at. */
 enum phase { BY_USER = 'u', BY_NAME = 'n', DONE = 0 };
 
 struct walk {

@@ -1,6 +1,5 @@
 #include "api/sessions.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 
 #include "api/event.h"
@@ -8,18 +7,18 @@
 
 #define NUMBER_SIZE 24u
 
-/* KEYS user, sessions, session, certificates; ARGV id, password, serial, now, expires, idle end, method, address, agent, most.
- * Returns 0 disabled, 1 changed meanwhile, or the list of sessions that gave way. */
+/* KEYS user, sessions, session, certificates; ARGV id, password, serial, now, expires, idle end, method,
+ * address, agent, most. Returns {0} disabled, {1} changed meanwhile, or {2, the sessions that gave way …}. */
 static struct rds_script create_script = {
-	.source = "if redis.call('HGET', KEYS[1], 'state') ~= 'active' then return 0 end\n"
-		  "if ARGV[2] ~= '' and redis.call('HGET', KEYS[1], 'password') ~= ARGV[2] then return 1 end\n"
-		  "if ARGV[3] ~= '' and redis.call('HEXISTS', KEYS[4], ARGV[3]) == 0 then return 1 end\n"
+	.source = "if redis.call('HGET', KEYS[1], 'state') ~= 'active' then return {0} end\n"
+		  "if ARGV[2] ~= '' and redis.call('HGET', KEYS[1], 'password') ~= ARGV[2] then return {1} end\n"
+		  "if ARGV[3] ~= '' and redis.call('HEXISTS', KEYS[4], ARGV[3]) == 0 then return {1} end\n"
 		  "redis.call('HSET', KEYS[3], 'created', ARGV[4], 'seen', ARGV[4], 'expires', ARGV[5], 'method', ARGV[7],\n"
 		  "  'address', ARGV[8], 'agent', ARGV[9], 'certificate', ARGV[3])\n"
 		  "redis.call('PEXPIREAT', KEYS[3], ARGV[6])\n"
 		  "redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])\n"
 		  "redis.call('ZADD', KEYS[2], ARGV[6], ARGV[1])\n"
-		  "local gone = {}\n"
+		  "local gone = {2}\n"
 		  "local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[10])\n"
 		  "if over > 0 then\n"
 		  "  local base = string.sub(KEYS[3], 1, -33)\n"
@@ -79,7 +78,7 @@ static enum err tell_ended(struct rds *r, struct str user, const struct redisRep
 	size_t queued = 0;
 	enum err e = ERR_OK;
 
-	for (size_t i = 0; i < rds_len(ids) && e == ERR_OK; i++)
+	for (size_t i = 1; i < rds_len(ids) && e == ERR_OK; i++)
 		e = event_queue_session_end(r, user, rds_text(rds_at(ids, i)), &queued);
 	return e == ERR_OK ? event_collect(r, queued) : e;
 }
@@ -97,10 +96,8 @@ static enum err run_create(struct rds *r, const struct session_new *n, const str
 			      str_from(s->agent), number(SESSIONS_PER_USER, most));
 	if (e != ERR_OK)
 		return e;
-	if (reply->type == REDIS_REPLY_INTEGER)
-		e = reply->integer == 0 ? ERR_FORBIDDEN : ERR_CONFLICT;
-	else
-		e = tell_ended(r, n->user, reply);
+	int64_t verdict = rds_int(rds_at(reply, 0));
+	e = verdict == 0 ? ERR_FORBIDDEN : verdict == 1 ? ERR_CONFLICT : tell_ended(r, n->user, reply);
 	rds_reply_free(reply);
 	return e;
 }

@@ -1,5 +1,5 @@
-/* Sessions and one-time tickets in Redis. A session's secret is in the cookie only; Redis knows its hash as the session's ID. Every end of a
- * session is told to the signalling workers in the same pipeline. */
+/* Sessions and one-time tickets in Redis. A session's secret is in the cookie only; Redis knows its hash as the
+ * session's ID. Every end of a session is told to the signalling workers in the same pipeline. */
 #ifndef DUPLEX_API_SESSIONS_H
 #define DUPLEX_API_SESSIONS_H
 
@@ -29,8 +29,8 @@ struct session_new {
 	uint64_t now_ms, idle_ms, absolute_ms;
 };
 
-/* Makes a session. Writes the cookie's value (to be wiped) and the record. Refused in one step with the user's state: ERR_FORBIDDEN if disabled,
- * ERR_CONFLICT if the password or the certificate was changed meanwhile. */
+/* Makes a session. Writes the cookie's value (to be wiped) and the record. Refused in one step with the user's
+ * state: ERR_FORBIDDEN if disabled, ERR_CONFLICT if the password or the certificate was changed meanwhile. */
 enum err sessions_create(struct rds *r, const struct session_new *n, char cookie[SESSION_COOKIE_MAX], struct session *out);
 
 /* Splits a cookie's value. ERR_INVALID. `user` borrows from it. */
@@ -45,7 +45,8 @@ typedef void (*sessions_fn)(void *user, const struct session *s);
 enum err sessions_list(struct rds *r, struct str user, uint64_t now_ms, sessions_fn fn, void *arg);
 /* ERR_NOT_FOUND. */
 enum err sessions_end(struct rds *r, struct str user, struct str id);
-/* Sets a new password text and ends all sessions but `keep`. ERR_CONFLICT if the stored text is not `old` any more (`old` empty: whatever it is). */
+/* Sets a new password text and ends all sessions but `keep`. ERR_CONFLICT if the stored text is not `old` any
+ * more (`old` empty: whatever it is). */
 enum err sessions_change_password(struct rds *r, struct str user, struct str old, struct str new, struct str keep);
 /* Ends those made with the certificate `serial`, queued on the pipeline. */
 enum err sessions_queue_end_certificate(struct rds *r, struct str user, struct str serial, size_t *queued);

@@ -49,7 +49,7 @@ const struct conf_option settings_table[] = {
 	TEXT("api", "signup", signup, "open", "open: anyone may sign up; closed: an administrator makes the users"),
 	UINT("api", "signup-rate", signup_per_hour, "100", 0, 1000000, "", "sign-ups an hour from one address or IPv6 /64; 0: no limit"),
 	UINT("api", "login-failures", login_failures, "100", 1, 1000000, "", "failed logins in 10 minutes from one address or IPv6 /64"),
-	TEXT("api", "users-ca-cert", users_ca_cert, "", "certificate (PEM) of the authority that signs client certificates; empty: none are issued"),
+	TEXT("api", "users-ca-cert", users_ca_cert, "", "certificate (PEM) of the authority for client certificates; empty: none"),
 	TEXT("api", "users-ca-key", users_ca_key, "", "its private key (PEM), not readable by others"),
 	TEXT("api", "crl-file", crl_file, "", "list of revoked certificates (PEM), rewritten at each revocation; empty: none"),
 	UINT("api", "certificate-days", certificate_days, "60", 30, 90, "days", "life of a client certificate"),

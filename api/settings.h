@@ -1,5 +1,5 @@
-/* The options of [common] and [api] that the API reads, checked and with what follows from them worked out once. Owned by the parent
- * process, read-only in the workers. */
+/* The options of [common] and [api] that the API reads, checked and with what follows from them worked out
+ * once. Owned by the parent process, read-only in the workers. */
 #ifndef DUPLEX_API_SETTINGS_H
 #define DUPLEX_API_SETTINGS_H
 

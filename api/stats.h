@@ -1,4 +1,5 @@
-/* Counters in memory shared by all processes of the API, so that one socket shows them all and none is lost when a process ends. */
+/* Counters in memory shared by all processes of the API, so that one socket shows them all and none is lost
+ * when a process ends. */
 #ifndef DUPLEX_API_STATS_H
 #define DUPLEX_API_STATS_H
 

@@ -8,7 +8,8 @@
 
 #define PREFIX_WINDOW_S 600u
 
-/* A hash with n (failures) and next (ms). ARGV now, free, cap of the delay (ms), life of the counter (ms). Returns ms to wait; 0: counted and allowed. */
+/* A hash with n (failures) and next (ms). ARGV now, free, cap of the delay (ms), life of the counter (ms).
+ * Returns ms to wait; 0: counted and allowed. */
 static struct rds_script delay_script = {
 	.source = "local now = tonumber(ARGV[1])\n"
 		  "local next = tonumber(redis.call('HGET', KEYS[1], 'next') or '0')\n"

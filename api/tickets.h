@@ -1,4 +1,5 @@
-/* One-time tickets: 256 random bits that stand for something for TICKET_TTL_S, kept in Redis by their hash, taken once. */
+/* One-time tickets: 256 random bits that stand for something for TICKET_TTL_S, kept in Redis by their hash,
+ * taken once. */
 #ifndef DUPLEX_API_TICKETS_H
 #define DUPLEX_API_TICKETS_H
 
@@ -6,7 +7,8 @@
 
 #define TICKET_SIZE 44u /* base64url of 32 bytes, with NUL */
 
-/* What a ticket stands for: a WebSocket of a session, or a login that a client certificate has proved. One is never taken for the other. */
+/* What a ticket stands for: a WebSocket of a session, or a login that a client certificate has proved. One is
+ * never taken for the other. */
 struct ticket {
 	char user[USER_NAME_SIZE];
 	char session[SESSION_ID_SIZE]; /* empty for a login */

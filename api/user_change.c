@@ -6,7 +6,8 @@
 #include "api/names.h"
 #include "common/rkeys.h"
 
-/* KEYS user, sessions; ARGV revision, prefix of session keys, "1" to end all sessions, then field, value … Returns the new revision, or 0. */
+/* KEYS user, sessions; ARGV revision, prefix of session keys, "1" to end all sessions, then field, value …
+ * Returns the new revision, or 0. */
 static const char change_source[] =
 	"if redis.call('HGET', KEYS[1], 'rev') ~= ARGV[1] then return 0 end\n"
 	"for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end\n"
@@ -49,8 +50,8 @@ static enum err queue_record(struct rds *r, const struct user *old, const struct
 			 STR("denied"), buf_view(&d));
 }
 
-/* What the record's change drags along. If the record turns out to have changed meanwhile these have done no harm: index entries are hints, and a
- * closed WebSocket comes back. */
+/* What the record's change drags along. If the record turns out to have changed meanwhile these have done no
+ * harm: index entries are hints, and a closed WebSocket comes back. */
 static enum err queue_rest(struct rds *r, const struct user *old, const struct user *next, size_t *queued)
 {
 	bool disabling = next->disabled && !old->disabled;

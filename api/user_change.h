@@ -1,4 +1,5 @@
-/* Changes to a user's record, each in one step with everything that follows from it: index entries, ended sessions, events. */
+/* Changes to a user's record, each in one step with everything that follows from it: index entries, ended
+ * sessions, events. */
 #ifndef DUPLEX_API_USER_CHANGE_H
 #define DUPLEX_API_USER_CHANGE_H
 
@@ -12,8 +13,9 @@ struct user_change {
 	perm_set denied;
 };
 
-/* Applies it to the record that `u` was read from, and to `u`. Disabling ends all sessions; another set of permissions closes the user's
- * WebSockets, which come back with the new set. ERR_CONFLICT: the record has another revision by now. */
+/* Applies it to the record that `u` was read from, and to `u`. Disabling ends all sessions; another set of
+ * permissions closes the user's WebSockets, which come back with the new set. ERR_CONFLICT: the record has
+ * another revision by now. */
 enum err user_change_apply(struct rds *r, struct user *u, const struct user_change *change);
 
 #endif

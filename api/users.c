@@ -1,6 +1,5 @@
 #include "api/users.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 
 #include "api/names.h"

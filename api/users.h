@@ -1,5 +1,5 @@
-/* People in Redis: the record user:{u} and the two indices that the directory is searched by. The indices are hints: whatever reads them checks
- * with the record. */
+/* People in Redis: the record user:{u} and the two indices that the directory is searched by. The indices are
+ * hints: whatever reads them checks with the record. */
 #ifndef DUPLEX_API_USERS_H
 #define DUPLEX_API_USERS_H
 
@@ -35,11 +35,13 @@ void users_wipe(struct user *u);
 /* Replaces the password text `old` by `new`; ERR_CONFLICT if it has changed meanwhile. Sessions live on. */
 enum err users_rehash(struct rds *r, struct str name, const char *old, const char *new);
 
-/* Display names of `count` names in one round trip. A name without record gives an empty text. `into` is called in order. */
+/* Display names of `count` names in one round trip. A name without record gives an empty text. `into` is called
+ * in order. */
 typedef void (*users_name_fn)(void *user, size_t i, struct str display_name);
 enum err users_display_names(struct rds *r, const struct str *names, size_t count, users_name_fn into, void *user);
 
-/* Moves the index entries from one display name to another (either may be empty), queued on the pipeline; *queued counts the commands. */
+/* Moves the index entries from one display name to another (either may be empty), queued on the pipeline;
+ * *queued counts the commands. */
 enum err users_queue_index(struct rds *r, struct str name, struct str old_display, struct str new_display, size_t *queued);
 
 #endif

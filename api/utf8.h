@@ -4,13 +4,14 @@
 
 #include "common/buf.h"
 
-/* Cuts one code point off the front of *s. ERR_INVALID: overlong, surrogate, above U+10FFFF or cut short; *s is then unchanged. */
+/* Cuts one code point off the front of *s. ERR_INVALID: overlong, surrogate, above U+10FFFF or cut short; *s is
+ * then unchanged. */
 enum err utf8_next(struct str *s, uint32_t *cp);
 void utf8_put(struct buf *to, uint32_t cp);
 /* Code points in valid UTF-8; SIZE_MAX if it is not valid. */
 size_t utf8_length(struct str s);
-/* Neither control, format, bidirectional override, private use, nor invisible. ZERO WIDTH JOINER and NON-JOINER are allowed: scripts and emoji
- * need them. */
+/* Neither control, format, bidirectional override, private use, nor invisible. ZERO WIDTH JOINER and NON-JOINER
+ * are allowed: scripts and emoji need them. */
 bool utf8_printable(uint32_t cp);
 /* Combining marks: some are needed, many in a row deface the page. */
 bool utf8_mark(uint32_t cp);

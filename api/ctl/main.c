@@ -1,0 +1,90 @@
+/* duplexctl: what an administrator does on the server itself, over the same library as the API. Exit status: 0 done, 1 refused, 2 used wrongly.
+ *
+ *   duplexctl [--config FILE] user add NAME --display-name TEXT [--role user|admin] --password-stdin
+ *   duplexctl [--config FILE] user list
+ *   duplexctl [--config FILE] user disable|enable NAME
+ *   duplexctl [--config FILE] user role NAME user|admin
+ *   duplexctl [--config FILE] user password NAME --password-stdin
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/ctl/ctl.h"
+
+static const struct {
+	const char *verb;
+	int args; /* positional, behind the verb */
+	int (*run)(struct ctl *c, char **args);
+	const char *usage;
+} verbs[] = {
+	{ "add", 1, ctl_user_add, "user add NAME --display-name TEXT [--role user|admin] --password-stdin" },
+	{ "list", 0, ctl_user_list, "user list" },
+	{ "disable", 1, ctl_user_disable, "user disable NAME" },
+	{ "enable", 1, ctl_user_enable, "user enable NAME" },
+	{ "role", 2, ctl_user_role, "user role NAME user|admin" },
+	{ "password", 1, ctl_user_password, "user password NAME --password-stdin" },
+};
+
+#define ARGS_MAX 2
+
+static int usage(void)
+{
+	(void)fprintf(stderr, "usage:\n");
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		(void)fprintf(stderr, "  duplexctl [--config FILE] %s\n", verbs[i].usage);
+	return CTL_USAGE;
+}
+
+/* Splits options from positional arguments. */
+static int parse(int argc, char **argv, struct ctl *c, char *args[ARGS_MAX], int *count)
+{
+	*count = 0;
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--password-stdin") == 0)
+			c->password_stdin = true;
+		else if (strcmp(argv[i], "--display-name") == 0 && i + 1 < argc)
+			c->display_name = argv[++i];
+		else if (strcmp(argv[i], "--role") == 0 && i + 1 < argc)
+			c->role = argv[++i];
+		else if (argv[i][0] != '-' && *count < ARGS_MAX)
+			args[(*count)++] = argv[i];
+		else
+			return -1;
+	}
+	return 0;
+}
+
+static int run(struct ctl *c, int argc, char **argv)
+{
+	char *args[ARGS_MAX] = { NULL };
+	int count;
+
+	if (argc < 2 || strcmp(argv[0], "user") != 0 || parse(argc - 2, argv + 2, c, args, &count) != 0)
+		return usage();
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(argv[1], verbs[i].verb) == 0 && count == verbs[i].args)
+			return verbs[i].run(c, args);
+	}
+	return usage();
+}
+
+int main(int argc, char **argv)
+{
+	struct settings set = { 0 };
+	struct ctl c = { .set = &set, .role = "user" };
+	char why[512] = "out of memory", **rest;
+	int count;
+
+	int status = conf_main(argc, argv, "duplexctl", settings_table, settings_count, &set, &count, &rest);
+	if (status < 0) {
+		status = CTL_USAGE;
+		log_init("duplexctl", LOG_ERROR);
+		if (settings_check(&set, why, sizeof(why)) != ERR_OK || rds_new(set.redis, set.redis_timeout_ms, &c.rds) != ERR_OK)
+			(void)fprintf(stderr, "duplexctl: %s\n", why);
+		else
+			status = run(&c, count, rest);
+	}
+	rds_free(c.rds);
+	settings_free(&set);
+	return status;
+}
