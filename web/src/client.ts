@@ -1,0 +1,284 @@
+/** Everything of a logged-in person: line, call, people, conversations, history, and the little things that connect them. One per log-in. */
+import { computed, effect, signal } from '@preact/signals';
+import type { Api, Me } from './api.ts';
+import { ApiError } from './api.ts';
+import { CallConfigs, systemClock } from './call/configs.ts';
+import { Calls, type Outcome } from './call/calls.ts';
+import { openStream, openTrack, stopStream } from './call/media.ts';
+import { instanceId, settings } from './settings.ts';
+import type { Closed, Line } from './sip/agent.ts';
+import { TextError, type Agent } from './sip/agent.ts';
+import { JsSipAgent } from './sip/jssip_agent.ts';
+import { Conversations } from './store/conversations.ts';
+import { History } from './store/history.ts';
+import { People } from './store/people.ts';
+import { toast } from './store/toasts.ts';
+import { playTone, stopTone } from './tones.ts';
+import { Attention } from './attention.ts';
+import { duration } from './format.ts';
+
+export type Tab = 'contacts' | 'calls';
+
+const START_RETRY_MS = 3000;
+
+export class Client {
+	readonly line = signal<Line>('connecting');
+	readonly calls: Calls;
+	readonly people: People;
+	readonly chats: Conversations;
+	readonly history: History;
+	readonly tab = signal<Tab>('contacts');
+	/** Whose conversation is open. */
+	readonly selected = signal<string | null>(null);
+	/** The chat panel of the call. */
+	readonly panel = signal(false);
+	readonly status = computed(() => {
+		if (this.line.value !== 'online') return this.line.value;
+		return this.calls.state.value.phase === 'idle' ? 'online' : 'busy';
+	});
+
+	private agent: Agent | null = null;
+	private readonly configs: CallConfigs;
+	private readonly attention: Attention;
+	private readonly undo: (() => void)[] = [];
+	private stopped = false;
+	private checking = false;
+
+	constructor(
+		private readonly api: Api,
+		readonly me: Me,
+		private readonly onClosed: (why: Closed) => void,
+	) {
+		this.configs = new CallConfigs(() => api.callConfig());
+		this.people = new People(api, me.username);
+		this.chats = new Conversations(localStorage, me.username);
+		this.history = new History(api, localStorage, me.username);
+		this.calls = new Calls({
+			agent: { call: (user, media, events) => (this.agent as Agent).call(user, media, events) },
+			takeConfig: () => this.configs.take(),
+			media: {
+				openStream: (video) => openStream(video, settings.value),
+				openTrack: (kind) => openTrack(kind, settings.value),
+				stop: stopStream,
+				newStream: (tracks) => new MediaStream(tracks ?? []),
+			},
+			clock: systemClock,
+			nameOf: (username, offered) => this.people.nameOf(username, offered),
+			onText: (peer, id, text, at) => this.received(peer, id, text, at || Date.now(), 'call'),
+			onReceipt: (peer, id) => this.chats.setState(peer, id, 'sent'),
+			onOutcome: (outcome) => this.onOutcome(outcome),
+		});
+		this.attention = new Attention(this);
+	}
+
+	async start(): Promise<void> {
+		this.wire();
+		void this.loadPeople();
+		void this.history.refresh();
+		await this.connect();
+		this.openLink(location.hash, false);
+	}
+
+	/** Ends the call, deregisters, frees everything. */
+	async stop(): Promise<void> {
+		if (this.stopped) return;
+		this.stopped = true;
+		this.calls.hangUp();
+		stopTone();
+		this.configs.stop();
+		this.history.stop();
+		this.chats.flush();
+		for (const undo of this.undo) undo();
+		await this.agent?.stop();
+	}
+
+	call(username: string, video: boolean): void {
+		void this.calls.dial({ username, name: this.people.nameOf(username) }, video);
+	}
+
+	open(username: string | null): void {
+		this.selected.value = username;
+	}
+
+	/** Text to someone: by the data channel of the call with them, else by SIP. */
+	async send(peer: string, text: string): Promise<void> {
+		const id = crypto.randomUUID();
+		const at = Date.now();
+		const inCall = this.calls.sendText(peer, id, text, at);
+		this.chats.add(peer, { id, from: 'me', text, at, via: inCall ? 'call' : 'sip', state: 'sending' });
+		if (!inCall) await this.sendBySip(peer, id, text);
+	}
+
+	async resend(peer: string, id: string): Promise<void> {
+		const item = this.chats.items.value.get(peer)?.find((i) => i.id === id && i.state === 'failed');
+		if (!item) return;
+		this.chats.setState(peer, id, 'sending');
+		await this.sendBySip(peer, id, item.text);
+	}
+
+	hurry(): void {
+		this.agent?.hurry();
+	}
+
+	private async sendBySip(peer: string, id: string, text: string): Promise<void> {
+		try {
+			if (!this.agent) throw new TextError(null);
+			this.chats.setState(peer, id, await this.agent.text(peer, text));
+		} catch (e) {
+			this.chats.setState(peer, id, 'failed');
+			const status = e instanceof TextError ? e.status : null;
+			const why =
+				status === 403 ? 'You may not send messages.' : status === 404 ? 'There is no such user.' : status === null ? 'There is no connection to the server.' : `The server refused it (${status}).`;
+			toast('message-failed', `Message not sent. ${why}`);
+		}
+	}
+
+	private received(peer: string, id: string, text: string, at: number, via: 'call' | 'sip'): void {
+		if (text === '' || !this.chats.add(peer, { id, from: 'peer', text, at, via, state: 'received' })) return;
+		this.attention.message(peer, text);
+	}
+
+	private async connect(): Promise<void> {
+		for (;;) {
+			if (this.stopped) return;
+			try {
+				const config = await this.configs.take();
+				if (this.stopped) return;
+				this.agent = new JsSipAgent(
+					{ config, displayName: this.me.display_name, instanceId: instanceId() },
+					{
+						line: (line) => this.onLine(line),
+						incoming: (leg) => this.calls.offer(leg),
+						text: (m) => this.received(m.from, m.id, m.text, m.at, 'sip'),
+						presence: (states) => this.people.setPresence(states),
+						closed: (why) => this.onClosed(why),
+						refused: () => void this.checkSession(),
+					},
+				);
+				this.agent.start();
+				return;
+			} catch (e) {
+				if (e instanceof ApiError && e.status === 401) return; // the owner has been told
+				await new Promise((r) => setTimeout(r, START_RETRY_MS * (1 + Math.random())));
+			}
+		}
+	}
+
+	private onLine(line: Line): void {
+		if (this.stopped) return;
+		const before = this.line.value;
+		this.line.value = line;
+		if (line === 'online' && before !== 'online') void this.history.refresh();
+		if (line !== 'online' && before === 'online') this.calls.lineLost();
+	}
+
+	/** The upgrade was refused or the connection broke: a session that is over says so here (api.onSessionEnded is told). */
+	private async checkSession(): Promise<void> {
+		if (this.checking || this.stopped) return;
+		this.checking = true;
+		try {
+			await this.api.me();
+		} catch (e) {
+			if (e instanceof ApiError && e.status === 401 && !this.stopped) this.onClosed('session-ended');
+		} finally {
+			this.checking = false;
+		}
+	}
+
+	private async loadPeople(): Promise<void> {
+		while (!this.stopped) {
+			try {
+				await this.people.load();
+				return;
+			} catch {
+				await new Promise((r) => setTimeout(r, START_RETRY_MS));
+			}
+		}
+	}
+
+	private onOutcome(outcome: Outcome): void {
+		const name = outcome.peer.name;
+		switch (outcome.kind) {
+			case 'ended':
+				toast('call-ended', outcome.seconds === null ? 'Call ended' : `Call with ${name} ended after ${duration(outcome.seconds)}`);
+				break;
+			case 'cancelled':
+				toast('cancelled', `Call to ${name} cancelled`);
+				break;
+			case 'missed':
+				toast('missed', `Missed call from ${name}`);
+				break;
+			case 'answered-elsewhere':
+				toast('answered-elsewhere', 'Answered on another device');
+				break;
+			case 'declined':
+			case 'failed':
+				break;
+		}
+		this.panel.value = false;
+		this.history.refreshSoon();
+	}
+
+	private wire(): void {
+		const on = <T extends EventTarget>(target: T, type: string, fn: (e: Event) => void): void => {
+			target.addEventListener(type, fn);
+			this.undo.push(() => target.removeEventListener(type, fn));
+		};
+		on(window, 'online', () => this.hurry());
+		on(document, 'visibilitychange', () => {
+			if (document.hidden) this.chats.flush();
+			else {
+				this.hurry();
+				void this.history.refresh();
+			}
+		});
+		on(window, 'hashchange', () => this.openLink(location.hash, true));
+		on(window, 'beforeunload', (e) => {
+			if (this.calls.busy) e.preventDefault();
+		});
+		on(window, 'pagehide', () => {
+			this.calls.hangUp();
+			this.chats.flush();
+		});
+		this.undo.push(
+			effect(() => this.tones()),
+			effect(() => this.reading()),
+			this.attention.start(),
+		);
+	}
+
+	private lastPhase = 'idle';
+
+	private tones(): void {
+		const { phase, connectedAt } = this.calls.state.value;
+		const before = this.lastPhase;
+		this.lastPhase = phase;
+		if (phase === 'ringing') playTone('ringback');
+		else if (phase === 'incoming') playTone('ring');
+		else {
+			stopTone();
+			if (phase === 'active' && before === 'connecting' && connectedAt !== null) playTone('connected');
+			if (phase === 'idle' && (before === 'active' || before === 'ringing' || before === 'interrupted')) playTone('ended');
+		}
+	}
+
+	/** What is on the screen counts as read: the panel of the call, or the open conversation. */
+	private reading(): void {
+		const { phase, peer } = this.calls.state.value;
+		const stage = phase !== 'idle' && phase !== 'incoming';
+		this.chats.read(stage ? (this.panel.value ? (peer?.username ?? null) : null) : this.selected.value);
+	}
+
+	/**
+	 * `#call=video:USER`. A link followed on this very page calls; one that the page was opened with only shows the person: no foreign page shall be
+	 * able to start a call, with a microphone that is already allowed, by opening an address.
+	 */
+	private openLink(hash: string, mayCall: boolean): void {
+		const m = /^#call=(audio|video):([a-z0-9._-]{2,32})$/.exec(hash);
+		if (!m) return;
+		history.replaceState(null, '', location.pathname);
+		const user = m[2] as string;
+		if (mayCall) this.call(user, m[1] === 'video');
+		else this.open(user);
+	}
+}

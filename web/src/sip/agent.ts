@@ -1,0 +1,100 @@
+/**
+ * What the page needs from a SIP user agent. The rest of the page knows these interfaces only, so that another agent can take JsSIP's place and
+ * tests can bring a made-up one.
+ */
+import type { CallConfig } from '../api.ts';
+import type { FailureCode } from '../failures.ts';
+import type { PresenceStatus } from './presence.ts';
+import type { Reason } from './headers.ts';
+
+/** The line to the server: registered, on the way there, or given up. */
+export type Line = 'connecting' | 'online' | 'offline';
+
+export interface IncomingText {
+	from: string;
+	/** Unique per message: a message that is delivered twice has the same one. */
+	id: string;
+	text: string;
+	/** When it was sent, ms. */
+	at: number;
+}
+
+export type Delivery = 'sent' | 'stored';
+
+/** Why the agent stopped for good. */
+export type Closed = 'session-ended' | 'superseded';
+
+export interface AgentEvents {
+	line(line: Line): void;
+	incoming(leg: IncomingLeg): void;
+	text(message: IncomingText): void;
+	/** The whole list as known now; null while nothing is known. */
+	presence(states: ReadonlyMap<string, PresenceStatus> | null): void;
+	closed(why: Closed): void;
+	/** The connection cannot be made: perhaps the session is over. The owner checks. */
+	refused(): void;
+}
+
+/** How a leg ended. Exactly one of `status`, `local` and neither (it simply ended). */
+export interface LegEnd {
+	by: 'local' | 'remote';
+	/** Final SIP status of the other side, if that ended it. */
+	status: number | null;
+	/** Reason header of the BYE or CANCEL. */
+	reason: Reason | null;
+	/** A cause on our side. */
+	local: FailureCode | null;
+}
+
+export interface LegEvents {
+	/** The peer connection exists; the place to add channels before there is an SDP. */
+	peerConnection(pc: RTCPeerConnection): void;
+	/** 180. */
+	provisional(): void;
+	/** 2xx sent or received. */
+	accepted(): void;
+	/** Once, at the very end, whatever the reason. */
+	ended(end: LegEnd): void;
+}
+
+export interface LegMedia {
+	stream: MediaStream;
+	/** With a video line, whether or not the stream has a picture now. */
+	video: boolean;
+	config: CallConfig;
+}
+
+export interface Leg {
+	/** Cancel, decline or BYE, as the state asks for. Harmless when it is over. */
+	hangUp(): void;
+	/** End it for a reason of our own, which `ended` then carries. */
+	abort(why: FailureCode): void;
+}
+
+export interface IncomingLeg extends Leg {
+	readonly from: string;
+	readonly displayName: string;
+	readonly video: boolean;
+	/** Must be called in the very event that announces the leg, or the leg is refused as busy. */
+	take(events: LegEvents): void;
+	answer(media: LegMedia): void;
+	decline(): void;
+}
+
+export interface Agent {
+	start(): void;
+	/** Deregister, then close. */
+	stop(): Promise<void>;
+	call(user: string, media: LegMedia, events: LegEvents): Leg;
+	/** Rejects with a TextError. */
+	text(user: string, body: string): Promise<Delivery>;
+	/** Try to connect at once instead of waiting for the next attempt. */
+	hurry(): void;
+}
+
+export class TextError extends Error {
+	constructor(readonly status: number | null) {
+		super(status === null ? 'no connection' : `SIP ${status}`);
+		this.name = 'TextError';
+	}
+}

@@ -1,0 +1,195 @@
+/** One JsSIP session as a Leg: when its SDP is sent, which headers it carries, and what its end means. */
+import type { UA } from 'jssip';
+import type { CallOptions } from 'jssip/lib/UA';
+import type { EndEvent, IceCandidateEvent, PeerConnectionEvent, RTCSession, SDPEvent } from 'jssip/lib/RTCSession';
+import type { IncomingRequest } from 'jssip/lib/SIPMessage';
+import { Gathering } from '../call/gathering.ts';
+import { systemClock } from '../call/configs.ts';
+import type { FailureCode } from '../failures.ts';
+import type { IncomingLeg, Leg, LegEnd, LegEvents, LegMedia } from './agent.ts';
+import { parseReason, parseSessionId, sdpHas, sessionIdHeader } from './headers.ts';
+import { userOf } from './presence.ts';
+
+/** Long, so that a refresh seldom meets a moment without connection, which would end the call (RFC 4028). */
+const SESSION_EXPIRES_S = 1800;
+
+const QUIET: LegEvents = { peerConnection() {}, provisional() {}, accepted() {}, ended() {} };
+
+/** What JsSIP says about an end, in our words; `established` and `connected` as they were in that moment. */
+export function endOf(e: EndEvent, wanted: boolean, connected: boolean): LegEnd {
+	const message = e.message as (Partial<{ status_code: number }> & { getHeader(name: string): string | undefined }) | null;
+	const end: LegEnd = { by: e.originator === 'remote' ? 'remote' : 'local', status: null, reason: null, local: null };
+	if (message?.status_code !== undefined && e.originator === 'remote') {
+		return { ...end, status: message.status_code };
+	}
+	if (message && e.originator === 'remote') return { ...end, reason: parseReason(message.getHeader('Reason')) };
+	if (wanted) return end;
+	switch (e.cause) {
+		case 'Canceled': // JsSIP cancels by itself when the INVITE cannot be sent or is never answered
+		case 'Connection Error':
+		case 'Request Timeout':
+		case 'Dialog Error':
+			return { ...end, local: connected ? 'call-lost' : 'socket-lost' };
+		case 'RTP Timeout':
+			return { ...end, local: 'ice-failed' };
+		case 'No ACK':
+			return { ...end, local: 'call-lost' };
+		case 'WebRTC Error':
+		case 'Bad Media Description':
+		case 'Incompatible SDP':
+		case 'Missing SDP':
+			return { ...end, local: 'no-common-media' };
+		case 'No Answer':
+		case 'Expires':
+			return { ...end, status: 408 };
+		default:
+			return { ...end, local: 'unexpected' };
+	}
+}
+
+function pcConfig(media: LegMedia): RTCConfiguration {
+	return {
+		iceServers: media.config.ice_servers,
+		iceTransportPolicy: media.config.ice_transport_policy,
+		bundlePolicy: 'max-bundle',
+		rtcpMuxPolicy: 'require',
+	};
+}
+
+abstract class JsSipLeg implements Leg {
+	protected session: RTCSession | null = null;
+	protected events: LegEvents = QUIET;
+	protected media: LegMedia | null = null;
+	private gathering: Gathering | null = null;
+	/** The end that follows is the one we asked for. */
+	protected wanted = false;
+	private aborted: FailureCode | null = null;
+	private over = false;
+
+	constructor(protected readonly ua: UA) {}
+
+	hangUp(): void {
+		this.wanted = true;
+		this.terminate(undefined);
+	}
+
+	abort(why: FailureCode): void {
+		this.aborted = why;
+		this.terminate(480);
+	}
+
+	protected terminate(status: number | undefined): void {
+		if (!this.session || this.session.isEnded()) return;
+		const bare = this.session.isEstablished() && status !== undefined;
+		this.session.terminate(status === undefined || bare ? {} : { status_code: status });
+	}
+
+	protected handlers(): NonNullable<CallOptions['eventHandlers']> {
+		const finish = (e: EndEvent): void => this.finish(e);
+		return {
+			peerconnection: (e: PeerConnectionEvent) => this.prepare(e.peerconnection),
+			progress: () => this.events.provisional(),
+			accepted: () => this.events.accepted(),
+			ended: finish,
+			failed: finish,
+			icecandidate: (e: IceCandidateEvent) => this.gathering?.candidate(e.candidate, e.ready),
+			sdp: (e: SDPEvent) => {
+				if (e.originator === 'local') this.gathering?.sending(e.sdp);
+			},
+		};
+	}
+
+	private prepare(pc: RTCPeerConnection): void {
+		const media = this.media as LegMedia;
+		const gathering = new Gathering(media.config.ice_transport_policy === 'relay' ? 'relay' : 'all', systemClock, () => this.abort('relay-unreachable'));
+		this.gathering = gathering;
+		pc.addEventListener('icegatheringstatechange', () => {
+			if (pc.iceGatheringState === 'gathering') gathering.start();
+		});
+		// Someone who answers a video call without a picture may switch the camera on later, without another offer.
+		pc.addEventListener('signalingstatechange', () => {
+			if (pc.signalingState === 'have-remote-offer' && media.video) keepVideoOpen(pc, media.stream);
+		});
+		this.events.peerConnection(pc);
+	}
+
+	private finish(e: EndEvent): void {
+		if (this.over) return;
+		this.over = true;
+		this.gathering?.stop();
+		const end = endOf(e, this.wanted, this.ua.isConnected());
+		this.events.ended(this.aborted ? { by: 'local', status: null, reason: null, local: this.aborted } : end);
+	}
+}
+
+function keepVideoOpen(pc: RTCPeerConnection, stream: MediaStream): void {
+	for (const t of pc.getTransceivers()) {
+		if (t.receiver.track.kind !== 'video' || t.direction !== 'recvonly') continue;
+		t.direction = 'sendrecv';
+		t.sender.setStreams(stream);
+	}
+}
+
+export class OutgoingJsSipLeg extends JsSipLeg {
+	constructor(ua: UA, target: string, media: LegMedia, events: LegEvents) {
+		super(ua);
+		this.media = media;
+		this.events = events;
+		this.session = ua.call(target, {
+			eventHandlers: this.handlers(),
+			mediaStream: media.stream,
+			pcConfig: pcConfig(media),
+			sessionTimersExpires: SESSION_EXPIRES_S,
+			extraHeaders: [sessionIdHeader(media.config.session_id, null)],
+		});
+	}
+}
+
+export class IncomingJsSipLeg extends JsSipLeg implements IncomingLeg {
+	readonly from: string;
+	readonly displayName: string;
+	readonly video: boolean;
+	private readonly remoteId: string | null;
+	taken = false;
+
+	constructor(ua: UA, session: RTCSession, request: IncomingRequest) {
+		super(ua);
+		this.session = session;
+		this.from = userOf(session.remote_identity.uri.toString()) ?? '';
+		this.displayName = session.remote_identity.display_name || this.from;
+		this.video = sdpHas(request.body ?? '', 'video');
+		this.remoteId = parseSessionId(request.getHeader('Session-ID'));
+	}
+
+	take(events: LegEvents): void {
+		this.taken = true;
+		this.events = events;
+		const handlers = this.handlers();
+		for (const [name, handler] of Object.entries(handlers)) this.session?.on(name as 'ended', handler as (e: EndEvent) => void);
+	}
+
+	answer(media: LegMedia): void {
+		this.media = media;
+		this.session?.answer({
+			mediaStream: media.stream,
+			pcConfig: pcConfig(media),
+			extraHeaders: [sessionIdHeader(media.config.session_id, this.remoteId)],
+		});
+	}
+
+	decline(): void {
+		this.reject(603);
+	}
+
+	/** In another call. */
+	busy(): void {
+		this.reject(486);
+	}
+
+	private reject(status: number): void {
+		if (this.session && !this.session.isEnded()) {
+			this.wanted = true;
+			this.terminate(status);
+		}
+	}
+}

@@ -1,0 +1,81 @@
+/** Call history, and which missed calls the person has not seen yet. */
+import { computed, signal } from '@preact/signals';
+import type { Api, CallRecord } from '../api.ts';
+import type { Store } from './conversations.ts';
+
+/** Nobody of this user took it: not answered on any device, and not declined either. */
+export function isMissed(call: CallRecord): boolean {
+	return call.direction === 'incoming' && call.answered_at === null && call.sip_status !== 603;
+}
+
+/** The server writes a record when a call has ended everywhere, so a look right after our own end may come too early. */
+const LOOKS_MS = [150, 1000, 3000];
+
+export class History {
+	readonly calls = signal<readonly CallRecord[]>([]);
+	readonly loaded = signal(false);
+	readonly more = signal<string | null>(null);
+	private readonly seen = signal('');
+	readonly missed = computed(() => this.calls.value.filter((c) => isMissed(c) && c.started_at > this.seen.value).length);
+	private timers: ReturnType<typeof setTimeout>[] = [];
+
+	constructor(
+		private readonly api: Pick<Api, 'calls'>,
+		private readonly store: Store,
+		user: string,
+		private readonly key = `duplex.seen.${user}`,
+	) {
+		try {
+			this.seen.value = store.getItem(key) ?? '';
+		} catch {
+			// blocked: everything counts as new
+		}
+	}
+
+	async refresh(): Promise<void> {
+		try {
+			const page = await this.api.calls();
+			this.calls.value = page.items;
+			this.more.value = page.next;
+			this.loaded.value = true;
+		} catch {
+			// the next call or the next look refreshes it
+		}
+	}
+
+	async loadMore(): Promise<void> {
+		const cursor = this.more.value;
+		if (!cursor) return;
+		try {
+			const page = await this.api.calls(cursor);
+			const known = new Set(this.calls.value.map((c) => c.id));
+			this.calls.value = [...this.calls.value, ...page.items.filter((c) => !known.has(c.id))];
+			this.more.value = page.next;
+		} catch {
+			// the button stays
+		}
+	}
+
+	/** A call has just ended. */
+	refreshSoon(): void {
+		this.stop();
+		this.timers = LOOKS_MS.map((ms) => setTimeout(() => void this.refresh(), ms));
+	}
+
+	/** The list is on the screen: nothing in it is new any more. */
+	markSeen(): void {
+		const newest = this.calls.value[0]?.started_at;
+		if (!newest || newest <= this.seen.value) return;
+		this.seen.value = newest;
+		try {
+			this.store.setItem(this.key, newest);
+		} catch {
+			// blocked: it holds until the page is closed
+		}
+	}
+
+	stop(): void {
+		for (const t of this.timers) clearTimeout(t);
+		this.timers = [];
+	}
+}

@@ -1,0 +1,23 @@
+/** Short notices that go by themselves. */
+import { signal } from '@preact/signals';
+
+export interface Toast {
+	id: number;
+	kind: string;
+	text: string;
+}
+
+const LIFE_MS = 6000;
+let next = 1;
+
+export const toasts = signal<readonly Toast[]>([]);
+
+export function toast(kind: string, text: string): void {
+	const id = next++;
+	toasts.value = [...toasts.value.slice(-2), { id, kind, text }];
+	setTimeout(() => dismissToast(id), LIFE_MS);
+}
+
+export function dismissToast(id: number): void {
+	toasts.value = toasts.value.filter((t) => t.id !== id);
+}
