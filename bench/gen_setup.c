@@ -1,6 +1,8 @@
 /* The generator's TURN client: allocations by the hundred, many transactions in flight on one thread. RFC 8656 §7, §9, §12. */
 #include "bench/gen.h"
 
+#include "common/clock.h"
+#include "common/crypto.h"
 #include "tests/net/tstun.h"
 
 #include <arpa/inet.h>
@@ -68,8 +70,7 @@ static void enter(struct gen *g, unsigned i, enum stage stage)
 
 	f->stage = stage;
 	f->tries = 0;
-	for (size_t k = 0; k < sizeof(f->txid); k++)
-		f->txid[k] = (uint8_t)random();
+	crypto_random(f->txid, sizeof(f->txid));
 	if (stage != READY && stage != GONE)
 		request(g, i);
 }
@@ -99,7 +100,7 @@ static void challenged(struct gen *g, unsigned i, const struct rawio_in *in)
 	take_text(in, TS_NONCE, f->nonce, sizeof(f->nonce));
 	take_text(in, TS_REALM, g->realm, sizeof(g->realm));
 	snprintf(name, sizeof(name), "load%u", i);
-	ts_credentials(g->secret, g->realm, time(NULL) + 3600, name, NULL, f->user, sizeof(f->user), f->key);
+	ts_credentials(g->secret, g->realm, (long)(clock_wall_ms() / MS_PER_S) + 3600, name, NULL, f->user, sizeof(f->user), f->key);
 	enter(g, i, f->stage == CHALLENGE ? ALLOCATE : f->stage);
 }
 

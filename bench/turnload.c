@@ -1,14 +1,16 @@
-/* turnload: load generator and verifying client for TURN over UDP. It makes allocations, sends paced traffic through them in both directions,
- * checks every byte and checksum that comes back, and searches the highest rate at which at most --loss of the packets are lost. It prints one
- * JSON object. One thread: pin it to a core of its own. It only ever talks on the interface it is given; run it inside a namespace.
+/* turnload: load generator and verifying client for TURN over UDP. It makes allocations, sends paced traffic through them in both
+ * directions, checks every byte and checksum that comes back, and searches the highest rate at which at most --loss of the packets are
+ * lost. It prints one JSON object. One thread: pin it to a core of its own. It only ever talks on the interface it is given; run it inside
+ * a namespace.
  *
- * The search: raise the rate from --start until one fails, then bisect to 3 %, then confirm the best by a longer run, 5 % lower until one holds.
- * A rate fails when two trials in a row lose too much (a shared machine hiccups) or the generator cannot send it; the figure is what came back,
- * never what was asked for. */
+ * The search: raise the rate from --start until one fails, then bisect to 3 %, then confirm the best by a longer run, 5 % lower until one
+ * holds. A rate fails when two trials in a row lose too much (a shared machine hiccups) or the generator cannot send it; the figure is what
+ * came back, never what was asked for. */
 #include "bench/gen.h"
 
 #include <arpa/inet.h>
 #include <getopt.h>
+#include <netinet/ether.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +41,13 @@ static void add(struct totals *sum, const struct gen_result *r)
 	sum->reordered += r->reordered;
 	sum->duplicate += r->duplicate;
 	sum->trials++;
-	fprintf(stderr, "turnload: asked %.0f sent %.0f received %.0f pps, loss %.4f %%, p50 %.0f p99 %.0f us%s\n", r->asked_pps, r->sent_pps,
-		r->received_pps, r->loss * 100, r->p50_us, r->p99_us, r->generator_limited ? ", generator at its limit" : "");
+	fprintf(stderr, "turnload: asked %.0f sent %.0f received %.0f pps, loss %.4f %%, p50 %.0f p99 %.0f us%s\n", r->asked_pps,
+		r->sent_pps, r->received_pps, r->loss * 100, r->p50_us, r->p99_us,
+		r->generator_limited ? ", generator at its limit" : "");
 }
 
-/* One rate: passes at the first or second try. `r` gets the best of what was seen. A try in which the generator could not keep its pace says
- * little about the server, so it is repeated too. */
+/* One rate: passes at the first or second try. `r` gets the best of what was seen. A try in which the generator could not keep its pace
+ * says little about the server, so it is repeated too. */
 static bool passes(struct traffic *t, const struct options *o, struct totals *sum, double pps, double seconds, struct gen_result *r)
 {
 	bool passed = false;
@@ -86,25 +89,32 @@ static struct gen_result search(struct traffic *t, const struct options *o, stru
 	return (struct gen_result){ .loss = 1 };
 }
 
-static void report(struct gen *g, const struct options *o, const struct gen_result *r, const struct totals *sum, double setup_s,
-		   unsigned released)
+/* What was learnt besides the traffic itself. */
+struct around {
+	double setup_s;
+	unsigned released;
+};
+
+static void report(struct gen *g, const struct options *o, const struct gen_result *r, const struct totals *sum, const struct around *a)
 {
 	static const char *const modes[] = { "channel", "indication", "hairpin", "echo" };
 	const struct rawio_stats *st = rawio_stats(g->io);
 
-	printf("{\"mode\": \"%s\", \"allocations\": %u, \"payload_bytes\": %zu, \"loss_limit\": %g,\n", modes[g->mode], g->count, g->payload,
-	       o->loss);
+	printf("{\"mode\": \"%s\", \"allocations\": %u, \"payload_bytes\": %zu, \"loss_limit\": %g,\n", modes[g->mode], g->count,
+	       g->payload, o->loss);
 	printf(" \"%s\": %.0f, \"asked_pps\": %.0f, \"sent_pps\": %.0f, \"loss\": %.6f, \"limited_by\": \"%s\",\n",
 	       o->fixed_pps > 0 ? "received_pps" : "loss_free_pps", r->received_pps, r->asked_pps, r->sent_pps, r->loss,
 	       r->generator_limited ? "generator" : "server");
-	printf(" \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f},\n", r->p50_us, r->p90_us, r->p99_us, r->max_us);
+	printf(" \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"max\": %.1f},\n", r->p50_us, r->p90_us, r->p99_us,
+	       r->max_us);
 	if (g->mode != GEN_ECHO)
-		printf(" \"allocations_per_s\": %.0f, \"released\": %u,\n", setup_s > 0 ? g->count / setup_s : 0, released);
+		printf(" \"allocations_per_s\": %.0f, \"released\": %u,\n", a->setup_s > 0 ? g->count / a->setup_s : 0, a->released);
 	printf(" \"trials\": %u, \"corrupt\": %lu, \"stray\": %lu, \"reordered\": %lu, \"duplicate\": %lu,\n", sum->trials, sum->corrupt,
 	       sum->stray, sum->reordered, sum->duplicate);
-	printf(" \"frames\": {\"sent\": %lu, \"refused\": %lu, \"received\": %lu, \"bad_ip_sum\": %lu, \"bad_udp_sum\": %lu, \"no_udp_sum\": %lu, "
-	       "\"malformed\": %lu, \"ring_drops\": %lu}}\n",
-	       st->tx, st->tx_refused, st->rx, st->rx_bad_ip_sum, st->rx_bad_udp_sum, st->rx_no_udp_sum, st->rx_malformed, st->ring_drops);
+	printf(" \"frames\": {\"sent\": %lu, \"refused\": %lu, \"received\": %lu, \"ring_drops\": %lu,\n", st->tx, st->tx_refused, st->rx,
+	       st->ring_drops);
+	printf("  \"bad_ip_sum\": %lu, \"bad_udp_sum\": %lu, \"no_udp_sum\": %lu, \"malformed\": %lu}}\n", st->rx_bad_ip_sum,
+	       st->rx_bad_udp_sum, st->rx_no_udp_sum, st->rx_malformed);
 }
 
 static uint32_t address(const char *text)
@@ -220,12 +230,12 @@ static void parse(int argc, char **argv, struct gen *g, struct options *o)
 
 static void reach(struct gen *g, const struct options *o)
 {
-	uint8_t mac[6];
+	struct ether_addr *mac;
 
 	if (o->gateway != NULL) {
-		if (sscanf(o->gateway, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6)
+		if ((mac = ether_aton(o->gateway)) == NULL)
 			fail("--gateway is a link address such as 02:00:00:00:00:01");
-		rawio_set_gateway(g->io, mac);
+		rawio_set_gateway(g->io, mac->ether_addr_octet);
 	} else if (!rawio_resolve(g->io, g->server)) {
 		fail("the server does not answer ARP");
 	}
@@ -237,14 +247,12 @@ int main(int argc, char **argv)
 	struct options o = { .start_pps = 8000, .max_pps = 4e6, .trial_s = 1, .confirm_s = 2, .loss = 0.001, .window = 32, .limit_s = 240 };
 	struct totals sum = { 0 };
 	struct gen_result r;
-	double setup_s = 0;
-	unsigned released = 0;
+	struct around a = { 0 };
 
 	parse(argc, argv, &g, &o);
 	if (o.secret_file != NULL)
 		g.secret = secret_of(o.secret_file);
 	alarm(o.limit_s);
-	srandom((unsigned)gen_now_ns());
 	g.flows = calloc(g.count, sizeof(*g.flows));
 	if (g.flows == NULL)
 		fail("out of memory");
@@ -252,7 +260,7 @@ int main(int argc, char **argv)
 	g.io = rawio_open(o.ifname, local, g.peer != 0 ? 2 : 1);
 	reach(&g, &o);
 	if (g.mode != GEN_ECHO)
-		setup_s = gen_setup(&g, o.window);
+		a.setup_s = gen_setup(&g, o.window);
 
 	struct traffic *t = traffic_new(&g);
 	traffic_run(t, o.start_pps, 0.3); /* warm-up: caches, neighbour tables, first touch of memory */
@@ -263,10 +271,10 @@ int main(int argc, char **argv)
 		r = search(t, &o, &sum);
 	}
 	if (g.mode != GEN_ECHO)
-		released = gen_release(&g);
-	report(&g, &o, &r, &sum, setup_s, released);
+		a.released = gen_release(&g);
+	report(&g, &o, &r, &sum, &a);
 	traffic_free(t);
 	rawio_close(g.io);
 	free(g.flows);
-	return r.received_pps > 0 && sum.corrupt == 0 ? 0 : 1;
+	return r.received_pps > 0 && sum.corrupt == 0 ? 0 : 1; /* a lost packet is a figure, a changed one is a fault */
 }
