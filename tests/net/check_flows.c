@@ -1,4 +1,4 @@
-/* Scenarios of several steps around requests: retransmission, lifetimes, stale 5-tuples, malformed input. RFC 8489 §6, RFC 8656 §5-§12. */
+/* Scenarios around requests: retransmission, lifetimes, stale 5-tuples, malformed input. RFC 8489 §6, RFC 8656 §5 to §12. */
 #include "tests/net/check.h"
 
 #include <arpa/inet.h>
@@ -162,7 +162,8 @@ static const char *lifetimes(const struct check_setup *s)
 		check_done(&c);
 		EXPECT(code == 0 && code2 == 0, "Allocate gave %d, Refresh %d", code, code2);
 		EXPECT(got >= cases[i].least && got <= cases[i].most, "Allocate: asked for %u, got %u", cases[i].asked, got);
-		EXPECT(refreshed >= cases[i].least && refreshed <= cases[i].most, "Refresh: asked for %u, got %u", cases[i].asked, refreshed);
+		EXPECT(refreshed >= cases[i].least && refreshed <= cases[i].most, "Refresh: asked for %u, got %u", cases[i].asked,
+		       refreshed);
 	}
 	return NULL;
 }

@@ -1,5 +1,5 @@
-/* Hostile input of every shape at the relay's port, the relayed port and its address; after each shape a live allocation must still carry data
- * both ways and the relay must still answer. Seeded: `turncheck --seed N` repeats a run. */
+/* Hostile input of every shape at the relay's port, the relayed port and its address; after each shape a live allocation must still carry
+ * data both ways and the relay must still answer. Seeded: `turncheck --seed N` repeats a run. */
 #include "tests/net/check.h"
 
 #include <arpa/inet.h>

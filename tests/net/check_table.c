@@ -1,12 +1,14 @@
-/* One request in one state gives one answer: the table. A row brings a fresh client into `state`, sends `method` with `attrs`, credentials as
- * `auth` says and `after` behind MESSAGE-INTEGRITY, and accepts one of `expect`. RFC 8489 §6.3, §9.2, §14; RFC 8656 §7, §9, §12. */
+/* One request in one state gives one answer: the table. A row brings a fresh client into `state`, sends `method` with `attrs`,
+ * credentials as `auth` says and `after` behind MESSAGE-INTEGRITY, and accepts one of `expect`.
+ * RFC 8489 §6.3, §9.2, §14; RFC 8656 §7, §9, §12. */
 #include "tests/net/check.h"
+
+#include "common/clock.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum state { FRESH, ALLOCATED, PERMITTED, BOUND };
 
@@ -128,9 +130,11 @@ static const struct row rows[] = {
 	{ "Refresh by another user", ALLOCATED, TS_REFRESH, STRANGER, .expect = { 441 } },
 	{ "Refresh with a wrong password", ALLOCATED, TS_REFRESH, WRONG_KEY, .expect = { 401 } },
 	{ "Refresh for the other family", ALLOCATED, TS_REFRESH, GOOD, { U32(TS_FAMILY, 2u << 24) }, .expect = { 443 } },
-	{ "LIFETIME 0 behind MESSAGE-INTEGRITY is not read", ALLOCATED, TS_REFRESH, GOOD, .after = { U32(TS_LIFETIME, 0) }, .expect = { OK },
+	{ "LIFETIME 0 behind MESSAGE-INTEGRITY is not read", ALLOCATED, TS_REFRESH, GOOD, .after = { U32(TS_LIFETIME, 0) },
+	  .expect = { OK },
 	  .has = { TS_LIFETIME } },
-	{ "an unknown attribute behind MESSAGE-INTEGRITY is not read", ALLOCATED, TS_REFRESH, GOOD, .after = { ODD_ATTR }, .expect = { OK } },
+	{ "an unknown attribute behind MESSAGE-INTEGRITY is not read", ALLOCATED, TS_REFRESH, GOOD, .after = { ODD_ATTR },
+	  .expect = { OK } },
 
 	/* CreatePermission, §9.2 */
 	{ "CreatePermission", ALLOCATED, TS_PERMISSION, GOOD, { AT_PEER(9) }, .expect = { OK }, .has = { TS_INTEGRITY } },
@@ -140,7 +144,8 @@ static const struct row rows[] = {
 	{ "CreatePermission by another user", ALLOCATED, TS_PERMISSION, STRANGER, { AT_PEER(9) }, .expect = { 441 } },
 	{ "CreatePermission with a wrong password", ALLOCATED, TS_PERMISSION, WRONG_KEY, { AT_PEER(9) }, .expect = { 401 } },
 	{ "CreatePermission for two peers", ALLOCATED, TS_PERMISSION, GOOD, { AT_PEER(9), AT_PEER(10) }, .expect = { OK } },
-	{ "CreatePermission with one denied of two", ALLOCATED, TS_PERMISSION, GOOD, { AT_PEER(9), AT("127.0.0.1", 9) }, .expect = { 403 } },
+	{ "CreatePermission with one denied of two", ALLOCATED, TS_PERMISSION, GOOD, { AT_PEER(9), AT("127.0.0.1", 9) },
+	  .expect = { 403 } },
 	{ "CreatePermission with a short peer", ALLOCATED, TS_PERMISSION, GOOD, { RAW(TS_XOR_PEER, "\0\1\2\3") }, .expect = { 400 } },
 	{ "CreatePermission with a peer of no family", ALLOCATED, TS_PERMISSION, GOOD, { RAW(TS_XOR_PEER, "\0\7\2\3\4\5\6\7") },
 	  .expect = { 400, 443 } },
@@ -304,7 +309,7 @@ static const char *into_state(struct tc *c, const struct check_setup *s, enum st
 /* The identity that the row's request is made with; `c` keeps its own for the clean-up. */
 static void identity(struct tc *as, const struct tc *c, const struct row *r, const struct check_setup *s)
 {
-	long now = time(NULL);
+	long now = (long)(clock_wall_ms() / MS_PER_S);
 
 	*as = *c;
 	if (r->auth == STRANGER)

@@ -1,4 +1,4 @@
-/* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every ARP, IPv4, ICMP and UDP packet, until SIGTERM.
+/* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every IPv4, ICMP and UDP packet, until SIGTERM.
  * Only frames that came in count: on the kernel's end of a TAP or veth these are the ones that the relay wrote itself.
  *
  *   sumcheck INTERFACE     prints one line, exits with 1 when a packet was wrong or none came */
@@ -32,8 +32,8 @@ static void on_signal(int signo)
 static void bad(struct tally *t, const char *why, const uint8_t *ip, size_t len)
 {
 	if (t->bad++ == 0)
-		snprintf(t->first_bad, sizeof(t->first_bad), "%s (%zu bytes, protocol %u, %u.%u.%u.%u to %u.%u.%u.%u)", why, len, ip[9], ip[12],
-			 ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19]);
+		snprintf(t->first_bad, sizeof(t->first_bad), "%s (%zu bytes, protocol %u, %u.%u.%u.%u to %u.%u.%u.%u)", why, len, ip[9],
+			 ip[12], ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19]);
 }
 
 static void udp_packet(struct tally *t, const uint8_t *ip, size_t total)
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 	}
 	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &size) == 0)
 		t.lost = st.tp_drops;
-	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu other; %lu wrong; %lu not captured%s%s\n", t.udp, t.no_sum, t.icmp, t.arp,
-	       t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
+	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu other; %lu wrong; %lu not captured%s%s\n", t.udp, t.no_sum, t.icmp,
+	       t.arp, t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
 	return t.bad > 0 || t.udp == 0;
 }

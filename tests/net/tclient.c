@@ -1,5 +1,7 @@
 #include "tests/net/tclient.h"
 
+#include "common/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -7,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RTO_MS = 400, TRIES = 3 };
@@ -16,14 +17,6 @@ static void die(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerrordesc_np(errno));
 	exit(2);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static int bound_socket(struct in_addr ip, struct sockaddr_in *out)
@@ -49,7 +42,7 @@ void tc_open_until(struct tc *c, const struct tc_env *env, const char *name, con
 
 void tc_open(struct tc *c, const struct tc_env *env, const char *name, const char *call)
 {
-	tc_open_until(c, env, name, call, time(NULL) + 3600);
+	tc_open_until(c, env, name, call, (long)(clock_wall_ms() / MS_PER_S) + 3600);
 }
 
 void tc_close(struct tc *c)
@@ -113,10 +106,10 @@ bool tc_recv(struct tc *c, int ms)
 bool tc_transact(struct tc *c, const struct ts_msg *m)
 {
 	for (int try = 0; try < TRIES; try++) {
-		int64_t end = now_ms() + RTO_MS;
+		int64_t end = (int64_t)clock_mono_ms() + RTO_MS;
 		if (!tc_send_raw(c, m->b, m->len))
 			die("sending");
-		for (int64_t left; (left = end - now_ms()) > 0 && tc_recv(c, (int)left);)
+		for (int64_t left; (left = end - (int64_t)clock_mono_ms()) > 0 && tc_recv(c, (int)left);)
 			if (ts_is_stun(c->in, c->in_len) && ts_class(c->in) >= TS_SUCCESS && memcmp(c->in + 8, m->b + 8, TS_TXID) == 0)
 				return true;
 	}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The conformance table of turncheck (RFC 8489, RFC 8656), with one and with two workers; limits with a relay that has few ports and a quota.
+#
+#    namespace: dpx0 10.83.84.1 (clients), .11 and .12 (peers)  ── TAP ──  duplex-relay 10.83.84.2
+# shellcheck disable=SC2317 # functions are called through `check`
+# shellcheck source=tests/net/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_root
+
+with_sums() {
+	local label=$1 sums
+	shift
+	in_background "$NS" "$BIN/sumcheck" dpx0 >"$TMP/sums" 2>&1
+	sums=$PID
+	take_tap "$label" "$@"
+	kill "$sums"
+	if wait "$sums"; then ok "$label: every checksum right: $(cat "$TMP/sums")"; else not_ok "$label: checksums" "$(cat "$TMP/sums")"; fi
+	check "$label: no allocation is left behind" until_true 5 no_allocations
+	check "$label: SIGTERM ends it with status 0" relay_stop
+}
+
+for cores in 1 2; do
+	namespace NS
+	relay_start "$NS" "cores = $cores" && with_sums "$cores" turncheck "$NS"
+done
+namespace NS
+relay_start "$NS" 'port-min = 50000' 'port-max = 50049' 'user-allocations = 7' &&
+	with_sums limits turncheck "$NS" --group limits --ports 50 --user-quota 7
+done_testing

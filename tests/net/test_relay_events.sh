@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Allocations end when their call ends and when their user is revoked, not when they expire: events:relay, see common/events.h.
+#
+#    namespace: dpx0 10.83.84.1 (clients)  ── TAP ──  duplex-relay 10.83.84.2 ── unix socket ── redis-server
+# shellcheck disable=SC2317 # functions are called through `check`
+# shellcheck source=tests/net/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_root
+
+CALL=0123456789abcdef0123456789abcdef
+OTHER_CALL=fedcba9876543210fedcba9876543210
+
+redis_start() {
+	in_background "$NS" redis-server --port 0 --unixsocket "$TMP/redis.sock" --save '' --appendonly no --daemonize no --dir "$TMP" \
+		>"$TMP/redis.log" 2>&1
+	REDIS_PID=$PID
+	until_true 5 redis ping
+}
+
+redis() {
+	redis-cli -s "$TMP/redis.sock" "$@"
+}
+
+event() {
+	EVENT_MS=$(date +%s%3N)
+	redis XADD events:relay 'MAXLEN' '~' 10000 '*' t "$@" >/dev/null
+}
+
+# hold NAME COUNT USER CALL: holds allocations in the background and waits for them to vanish; output in $TMP/NAME, process in holder[NAME].
+declare -A holder
+hold() {
+	turncheck_in_background "$NS" --hold "$2" --user "$3" --call "$4" --wait-gone 15000 >"$TMP/$1" 2>&1
+	holder[$1]=$PID
+	until_true 5 grep -q held "$TMP/$1"
+}
+
+# vanished NAME: within a second of the event.
+vanished() {
+	wait "${holder[$1]}" || { cat "$TMP/$1"; return 1; }
+	local took=$(($(date +%s%3N) - EVENT_MS))
+	echo "$took ms after the event"
+	[ "$took" -le 1000 ]
+}
+
+still_held() {
+	grep -q held "$TMP/$1" && ! grep -q gone "$TMP/$1"
+}
+
+# The program that waited is gone with its result; this one is asked before its time is over.
+count_is() {
+	[ "$(relay_metric duplex_relay_allocations)" = "$1" ]
+}
+
+namespace NS
+redis_start || bail "redis-server does not start: $(tail -n 3 "$TMP/redis.log")"
+export REDIS=$TMP/redis.sock
+relay_start "$NS" || done_testing
+
+hold one 3 alice "$CALL"
+hold two 2 alice "$OTHER_CALL"
+hold three 1 bob "$CALL"
+check 'six allocations are counted' count_is 6
+event call.end user alice call "$CALL"
+check 'call.end frees the allocations of that user and call within a second' vanished one
+check 'those of the user'\''s other call stay' still_held two
+check 'those of the other end of the call stay until its own event' still_held three
+event call.end user bob call "$CALL"
+check 'call.end for the other end frees its allocation' vanished three
+event user.revoke user alice
+check 'user.revoke frees all allocations of the user' vanished two
+check 'the allocation count is back at 0' until_true 2 no_allocations
+
+event call.end user nobody call "$CALL"
+event user.revoke user ''
+event call.end call "$CALL"
+event nonsense x y
+redis XADD events:relay '*' no type >/dev/null
+hold four 1 carol "$CALL"
+check 'odd events do no harm' still_held four
+
+# Redis goes away and comes back: calls go on, later events are heard.
+kill "$REDIS_PID"
+until_true 3 gone "$REDIS_PID"
+sleep 0.5
+check 'without Redis allocations live on' still_held four
+check 'without Redis the relay answers' stun_quick "$NS"
+redis_start
+hold five 1 dave "$CALL"
+event call.end user dave call "$CALL"
+wait "${holder[five]}"
+check 'after Redis came back events are heard' grep -q '^gone after' "$TMP/five"
+kill "${holder[four]}" 2>/dev/null
+check 'SIGTERM ends it with status 0' relay_stop
+done_testing
