@@ -16,37 +16,47 @@ struct fork_target {
 	struct str instance;    /* for branch_dead: whose binding it is */
 };
 
-/* Who is told. `m` is the response with our Via still on top; fork_strip_put gives the bytes to pass upstream. */
+/* Who is told. `m` is the response with our Via still on top; fork_strip_put gives the bytes to pass upstream. Any may be NULL. */
 struct fork_user {
-	void (*provisional)(struct fork *f, const struct sip_msg *m);                /* 101 to 199 */
-	/* Once: the best final response (§16.7 step 6), or NULL with a status of our own (408 timeout, 480 when every branch was dead). For INVITE the
-	 * first 2xx comes at once; the other branches are being cancelled already. */
+	/* 101 to 199. */
+	void (*provisional)(struct fork *f, const struct sip_msg *m);
+	/* Once: the best final response (§16.7 step 6), or NULL with a status of our own (408 timeout, 480 when every
+	 * branch was dead). For INVITE the first 2xx comes at once; the other branches are being cancelled then. */
 	void (*final)(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from);
-	/* INVITE: another 2xx after the first, or any 2xx after fork_cancel or the timeout: nobody wants it, so ACK and BYE it. */
+	/* INVITE: the winner's 2xx again: its ACK has not arrived yet. */
+	void (*again)(struct fork *f, const struct sip_msg *m);
+	/* INVITE: a 2xx that nobody wants (after the first one, fork_cancel or the timeout): ACK and BYE it. May come
+	 * again for the same device until it has its ACK. */
 	void (*late_success)(struct fork *f, const struct sip_msg *m, const struct fork_target *from);
 	/* A branch was dead (430 from a peer worker, transport error): its binding should go. */
 	void (*branch_dead)(struct fork *f, const struct fork_target *t);
-	/* No branch is left; the fork is freed when this returns. Always the last call, exactly once after fork_begin. */
+	/* No branch is left; the fork is freed when this returns. Always the last call. */
 	void (*ended)(struct fork *f);
 };
 
 /* `edited` is the request to send, ready but for Via and Request-URI, copied. `user` and `ctx` are borrowed until ended(). */
-enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user, void *ctx, struct fork **out);
+enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user, void *ctx,
+		  struct fork **out);
 /* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CLOSED and others: the branch could not start (branch_dead is
  * not called). */
 enum err fork_add(struct fork *f, const struct fork_target *t);
 /* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled and the final is 408. 0: none. If no
  * branch is alive, final (480) and ended come before this returns. */
 void fork_begin(struct fork *f, uint64_t timeout_ms);
+/* Frees a fork without branches that has not begun. */
+void fork_discard(struct fork *f);
 /* Cancels the branches that have no final response; `reason` is a Reason value, or empty. The final answer is then the caller's business (487): final() is
  * not called any more, late_success and ended are. */
 void fork_cancel(struct fork *f, struct str reason);
+
+/* The same for a request whose answer still goes up, whatever it is (a CANCEL of a re-INVITE). */
+void fork_pass_cancel(struct fork *f, struct str reason);
 
 void *fork_ctx(const struct fork *f);
 size_t fork_branches(const struct fork *f);
 /* A 180 to 183 was seen. */
 bool fork_rang(const struct fork *f);
-/* Appends `m` without its topmost Via (§16.7 step 3). */
+/* Appends `m` without its topmost Via (§16.7 step 3) and without what workers tell each other (X-Duplex-*). */
 enum err fork_strip_put(const struct sip_msg *m, struct buf *out);
 
 #endif

@@ -15,7 +15,8 @@ struct proxy;
 /* What the core needs of its worker; `host` is the first argument of all. The real one is proxy_worker_host. */
 struct proxy_host {
 	struct txn_ops txn;                                                                   /* flow_send */
-	enum err (*send_worker)(void *host, struct str worker, struct str message);           /* flow_send_worker */
+	/* Hands a client's message (from the client on `from`) to another worker's proxy_receive. ERR_CLOSED: not alive. */
+	enum err (*send_worker)(void *host, struct str worker, const struct flow *from, struct str message);
 	bool (*alive)(void *host, const struct flow *flow);                                   /* flow_alive */
 	bool (*local)(void *host, const struct flow *flow);                                   /* flow_local */
 	/* location_lookup, but the answer may come before it returns. */
@@ -32,6 +33,7 @@ extern const struct proxy_host proxy_worker_host; /* host = struct worker * */
 struct proxy_config {
 	struct str domain;         /* borrowed, as all slices here, for the life of the proxy */
 	struct str worker;         /* own name, "n1.0" */
+	struct str sent_by;        /* of our Via: WORKER ".invalid" */
 	struct str secret;         /* MACs of our Record-Route; the same for all workers */
 	uint32_t ring_timeout_ms;  /* 45000 */
 	uint32_t lost_grace_ms;    /* a call whose side's flow is gone ends after this, 30000 */
@@ -81,9 +83,7 @@ enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_r
 size_t proxy_hangup(struct proxy *p, struct str id, const char *by);
 size_t proxy_hangup_user(struct proxy *p, struct str user, struct str session);
 
-struct timers *proxy_timers(struct proxy *p);
 struct txn_layer *proxy_txns(struct proxy *p);
-void *proxy_host_ctx(struct proxy *p);
 
 /* Every refusal and drop has a name. */
 #define PROXY_COUNTERS(X)                                                                                     \
@@ -114,5 +114,7 @@ void *proxy_host_ctx(struct proxy *p);
 COUNTER_ENUM(proxy_counter, PROXY_COUNTERS, PROXY_C_COUNT);
 extern const struct counter_name proxy_counter_names[];
 const uint64_t *proxy_counters(const struct proxy *p);
+struct calls;
+struct calls *proxy_calls(struct proxy *p);
 
 #endif

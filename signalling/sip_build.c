@@ -100,6 +100,16 @@ void sip_edit_drop(struct sip_edit *e, enum sip_hdr h)
 		add(e, f->at, f->end - f->at, 0, 0);
 }
 
+void sip_edit_drop_prefix(struct sip_edit *e, struct str prefix)
+{
+	for (unsigned i = 0; i < e->m->count; i++) {
+		const struct sip_field *f = &e->m->field[i];
+
+		if (f->id == SIP_H_OTHER && str_ieq(str_sub(sip_field_name(e->m, f), 0, prefix.len), prefix))
+			add(e, f->at, f->end - f->at, 0, 0);
+	}
+}
+
 void sip_edit_pop(struct sip_edit *e, enum sip_hdr h)
 {
 	struct str rest, value;

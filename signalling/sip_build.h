@@ -33,6 +33,8 @@ void sip_edit_prepend(struct sip_edit *e, const char *fmt, ...) PRINTF(2, 3);
 /* Behind the last header. */
 void sip_edit_append(struct sip_edit *e, const char *fmt, ...) PRINTF(2, 3);
 void sip_edit_drop(struct sip_edit *e, enum sip_hdr h);
+/* Drops all headers outside sip_hdr.def whose name starts with `prefix`, ASCII case-insensitive. */
+void sip_edit_drop_prefix(struct sip_edit *e, struct str prefix);
 /* Takes the first value of a LIST header out, with its line if it was alone there. */
 void sip_edit_pop(struct sip_edit *e, enum sip_hdr h);
 /* Replaces the value of the first header of this kind, or appends the header. */

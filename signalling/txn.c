@@ -120,7 +120,7 @@ static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct fl
 
 	if (l->count >= l->max) {
 		l->counter[TXN_C_FULL]++;
-		return ERR_FULL;
+		return ERR_BUSY;
 	}
 	struct txn *t = calloc(1, sizeof(*t));
 
@@ -339,6 +339,11 @@ const struct flow *txn_flow(const struct txn *t)
 void *txn_ctx(const struct txn *t)
 {
 	return t->ctx;
+}
+
+const struct txn_user *txn_user_of(const struct txn *t)
+{
+	return t->user;
 }
 
 void txn_set_user(struct txn *t, const struct txn_user *user, void *ctx)

@@ -50,7 +50,7 @@ struct txn_times {
 #define TXN_TIMES_DEFAULT ((struct txn_times){ 500, 4000, 5000 })
 
 /* `sent_by`: what our Via says, "n1.0.DOMAIN"-like, borrowed for the life of the layer, as is `ops`. `max`: transactions at once; above it new ones are
- * refused with ERR_FULL. */
+ * refused with ERR_BUSY. */
 enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by, const struct txn_times *times, size_t max,
 		       struct txn_layer **out);
 /* Ends every transaction (ended() is called) and frees the layer. */
@@ -92,6 +92,7 @@ void txn_cancel_sent(struct txn *t);
 enum txn_kind txn_kind(const struct txn *t);
 const struct flow *txn_flow(const struct txn *t);
 void *txn_ctx(const struct txn *t);
+const struct txn_user *txn_user_of(const struct txn *t);
 /* Changes who is told from now on. */
 void txn_set_user(struct txn *t, const struct txn_user *user, void *ctx);
 /* The request as sent or received: indexed, owned by the transaction. */

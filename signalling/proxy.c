@@ -1,0 +1,311 @@
+/* The front door of the SIP layer: see proxy.h. Parse, check, identity, transaction, then by method. Owner: the worker's thread. */
+#include "signalling/proxy_int.h"
+
+#include <stdlib.h>
+
+#include "common/crypto.h"
+#include "common/log.h"
+#include "signalling/sip_check.h"
+
+COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
+
+#define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
+
+static const struct txn_user handler_user;
+
+enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host, struct proxy **out)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+	enum err e;
+
+	if (p == NULL)
+		return ERR_NO_MEMORY;
+	p->config = *config;
+	p->timers = timers;
+	p->ops = ops;
+	p->host = host;
+	list_init(&p->relays);
+	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times, config->txn_max, &p->txns);
+	if (e == ERR_OK)
+		e = calls_new(ops, host, timers, config->worker, config->calls_max, &p->calls);
+	if (e != ERR_OK) {
+		txn_layer_free(p->txns);
+		free(p);
+		return e;
+	}
+	*out = p;
+	return ERR_OK;
+}
+
+void proxy_free(struct proxy *p)
+{
+	if (p == NULL)
+		return;
+	p->ending = true;
+	proxy_calls_free_all(p);
+	proxy_dialog_free_all(p);
+	txn_layer_free(p->txns);
+	calls_free(p->calls);
+	free(p);
+}
+
+void proxy_set_handler(struct proxy *p, enum sip_method method, proxy_handler fn, void *arg)
+{
+	p->handler[method].fn = fn;
+	p->handler[method].arg = arg;
+}
+
+struct txn_layer *proxy_txns(struct proxy *p)
+{
+	return p->txns;
+}
+
+struct calls *proxy_calls(struct proxy *p)
+{
+	return p->calls;
+}
+
+const uint64_t *proxy_counters(const struct proxy *p)
+{
+	return p->counter;
+}
+
+void proxy_tag(char tag[17])
+{
+	uint8_t random[8];
+	struct buf b = buf_fixed(tag, 16);
+
+	crypto_random(random, sizeof(random));
+	hex_put(&b, random, sizeof(random));
+	tag[16] = '\0';
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------------ */
+
+static enum err reply_put(struct buf *out, const struct sip_msg *m, unsigned status, const char *phrase, struct str headers)
+{
+	char tag[17];
+
+	proxy_tag(tag);
+	return sip_reply_put(out, m, &(struct sip_reply){ .status = status, .phrase = phrase, .headers = headers,
+							  .to_tag = status > 100 ? str_of(tag, 16) : STR_NONE });
+}
+
+void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status, const char *phrase, struct str headers)
+{
+	struct buf out = buf_growing(SIP_MSG_MAX);
+
+	if (m->method == SIP_ACK)
+		return;
+	/* A client that does not take its answer is noticed by its connection. */
+	if (reply_put(&out, m, status, phrase, headers) == ERR_OK)
+		(void)p->ops->txn.send(p->host, flow, buf_view(&out));
+	buf_fini(&out);
+}
+
+void proxy_reply(struct proxy *p, struct txn *server, unsigned status, const char *phrase, struct str headers)
+{
+	struct buf out = buf_growing(SIP_MSG_MAX);
+
+	if (p->ending)
+		return;
+	if (reply_put(&out, txn_request(server), status, phrase, headers) == ERR_OK)
+		(void)txn_respond(server, buf_view(&out)); /* its failure reaches the transaction's user */
+	buf_fini(&out);
+}
+
+struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m, const struct txn_user *user, void *ctx)
+{
+	struct txn *t;
+	enum err e = txn_server_new(p->txns, &from->flow, m, user, ctx, &t);
+
+	if (e == ERR_OK)
+		return t;
+	proxy_count(p, e == ERR_BUSY ? PROXY_C_TOO_MANY : PROXY_C_NO_MEMORY);
+	proxy_refuse(p, &from->flow, m, 503, NULL, STR("Retry-After: 5\r\n"));
+	return NULL;
+}
+
+/* --- receiving ---------------------------------------------------------------------------------------------------------------- */
+
+/* A worker's name if this is its sent-by. */
+static bool worker_of(struct str host, struct str *worker)
+{
+	struct str suffix = STR(WORKER_HOST_SUFFIX);
+
+	if (host.len <= suffix.len || !str_ieq(str_sub(host, host.len - suffix.len, suffix.len), suffix))
+		return false;
+	*worker = str_sub(host, 0, host.len - suffix.len);
+	return true;
+}
+
+static void receive_response(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	struct sip_via via;
+	struct str worker;
+
+	proxy_count(p, PROXY_C_RESPONSE);
+	if (sip_msg_via(m, &via) != ERR_OK) {
+		proxy_count(p, PROXY_C_BAD_RESPONSE);
+		return;
+	}
+	/* The transaction may be another worker's (§18.1.2: by sent-by). */
+	if (from->peer.len == 0 && worker_of(via.host, &worker) && !str_eq(worker, p->config.worker)) {
+		if (proxy_hand_on(p, from, m, worker) != ERR_OK)
+			proxy_count(p, PROXY_C_STRAY_RESPONSE);
+		return;
+	}
+	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_STRAY_RESPONSE)
+		proxy_count(p, PROXY_C_STRAY_RESPONSE);
+}
+
+static void to_handler(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	proxy_handler fn = p->handler[m->method].fn;
+	struct txn *t;
+
+	if (fn == NULL) {
+		proxy_count(p, PROXY_C_NO_HANDLER);
+		proxy_refuse(p, &from->flow, m, m->method == SIP_METHOD_OTHER ? 501 : 405, NULL, STR(ALLOW));
+		return;
+	}
+	t = proxy_server_txn(p, from, m, &handler_user, NULL);
+	if (t != NULL)
+		fn(p->handler[m->method].arg, t, m, from);
+}
+
+/* Requests that make no sense outside a dialog (§12.2, RFC 3311, RFC 6086, RFC 3262). */
+static bool needs_dialog(enum sip_method m)
+{
+	return m == SIP_BYE || m == SIP_UPDATE || m == SIP_INFO || m == SIP_PRACK || m == SIP_NOTIFY;
+}
+
+/* Requests that are inside a dialog of ours with a client, not of two clients: their R-URI is our own contact. */
+static bool ours_in_dialog(enum sip_method m)
+{
+	return m == SIP_SUBSCRIBE || m == SIP_REGISTER || m == SIP_PUBLISH;
+}
+
+static void route_request(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	struct sip_addr to;
+	bool in_dialog = sip_msg_addr(m, SIP_H_TO, &to) == ERR_OK && to.tag.len > 0;
+
+	if (m->method == SIP_CANCEL) {
+		proxy_cancel(p, from, m);
+	} else if (in_dialog && !ours_in_dialog(m->method)) {
+		proxy_dialog(p, from, m);
+	} else if (m->method == SIP_INVITE) {
+		proxy_invite(p, from, m);
+	} else if (m->method == SIP_ACK) {
+		proxy_count(p, PROXY_C_STRAY_ACK);
+	} else if (needs_dialog(m->method)) {
+		proxy_count(p, PROXY_C_NO_CALL);
+		proxy_refuse(p, &from->flow, m, 481, NULL, STR_NONE);
+	} else {
+		to_handler(p, from, m);
+	}
+}
+
+static void receive_request(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	char mem[512];
+	struct buf headers = buf_fixed(mem, sizeof(mem));
+	struct sip_refusal why;
+
+	proxy_count(p, PROXY_C_REQUEST);
+	if (sip_check_request(m, &why, &headers) != ERR_OK) {
+		proxy_count(p, PROXY_C_CHECK);
+		proxy_refuse(p, &from->flow, m, why.status, why.phrase, headers.overflow ? STR_NONE : buf_view(&headers));
+		return;
+	}
+	/* Retransmissions and the ACK of a failure need no second look. */
+	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_ABSORBED)
+		return;
+	if (from->peer.len == 0 && proxy_check_identity(p, from, m) != ERR_OK)
+		return;
+	route_request(p, from, m);
+}
+
+bool proxy_receive(struct proxy *p, const struct origin *from, struct str message)
+{
+	struct sip_msg m;
+	struct sip_refusal why;
+
+	if (sip_msg_parse(message, &m, &why) != ERR_OK) {
+		bool response = m.status != 0;
+
+		if (response) {
+			proxy_count(p, PROXY_C_BAD_RESPONSE);
+			return true;
+		}
+		if (!sip_msg_answerable(&m)) {
+			proxy_count(p, m.method == SIP_ACK ? PROXY_C_MALFORMED : PROXY_C_GARBAGE);
+			return m.method == SIP_ACK;
+		}
+		proxy_count(p, PROXY_C_MALFORMED);
+		proxy_refuse(p, &from->flow, &m, why.status, why.phrase, STR_NONE);
+		return true;
+	}
+	if (m.request)
+		receive_request(p, from, &m);
+	else
+		receive_response(p, from, &m);
+	return true;
+}
+
+/* --- requests of our own ------------------------------------------------------------------------------------------------------ */
+
+struct str proxy_via(struct proxy *p, char *mem, size_t size)
+{
+	struct buf b = buf_fixed(mem, size);
+
+	txn_via_put(p->txns, &b);
+	return buf_view(&b);
+}
+
+enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_request *r, const struct txn_user *user, void *ctx,
+		    struct txn **out)
+{
+	char via[256];
+	struct buf b = buf_growing(2 * SIP_MSG_MAX);
+	struct sip_request with = *r;
+
+	with.via = proxy_via(p, via, sizeof(via));
+	enum err e = sip_request_put(&b, &with);
+
+	if (e == ERR_OK)
+		e = txn_client_new(p->txns, flow, buf_view(&b), user, ctx, out);
+	buf_fini(&b);
+	return e;
+}
+
+enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller, const struct binding *b, size_t count, struct str extra,
+		    const struct fork_user *user, void *ctx, uint64_t timeout_ms, struct fork **out)
+{
+	struct sip_edit edit;
+	struct buf text = buf_growing(2 * SIP_MSG_MAX);
+	struct fork *f;
+
+	sip_edit_init(&edit, m);
+	sip_edit_max_forwards(&edit);
+	proxy_edit_identity(p, &edit, caller);
+	if (extra.len > 0)
+		sip_edit_append(&edit, "%.*s", STR_FMT(extra));
+	enum err e = sip_edit_put(&edit, &text);
+
+	if (e == ERR_OK)
+		e = fork_new(p->txns, p->timers, buf_view(&text), user, ctx, &f);
+	buf_fini(&text);
+	if (e != ERR_OK)
+		return e;
+	*out = f;
+	for (size_t i = 0; i < count; i++) {
+		struct fork_target t = { b[i].flow, str_from(b[i].contact), str_from(b[i].instance) };
+
+		if (fork_add(f, &t) != ERR_OK && user->branch_dead != NULL)
+			user->branch_dead(f, &t);
+	}
+	fork_begin(f, timeout_ms);
+	return ERR_OK;
+}

@@ -1,0 +1,390 @@
+/* Requests inside a dialog: BYE, ACK, re-INVITE, UPDATE, INFO, REFER, NOTIFY (RFC 3261 §12.2, §16.12). Owner: the worker's thread.
+ *
+ * They carry our Record-Route as Route, which names the worker that keeps the call. There they go to the other side's device, wherever it is connected
+ * now. When that worker is gone they go to the GRUU in their Request-URI instead (RFC 5627 §5.1), so that a call survives its worker. A device
+ * whose flow has died since is looked up once more. */
+#include "signalling/proxy_int.h"
+
+#include <stdlib.h>
+
+#include "common/log.h"
+
+/* One request on its way. Lives until its transactions and its look-up are over. */
+struct relay {
+	struct list node;           /* in proxy->relays */
+	struct proxy *proxy;
+	struct sip_msg *request;    /* owned */
+	struct txn *server;         /* NULL for ACK, and when over */
+	struct fork *fork;          /* the latest; NULL when over */
+	unsigned holds;             /* forks, a look-up under way, callers up the stack */
+	bool looking, looked;
+	char user[USER_NAME_SIZE];  /* the target */
+	char instance[INSTANCE_MAX + 1];
+};
+
+static const struct txn_user relay_user;
+static const struct fork_user relay_fork_user;
+
+static void free_if_done(struct relay *r)
+{
+	if (r->server != NULL || r->holds > 0)
+		return;
+	list_remove(&r->node);
+	free(r->request);
+	free(r);
+}
+
+static void release(struct relay *r)
+{
+	r->holds--;
+	free_if_done(r);
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------------ */
+
+static void answer(struct relay *r, unsigned status, const char *phrase)
+{
+	if (r->server != NULL)
+		proxy_reply(r->proxy, r->server, status, phrase, STR_NONE);
+}
+
+/* The other side cannot be reached. Who hangs up is told that it worked: there is nothing left to hang up. */
+static void answer_gone(struct relay *r)
+{
+	if (r->request->method == SIP_BYE)
+		answer(r, 200, NULL);
+	else
+		answer(r, 480, "Other side is not connected");
+}
+
+static void pass_up(struct relay *r, const struct sip_msg *m)
+{
+	struct buf out = buf_growing(SIP_MSG_MAX);
+
+	if (r->server != NULL && fork_strip_put(m, &out) == ERR_OK)
+		(void)txn_respond(r->server, buf_view(&out)); /* a sender that is gone needs no answer */
+	buf_fini(&out);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------------------ */
+
+static enum err edited_put(struct relay *r, struct buf *out)
+{
+	char name[USER_NAME_SIZE];
+	struct sip_edit e;
+	enum err err = proxy_from_user(r->proxy, r->request, name);
+
+	if (err != ERR_OK)
+		return err;
+	sip_edit_init(&e, r->request);
+	sip_edit_max_forwards(&e);
+	proxy_edit_identity(r->proxy, &e, str_from(name));
+	return sip_edit_put(&e, out);
+}
+
+/* §16.6: an ACK is passed on without a transaction. */
+static enum err send_ack(struct relay *r, const struct flow *flow)
+{
+	char mem[256];
+	struct sip_msg m;
+	struct sip_refusal why;
+	struct sip_edit e;
+	struct buf edited = buf_growing(2 * SIP_MSG_MAX), out = buf_growing(2 * SIP_MSG_MAX);
+	enum err err = edited_put(r, &edited);
+
+	if (err == ERR_OK)
+		err = sip_msg_parse(buf_view(&edited), &m, &why);
+	if (err == ERR_OK) {
+		sip_edit_init(&e, &m);
+		sip_edit_prepend(&e, "Via: %.*s\r\n", STR_FMT(proxy_via(r->proxy, mem, sizeof(mem))));
+		err = sip_edit_put(&e, &out);
+	}
+	if (err == ERR_OK)
+		err = r->proxy->ops->txn.send(r->proxy->host, flow, buf_view(&out));
+	buf_fini(&edited);
+	buf_fini(&out);
+	return err;
+}
+
+static enum err send_request(struct relay *r, const struct flow *flow)
+{
+	struct proxy *p = r->proxy;
+	struct fork_target t = { *flow, r->request->uri, str_from(r->instance) };
+	struct buf out = buf_growing(2 * SIP_MSG_MAX);
+	struct fork *f;
+	enum err e = edited_put(r, &out);
+
+	if (e == ERR_OK)
+		e = fork_new(p->txns, p->timers, buf_view(&out), &relay_fork_user, r, &f);
+	buf_fini(&out);
+	if (e != ERR_OK)
+		return e;
+	e = fork_add(f, &t);
+	if (e != ERR_OK) {
+		fork_discard(f);
+		return e;
+	}
+	r->fork = f;
+	r->holds++;
+	fork_begin(f, 0);
+	return ERR_OK;
+}
+
+static enum err send_to(struct relay *r, const struct flow *flow)
+{
+	return r->request->method == SIP_ACK ? send_ack(r, flow) : send_request(r, flow);
+}
+
+/* --- finding the device ------------------------------------------------------------------------------------------------------- */
+
+static void on_location(void *arg, enum err e, const struct location *loc)
+{
+	struct relay *r = arg;
+
+	r->looking = false;
+	if (e != ERR_OK) {
+		proxy_count(r->proxy, PROXY_C_STORE_AWAY);
+		answer(r, 500, NULL);
+	} else if (loc->count == 0 || send_to(r, &loc->binding[0].flow) != ERR_OK) {
+		answer_gone(r);
+	}
+	release(r);
+}
+
+static void look_up(struct relay *r)
+{
+	struct proxy *p = r->proxy;
+
+	if (r->looked || r->instance[0] == '\0') {
+		answer_gone(r);
+		return;
+	}
+	r->looked = true;
+	r->looking = true;
+	r->holds++;
+	p->ops->lookup(p->host, str_from(r->user), str_from(r->instance), on_location, r);
+}
+
+/* --- the branch --------------------------------------------------------------------------------------------------------------- */
+
+static void on_response(struct fork *f, const struct sip_msg *m)
+{
+	pass_up(fork_ctx(f), m);
+}
+
+static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, UNUSED const struct fork_target *from)
+{
+	struct relay *r = fork_ctx(f);
+
+	if (m != NULL)
+		pass_up(r, m);
+	else if (status == 408)
+		answer(r, 408, NULL);
+	/* else the branch was dead: on_dead has seen to it */
+}
+
+static void on_late_success(struct fork *f, const struct sip_msg *m, UNUSED const struct fork_target *from)
+{
+	pass_up(fork_ctx(f), m);
+}
+
+static void on_dead(struct fork *f, const struct fork_target *t)
+{
+	struct relay *r = fork_ctx(f);
+	struct proxy *p = r->proxy;
+
+	proxy_count(p, PROXY_C_DEAD_BRANCH);
+	if (t->instance.len > 0 && !p->ops->local(p->host, &t->flow))
+		p->ops->remove(p->host, str_from(r->user), t->instance, &t->flow);
+	look_up(r);
+}
+
+static void on_ended(struct fork *f)
+{
+	struct relay *r = fork_ctx(f);
+
+	if (r->fork == f)
+		r->fork = NULL;
+	release(r);
+}
+
+static void server_ended(struct txn *t)
+{
+	struct relay *r = txn_ctx(t);
+
+	r->server = NULL;
+	free_if_done(r);
+}
+
+static const struct fork_user relay_fork_user = {
+	.provisional = on_response,
+	.final = on_final,
+	.again = on_response,
+	.late_success = on_late_success,
+	.branch_dead = on_dead,
+	.ended = on_ended,
+};
+static const struct txn_user relay_user = { .ended = server_ended };
+
+bool proxy_dialog_cancelled(struct txn *invite, const struct sip_msg *cancel)
+{
+	char mem[256];
+	struct relay *r = txn_ctx(invite);
+
+	if (txn_user_of(invite) != &relay_user)
+		return false;
+	if (r->fork != NULL)
+		fork_pass_cancel(r->fork, proxy_cancel_reason(cancel, mem, sizeof(mem)));
+	return true;
+}
+
+/* --- receiving ---------------------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct proxy *p, const struct origin *from, const struct sip_msg *m, enum proxy_counter counter, unsigned status,
+		   const char *phrase)
+{
+	proxy_count(p, m->method == SIP_ACK ? PROXY_C_STRAY_ACK : counter);
+	proxy_refuse(p, &from->flow, m, status, phrase, STR_NONE);
+}
+
+/* The relay of `m`, held, with its server transaction unless it is an ACK. NULL: answered. */
+static struct relay *new_relay(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str user, struct str instance)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (r == NULL || (r->request = sip_msg_copy(m)) == NULL || str_copy(user, r->user, sizeof(r->user)) != ERR_OK ||
+	    str_copy(instance, r->instance, sizeof(r->instance)) != ERR_OK) {
+		if (r != NULL)
+			free(r->request);
+		free(r);
+		refuse(p, from, m, PROXY_C_NO_MEMORY, 500, NULL);
+		return NULL;
+	}
+	r->proxy = p;
+	r->holds = 1;
+	list_init(&r->node);
+	if (m->method != SIP_ACK) {
+		r->server = proxy_server_txn(p, from, m, &relay_user, r);
+		if (r->server == NULL) {
+			free(r->request);
+			free(r);
+			return NULL;
+		}
+	}
+	list_append(&p->relays, &r->node);
+	if (m->method == SIP_INVITE)
+		proxy_reply(p, r->server, 100, NULL, STR_NONE);
+	return r;
+}
+
+/* Without the call's record: to the device that the Request-URI names. */
+static void by_gruu(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	char name[USER_NAME_SIZE];
+	struct sip_uri u;
+	struct str instance;
+
+	if (sip_uri_parse(m->uri, &u) != ERR_OK || !sip_uri_gruu(&u, &instance) || instance.len == 0 ||
+	    sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) != ERR_OK) {
+		refuse(p, from, m, PROXY_C_NO_CALL, 481, NULL);
+		return;
+	}
+	struct relay *r = new_relay(p, from, m, str_from(name), instance);
+
+	if (r == NULL)
+		return;
+	proxy_count(p, PROXY_C_GRUU_ROUTED);
+	look_up(r);
+	release(r);
+}
+
+/* What a request of one side tells about it. ERR_FORBIDDEN: it may not do this. */
+static enum err learn(struct proxy *p, struct call *c, enum call_side side, const struct origin *from, const struct sip_msg *m)
+{
+	struct call_party *party = &c->party[side];
+	char name[USER_NAME_SIZE];
+
+	/* The tags of a dialog are no secret between its ends: who sends is who the edge says it is. */
+	if (proxy_from_user(p, m, name) != ERR_OK || strcmp(name, party->user) != 0)
+		return ERR_FORBIDDEN;
+	if ((m->method == SIP_INVITE || m->method == SIP_UPDATE) && !c->video && sip_body_has_video(m)) {
+		if (!perm_has(proxy_permissions(from, m), PERM_CALL_VIDEO))
+			return ERR_FORBIDDEN;
+		c->video = true;
+	}
+	if (!flow_none(&from->flow)) {
+		party->flow = from->flow;
+		party->lost_since_ms = 0;
+	}
+	struct str session = proxy_session(from, m);
+
+	if (session.len > 0 && session.len < sizeof(party->session))
+		return str_copy(session, party->session, sizeof(party->session));
+	return ERR_OK;
+}
+
+static void in_call(struct proxy *p, struct call *c, enum call_side side, const struct origin *from, const struct sip_msg *m)
+{
+	struct call_party *target = &c->party[call_other(side)];
+
+	if (learn(p, c, side, from, m) != ERR_OK) {
+		refuse(p, from, m, PROXY_C_NO_PERMISSION, 403, "No permission");
+		return;
+	}
+	if (m->method != SIP_ACK)
+		c->party[side].cseq = MAX(c->party[side].cseq, m->cseq);
+	else if (side == CALL_CALLER && m->cseq == c->invite_cseq)
+		c->acked = true;
+	if (m->method == SIP_INVITE || m->method == SIP_UPDATE)
+		(void)call_target_refresh(c, side, m); /* without memory the old target stays, a GRUU like the new one */
+	struct relay *r = new_relay(p, from, m, str_from(target->user), str_from(target->instance));
+
+	if (r == NULL)
+		return;
+	if (!p->ops->alive(p->host, &target->flow) || send_to(r, &target->flow) != ERR_OK)
+		look_up(r);
+	/* The record ends with the request, not with its answer: a side that is gone never answers. */
+	if (m->method == SIP_BYE) {
+		call_end(c, CDR_COMPLETED, 200, side == CALL_CALLER ? "caller" : "callee");
+		call_free_if_done(c);
+	}
+	release(r);
+}
+
+void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	enum call_side side;
+	struct str worker;
+	enum err e = proxy_route_worker(p, m, &worker);
+
+	if (e != ERR_OK) {
+		bool forged = e == ERR_FORBIDDEN;
+
+		refuse(p, from, m, forged ? PROXY_C_FORGED_ROUTE : PROXY_C_NO_CALL, forged ? 403 : 481, forged ? "Route is not ours" : NULL);
+		return;
+	}
+	if (!str_eq(worker, p->config.worker)) {
+		if (from->peer.len > 0 || proxy_hand_on(p, from, m, worker) != ERR_OK)
+			by_gruu(p, from, m);
+		return;
+	}
+	struct call *c = calls_find(p->calls, m, &side);
+
+	if (c != NULL)
+		in_call(p, c, side, from, m);
+	else
+		by_gruu(p, from, m);
+}
+
+void proxy_dialog_free_all(struct proxy *p)
+{
+	struct list *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, &p->relays) {
+		struct relay *r = CONTAINER_OF(it, struct relay, node);
+
+		p->ops->forget(p->host, r);
+		if (r->looking)
+			release(r);
+	}
+}

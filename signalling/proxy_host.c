@@ -1,0 +1,79 @@
+/* The proxy's view of its worker: one line a function. See struct proxy_host. */
+#include "common/clock.h"
+#include "signalling/peer.h"
+#include "signalling/presence.h"
+#include "signalling/proxy.h"
+#include "signalling/worker.h"
+
+static enum err host_send(void *host, const struct flow *flow, struct str message)
+{
+	return flow_send(host, flow, message);
+}
+
+/* WebSockets and the streams between workers: all of them are (RFC 7118 §4). */
+static bool host_reliable(UNUSED void *host, UNUSED const struct flow *flow)
+{
+	return true;
+}
+
+static enum err host_send_worker(void *host, struct str worker, const struct flow *from, struct str message)
+{
+	struct worker *w = host;
+
+	return peers_send(w->peers, worker, 0, PEER_FROM_FLOW, from, message);
+}
+
+static bool host_alive(void *host, const struct flow *flow)
+{
+	return flow_alive(host, flow);
+}
+
+static bool host_local(void *host, const struct flow *flow)
+{
+	return flow_local(host, flow);
+}
+
+static void host_lookup(void *host, struct str user, struct str instance, location_fn done, void *arg)
+{
+	location_lookup(host, user, instance, done, arg);
+}
+
+static void host_forget(void *host, const void *arg)
+{
+	location_forget(host, arg);
+}
+
+static void host_remove(void *host, struct str user, struct str instance, const struct flow *flow)
+{
+	location_remove(host, user, instance, flow);
+}
+
+static void host_busy(void *host, struct str user, bool busy)
+{
+	presence_set_busy(host, user, busy);
+}
+
+static void host_store(void *host, size_t argc, const struct str *argv)
+{
+	struct worker *w = host;
+
+	rds_async_do(w->rds, NULL, NULL, argc, argv);
+}
+
+static uint64_t host_wall_ms(UNUSED void *host)
+{
+	return clock_wall_ms();
+}
+
+const struct proxy_host proxy_worker_host = {
+	.txn = { .send = host_send, .reliable = host_reliable },
+	.send_worker = host_send_worker,
+	.alive = host_alive,
+	.local = host_local,
+	.lookup = host_lookup,
+	.forget = host_forget,
+	.remove = host_remove,
+	.busy = host_busy,
+	.store = host_store,
+	.wall_ms = host_wall_ms,
+};

@@ -1,0 +1,84 @@
+/* Our Record-Route, and messages that are for another worker (RFC 3261 §16.6 step 4, §16.12). Owner: the worker's thread.
+ *
+ * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker and Call-ID, so that a client can use it for this
+ * one dialog and for nothing else. */
+#include "signalling/proxy_int.h"
+
+#include "common/crypto.h"
+
+#define MAC_BYTES 15u
+#define MAC_CHARS 20u
+
+static void mac_put(struct proxy *p, struct str worker, struct str call_id, struct buf *out)
+{
+	struct buf text = buf_growing(SIP_MSG_MAX);
+	uint8_t mac[SHA256_LEN];
+
+	buf_z(&text, "record-route");
+	buf_char(&text, '\0');
+	buf_str(&text, worker);
+	buf_char(&text, '\0');
+	buf_str(&text, call_id);
+	crypto_hmac_sha256(p->config.secret, buf_view(&text), mac);
+	buf_fini(&text);
+	base64url_put(out, mac, MAC_BYTES);
+}
+
+void proxy_record_route_put(struct proxy *p, struct str call_id, struct buf *out)
+{
+	buf_printf(out, "<sip:%.*s~", STR_FMT(p->config.worker));
+	mac_put(p, p->config.worker, call_id, out);
+	buf_printf(out, "@%.*s;lr>", STR_FMT(p->config.domain));
+}
+
+enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker)
+{
+	char mem[MAC_CHARS];
+	struct buf mac = buf_fixed(mem, sizeof(mem));
+	struct sip_addr a;
+	struct sip_uri u;
+	enum err e = sip_msg_addr(m, SIP_H_ROUTE, &a);
+
+	if (e == ERR_NOT_FOUND)
+		return e;
+	if (e != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain))
+		return ERR_FORBIDDEN;
+	size_t at = str_find(u.user, '~');
+	struct str name = str_sub(u.user, 0, at), given = str_sub(u.user, at + 1, u.user.len);
+
+	mac_put(p, name, m->call_id, &mac);
+	if (mac.overflow || given.len != MAC_CHARS || !crypto_equal(given.p, mem, MAC_CHARS))
+		return ERR_FORBIDDEN;
+	*worker = name;
+	return ERR_OK;
+}
+
+enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker)
+{
+	struct sip_edit e;
+	char mem[256];
+	struct buf permissions = buf_fixed(mem, sizeof(mem)), out = buf_growing(2 * SIP_MSG_MAX);
+
+	sip_edit_init(&e, m);
+	sip_edit_drop_prefix(&e, STR("X-Duplex-"));
+
+	perm_put(&permissions, from->perms);
+	sip_edit_append(&e, SESSION_HEADER ": %.*s\r\n" PERMISSIONS_HEADER ": %.*s\r\n", STR_FMT(from->session),
+			STR_FMT(buf_view(&permissions)));
+	enum err err = sip_edit_put(&e, &out);
+
+	if (err == ERR_OK)
+		err = p->ops->send_worker(p->host, worker, &from->flow, buf_view(&out));
+	buf_fini(&out);
+	return err;
+}
+
+struct str proxy_session(const struct origin *from, const struct sip_msg *m)
+{
+	return from->peer.len > 0 ? sip_msg_other(m, STR(SESSION_HEADER)) : from->session;
+}
+
+perm_set proxy_permissions(const struct origin *from, const struct sip_msg *m)
+{
+	return from->peer.len > 0 ? perm_parse(sip_msg_other(m, STR(PERMISSIONS_HEADER))) : from->perms;
+}
