@@ -154,7 +154,7 @@ enum err rds_collect(struct rds *r, struct redisReply **replies, size_t count)
 
 enum err rds_do(struct rds *r, struct redisReply **reply, size_t argc, const struct str *argv)
 {
-	struct redisReply *got;
+	struct redisReply *got = NULL;
 	enum err e = rds_queue(r, argc, argv);
 
 	if (e == ERR_OK)

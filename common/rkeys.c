@@ -2,24 +2,24 @@
 
 #include <stdio.h>
 
-static struct rkey finish(struct rkey k, int n)
+static struct rkey finish(struct rkey *k, int n)
 {
-	k.len = n < 0 ? 0 : MIN((size_t)n, sizeof(k.z) - 1);
-	return k;
+	k->len = n < 0 ? 0 : MIN((size_t)n, sizeof(k->z) - 1);
+	return *k;
 }
 
 static struct rkey of_user(const char *kind, struct str user)
 {
 	struct rkey k;
 
-	return finish(k, snprintf(k.z, sizeof(k.z), "%s:{%.*s}", kind, STR_FMT(user)));
+	return finish(&k, snprintf(k.z, sizeof(k.z), "%s:{%.*s}", kind, STR_FMT(user)));
 }
 
 static struct rkey plain(const char *kind, struct str what)
 {
 	struct rkey k;
 
-	return finish(k, snprintf(k.z, sizeof(k.z), "%s:%.*s", kind, STR_FMT(what)));
+	return finish(&k, snprintf(k.z, sizeof(k.z), "%s:%.*s", kind, STR_FMT(what)));
 }
 
 struct rkey rkey_user(struct str user)
@@ -56,7 +56,7 @@ struct rkey rkey_session(struct str user, struct str id)
 {
 	struct rkey k;
 
-	return finish(k, snprintf(k.z, sizeof(k.z), "session:{%.*s}:%.*s", STR_FMT(user), STR_FMT(id)));
+	return finish(&k, snprintf(k.z, sizeof(k.z), "session:{%.*s}:%.*s", STR_FMT(user), STR_FMT(id)));
 }
 
 struct rkey rkey_sessions(struct str user)
@@ -74,6 +74,11 @@ struct rkey rkey_location(struct str user)
 	return of_user("location", user);
 }
 
+struct rkey rkey_busy(struct str user)
+{
+	return of_user("busy", user);
+}
+
 struct rkey rkey_live(struct str worker)
 {
 	return plain("live", worker);
@@ -88,5 +93,5 @@ struct rkey rkey_rate(const char *what, struct str who)
 {
 	struct rkey k;
 
-	return finish(k, snprintf(k.z, sizeof(k.z), "rate:%s:{%.*s}", what, STR_FMT(who)));
+	return finish(&k, snprintf(k.z, sizeof(k.z), "rate:%s:{%.*s}", what, STR_FMT(who)));
 }
