@@ -1,0 +1,81 @@
+/* One allocation (RFC 8656 §6): the client's 5-tuple, the relayed port, and what hangs below. The first cache line is all that the packet path reads;
+ * each direction counts on a line of its own. Fields are written under the stripe lock of the client's 5-tuple; those marked atomic are read without. */
+#ifndef DUPLEX_RELAY_ALLOC_H
+#define DUPLEX_RELAY_ALLOC_H
+
+#include "common/turn_cred.h"
+#include "relay/peers.h"
+
+#define CACHE_LINE 64u
+
+/* What identifies a client (RFC 8656 §3: the 5-tuple), IPv4. All in network order; the key of the table. */
+struct flow_key {
+	uint32_t client_ip, relay_ip;
+	uint16_t client_port, relay_port; /* relay_port: the service port the client talks to */
+	uint8_t proto;
+	uint8_t zero[3];
+};
+static_assert(sizeof(struct flow_key) == 16, "hashed and compared as 16 bytes");
+
+/* Datagrams of one direction. Written by the worker that carries the flow; if several carry flows of one direction at the same instant a
+ * count may be lost, the workers' own counters are exact. */
+struct flow_count {
+	_Alignas(CACHE_LINE) _Atomic uint64_t packets;
+	_Atomic uint64_t bytes; /* of payload */
+};
+
+struct alloc {
+	/* The packet path's line. */
+	_Alignas(CACHE_LINE) struct flow_key key;
+	_Atomic uint32_t expires_s;    /* dead from then on; 0 = not in use */
+	_Atomic(struct peers *) peers; /* owned; NULL = none yet */
+	uint32_t relay_ip;             /* network order */
+	uint16_t relay_port;           /* network order */
+	uint8_t iface;                 /* the port of its relayed address, and where its client came in */
+	hop_slot client_hop;           /* the way to the client */
+	uint32_t slot;                 /* own index in the table */
+
+	struct flow_count to_peer, to_client;
+
+	/* Control only. */
+	_Alignas(CACHE_LINE) _Atomic uint32_t generation; /* counts the uses of this slot */
+	_Atomic uint32_t stripe;       /* of the lock that guards it */
+	uint32_t lifetime_s;           /* as granted by the Allocate */
+	uint32_t next_of_user, prev_of_user; /* slots; the table's lock guards them */
+	uint32_t user;                 /* index into the users */
+	uint8_t tid[STUN_TID_LEN];     /* of the Allocate, to know its retransmission */
+	uint8_t token[8];              /* RESERVATION-TOKEN given out with it, all zero = none */
+	uint8_t key_md5[MD5_LEN];      /* long-term key of its user name */
+	uint8_t username_len;
+	char username[TURN_USERNAME_MAX];
+	uint64_t grave_token;          /* grace period after which the slot is free */
+	uint32_t grave_next;
+};
+
+static inline bool alloc_alive(const struct alloc *a, uint32_t now_s)
+{
+	uint32_t e = atomic_load_explicit(&a->expires_s, memory_order_acquire);
+
+	return e != 0 && (int32_t)(e - now_s) > 0;
+}
+
+static inline struct peers *alloc_peers(const struct alloc *a)
+{
+	return atomic_load_explicit(&a->peers, memory_order_acquire);
+}
+
+static inline struct str alloc_username(const struct alloc *a)
+{
+	return str_of(a->username, a->username_len);
+}
+
+static inline void flow_counted(struct flow_count *c, uint32_t bytes)
+{
+	uint64_t packets = atomic_load_explicit(&c->packets, memory_order_relaxed);
+	uint64_t sum = atomic_load_explicit(&c->bytes, memory_order_relaxed);
+
+	atomic_store_explicit(&c->packets, packets + 1, memory_order_relaxed);
+	atomic_store_explicit(&c->bytes, sum + bytes, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,196 @@
+#include "relay/conf.h"
+
+#include <stdio.h>
+
+#define O(sect, name, kind, field, def, lo, hi, u, re, text) \
+	{ .section = sect, .key = name, .type = kind, .offset = offsetof(struct relay_conf, field), .preset = def, .min = lo, .max = hi, \
+	  .unit = u, .reloadable = re, .help = text }
+#define TEXT(name, field, def, re, text) O("relay", name, CONF_STRING, field, def, 0, 0, "", re, text)
+#define LIST(name, field, def, re, text) O("relay", name, CONF_LIST, field, def, 0, 0, "", re, text)
+#define NUM(name, field, def, lo, hi, u, re, text) O("relay", name, CONF_UINT, field, def, lo, hi, u, re, text)
+
+const struct conf_option relay_options[] = {
+	O("common", "domain", CONF_STRING, domain, "localhost", 0, 0, "", true, "SIP domain, and realm of the TURN credentials"),
+	O("common", "run-dir", CONF_STRING, run_dir, "/run/duplex", 0, 0, "", false, "folder of the sockets"),
+	O("common", "redis", CONF_STRING, redis, "", 0, 0, "", false,
+	  "Redis: path of a unix socket or host:port; empty = none, then calls are not freed before their allocations expire"),
+	O("common", "log-level", CONF_STRING, log_level, "info", 0, 0, "", true, "error, warn, info or debug"),
+	O("common", "turn-secret", CONF_SECRET, secret, NULL, 0, 0, "", true, "file whose first line is the secret of the TURN credentials"),
+
+	LIST("ports", ports, "net_tap0,iface=dpx0", false,
+	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; net_af_xdp0,iface=eth1; net_memif0,…; "
+	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
+	LIST("address", address, "10.83.84.2/24", false, "the relay's own address and prefix length, one for each port"),
+	LIST("gateway", gateway, "", false, "next hop for what is not on a port's subnet, one for each port, - for none; empty = none at all"),
+	LIST("tap-host-address", tap_host_address, "10.83.84.1/24", false,
+	     "for TAP ports, one each: address the relay gives to the kernel's end, which it also sets up; - or empty = leave it alone"),
+	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IPv4 packet sent on a port"),
+	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port"),
+	LIST("cpus", cpus, "", false, "CPU of each worker; empty = the scheduler decides, right for a machine that does other work too"),
+	TEXT("idle", idle, "adaptive", false, "adaptive: a worker without traffic sleeps until a packet comes; poll: it never sleeps"),
+	NUM("idle-after", idle_after_us, "200", 0, 1000000, "us", false, "adaptive: how long a worker polls in vain before it sleeps"),
+	O("relay", "huge-pages", CONF_BOOL, huge_pages, "no", 0, 0, "", false, "use huge pages for packet buffers; needed by most NICs"),
+	NUM("memory", memory_mb, "128", 32, 1048576, "MB", false, "memory for packet buffers and rings"),
+	NUM("buffers", buffers, "8192", 1024, 4194304, "", false, "packet buffers"),
+	NUM("rx-ring", rx_ring, "512", 64, 8192, "", false, "receive descriptors of a queue"),
+	NUM("tx-ring", tx_ring, "512", 64, 8192, "", false, "send descriptors of a queue"),
+	TEXT("file-prefix", file_prefix, "duplex", false, "name that tells DPDK instances on one machine apart"),
+
+	NUM("turn-port", turn_port, "3478", 1, 65535, "", false, "UDP port of the TURN service"),
+	NUM("port-min", port_min, "49152", 1024, 65535, "", false, "first relayed port"),
+	NUM("port-max", port_max, "65535", 1024, 65535, "", false, "last relayed port"),
+	NUM("max-allocations", max_allocations, "16384", 1, 1048576, "", true, "allocations at a time; more are refused with 508"),
+	NUM("user-allocations", user_allocations, "0", 0, 1048576, "", true, "allocations of one user; more are refused with 486; 0 = no limit"),
+	NUM("max-peers", max_peers, "64", 1, 1024, "", true, "permissions, and channels, of one allocation; more are refused with 508"),
+	NUM("lifetime", lifetime_s, "600", 1, 86400, "s", true, "default lifetime of an allocation"),
+	NUM("lifetime-max", lifetime_max_s, "3600", 1, 86400, "s", true, "longest lifetime granted"),
+	NUM("nonce-lifetime", nonce_lifetime_s, "3600", 10, 86400, "s", true, "age from which a nonce is stale"),
+	TEXT("credential-expiry", credential_expiry, "allocate", true,
+	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with every request"),
+	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges that clients may relay to"),
+	LIST("peer-deny", peer_deny, "", true, "prefixes that clients may not relay to"),
+	TEXT("peer-mode", peer_mode, "any", true, "any; or relays-only: no peer but other relayed addresses of this relay"),
+	NUM("challenge-rate", challenge_rate, "1000", 0, 1000000, "a second", true,
+	    "unauthenticated requests answered for one /24; 0 = no limit"),
+	NUM("challenge-burst", challenge_burst, "4000", 1, 65535, "", true, "the same, at once after a quiet time"),
+};
+const size_t relay_options_count = ARRAY_LEN(relay_options);
+
+/* The next blank-separated word of *p, or an empty slice. Device strings contain commas. */
+static struct str word(const char **p)
+{
+	*p += strspn(*p, " \t");
+	struct str w = str_of(*p, strcspn(*p, " \t"));
+
+	*p += w.len;
+	return w;
+}
+
+#define FAIL(e, ...)                                           \
+	do {                                                   \
+		(void)snprintf(why, why_size, __VA_ARGS__);    \
+		return (e);                                    \
+	} while (0)
+
+/* Kernel name of a TAP from its device string: DPDK's default is dtap and the number. */
+static enum err tap_name(struct str device, struct port_plan *p)
+{
+	struct str rest = device, driver = str_cut(&rest, ',');
+
+	if (!str_starts(driver, STR("net_tap")))
+		return ERR_OK;
+	while (rest.p != NULL) {
+		struct str arg = str_cut(&rest, ',');
+
+		if (str_starts(arg, STR("iface=")))
+			return str_copy(str_sub(arg, 6, arg.len), p->tap, sizeof(p->tap));
+	}
+	(void)snprintf(p->tap, sizeof(p->tap), "dtap%.*s", STR_FMT(str_sub(driver, 7, 4)));
+	return ERR_OK;
+}
+
+static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
+{
+	if (str_copy(device, p->device, sizeof(p->device)) != ERR_OK || tap_name(device, p) != ERR_OK)
+		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters", STR_FMT(device));
+	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';
+	if (addr_parse_interface(address, &p->addr, &p->subnet) != ERR_OK || !addr_is_v4(&p->addr) || p->subnet.bits < 97)
+		FAIL(ERR_INVALID, "[relay] address must be like 10.83.84.2/24, one for each port, not '%.*s'", STR_FMT(address));
+	uint32_t host = __builtin_bswap32(addr_v4_of(&p->addr)), mask = p->subnet.bits == 128 ? 0 : UINT32_MAX >> (p->subnet.bits - 96);
+	if (host >> 24 == 0 || host >> 24 == 127 || host >> 24 >= 224 || (mask > 1 && ((host & mask) == 0 || (host & mask) == mask)))
+		FAIL(ERR_INVALID, "[relay] address '%.*s' cannot be the address of a host", STR_FMT(address));
+	return ERR_OK;
+}
+
+static bool none(struct str w)
+{
+	return w.len == 0 || str_eq(w, STR("-"));
+}
+
+static enum err around_port(struct port_plan *p, struct str gateway, struct str host, char *why, size_t why_size)
+{
+	struct cidr net;
+	struct addr a;
+
+	if (!none(gateway)) {
+		if (addr_parse_interface(gateway, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) || addr_eq(&a, &p->addr))
+			FAIL(ERR_INVALID, "[relay] gateway '%.*s' must be another host on the subnet of its port", STR_FMT(gateway));
+		p->gateway = addr_v4_of(&a);
+	}
+	if (p->tap[0] != '\0' && !none(host)) {
+		if (addr_parse_interface(host, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) || addr_eq(&a, &p->addr))
+			FAIL(ERR_INVALID, "[relay] tap-host-address '%.*s' must be another address on the subnet of its port", STR_FMT(host));
+		p->host_ip = addr_v4_of(&a);
+		p->host_bits = (uint8_t)(net.bits - 96);
+	}
+	return ERR_OK;
+}
+
+static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, char *why, size_t why_size)
+{
+	const char *ports = c->ports, *address = c->address, *gateway = c->gateway, *host = c->tap_host_address;
+
+	for (;;) {
+		struct str device = word(&ports);
+		struct port_plan *p = &plan->port[plan->ports];
+
+		if (device.len == 0)
+			break;
+		if (plan->ports == IFACE_MAX)
+			FAIL(ERR_TOO_LARGE, "[relay] ports: at most %u", IFACE_MAX);
+		enum err e = one_port(p, device, word(&address), why, why_size);
+		if (e == ERR_OK)
+			e = around_port(p, word(&gateway), word(&host), why, why_size);
+		if (e != ERR_OK)
+			return e;
+		for (unsigned i = 0; i < plan->ports; i++) {
+			if (addr_eq(&plan->port[i].addr, &p->addr))
+				FAIL(ERR_INVALID, "[relay] address: two ports have the same address");
+		}
+		plan->ports++;
+	}
+	if (plan->ports == 0)
+		FAIL(ERR_INVALID, "[relay] ports is empty: the relay needs at least one device");
+	if (word(&address).len > 0)
+		FAIL(ERR_INVALID, "[relay] address: more addresses than ports");
+	return ERR_OK;
+}
+
+static enum err plan_cores(const struct relay_conf *c, struct relay_plan *plan, char *why, size_t why_size)
+{
+	const char *p = c->cpus;
+	uint64_t cpu;
+	unsigned n = 0;
+
+	for (struct str w = word(&p); w.len > 0; w = word(&p)) {
+		if (str_to_u64(w, 1023, &cpu) != ERR_OK || n == CORES_MAX)
+			FAIL(ERR_INVALID, "[relay] cpus must be CPU numbers separated by blanks, not '%.*s'", STR_FMT(w));
+		plan->cpu[n++] = (uint16_t)cpu;
+	}
+	plan->pinned = n > 0;
+	if (n > 0 && n != c->cores)
+		FAIL(ERR_INVALID, "[relay] cpus names %u CPUs, but cores is %u", n, (unsigned)c->cores);
+	plan->poll = strcmp(c->idle, "poll") == 0;
+	if (!plan->poll && strcmp(c->idle, "adaptive") != 0)
+		FAIL(ERR_INVALID, "[relay] idle must be adaptive or poll, not '%s'", c->idle);
+	return ERR_OK;
+}
+
+enum err relay_plan_make(const struct relay_conf *c, struct relay_plan *out, char *why, size_t why_size)
+{
+	struct relay_plan plan = { 0 };
+	enum err e;
+
+	if (c->port_min > c->port_max)
+		FAIL(ERR_INVALID, "[relay] port-min %u is above port-max %u", (unsigned)c->port_min, (unsigned)c->port_max);
+	if (c->turn_port >= c->port_min && c->turn_port <= c->port_max)
+		FAIL(ERR_INVALID, "[relay] turn-port %u lies inside the relayed ports %u to %u", (unsigned)c->turn_port, (unsigned)c->port_min,
+		     (unsigned)c->port_max);
+	e = plan_ports(c, &plan, why, why_size);
+	if (e == ERR_OK)
+		e = plan_cores(c, &plan, why, why_size);
+	if (e != ERR_OK)
+		return e;
+	*out = plan;
+	return ERR_OK;
+}

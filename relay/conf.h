@@ -1,0 +1,48 @@
+/* The relay's options ([relay] and its part of [common]) as read, and what start-up makes of them. */
+#ifndef DUPLEX_RELAY_CONF_H
+#define DUPLEX_RELAY_CONF_H
+
+#include "common/conf.h"
+#include "relay/iface.h"
+
+#define CORES_MAX 64u
+#define PORT_NAME_SIZE 256u
+
+struct relay_conf {
+	char *domain, *run_dir, *redis, *log_level, *secret;
+	char *ports, *address, *gateway, *tap_host_address;
+	char *cpus, *idle, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
+	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
+	uint64_t turn_port, port_min, port_max;
+	uint64_t max_allocations, user_allocations, max_peers;
+	uint64_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
+	uint64_t challenge_rate, challenge_burst;
+	uint64_t idle_after_us;
+	bool huge_pages;
+};
+
+extern const struct conf_option relay_options[];
+extern const size_t relay_options_count;
+
+/* One port as the configuration wants it. */
+struct port_plan {
+	char device[PORT_NAME_SIZE]; /* DPDK device string: "net_tap0,iface=dpx0", "0000:01:00.0" */
+	char tap[16];                /* kernel name of a TAP; empty for any other driver */
+	bool is_pci;
+	struct addr addr;
+	struct cidr subnet;
+	uint32_t gateway, host_ip;   /* network order, 0 = none */
+	uint8_t host_bits;           /* prefix length of host_ip */
+};
+
+struct relay_plan {
+	struct port_plan port[IFACE_MAX];
+	unsigned ports;
+	uint16_t cpu[CORES_MAX]; /* of each worker; valid if pinned */
+	bool pinned, poll;       /* poll: never sleep */
+};
+
+/* Checks what the option table alone cannot. On failure `why` holds one sentence for a person. */
+enum err relay_plan_make(const struct relay_conf *c, struct relay_plan *out, char *why, size_t why_size);
+
+#endif

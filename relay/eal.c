@@ -1,0 +1,198 @@
+#include "relay/eal.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define ARGS_MAX 64u
+#define ARG_SIZE (PORT_NAME_SIZE + 16u)
+
+static char last_message[200]; /* of EAL: it says why it failed only there */
+
+static ssize_t on_eal_text(void *cookie, const char *text, size_t len)
+{
+	struct str line = str_trim(str_of(text, len));
+
+	(void)cookie;
+	if (line.len == 0)
+		return (ssize_t)len;
+	(void)str_copy(str_sub(line, 0, sizeof(last_message) - 1), last_message, sizeof(last_message));
+	log_event(LOG_DEBUG, "dpdk", "text=%s", log_value(line));
+	return (ssize_t)len;
+}
+
+static void log_through_us(void)
+{
+	FILE *f = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = on_eal_text });
+
+	if (f == NULL)
+		return;
+	(void)setvbuf(f, NULL, _IOLBF, 0);
+	(void)rte_openlog_stream(f);
+}
+
+struct args {
+	char text[ARGS_MAX][ARG_SIZE];
+	char *v[ARGS_MAX + 1];
+	int n;
+};
+
+static void add(struct args *a, const char *fmt, ...) PRINTF(2, 3);
+static void add(struct args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert((unsigned)a->n < ARGS_MAX);
+	va_start(ap, fmt);
+	(void)vsnprintf(a->text[a->n], ARG_SIZE, fmt, ap);
+	va_end(ap);
+	a->v[a->n] = a->text[a->n];
+	a->n++;
+}
+
+/* Lcore 0 is the control thread, 1 to N are the workers. Unpinned ones float over every CPU the process may use. */
+static enum err add_lcores(struct args *a, const struct relay_conf *c, const struct relay_plan *plan)
+{
+	char text[CORES_MAX * 32], mine[256];
+	struct buf b = buf_fixed(text, sizeof(text) - 1), all = buf_fixed(mine, sizeof(mine) - 1);
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return ERR_IO;
+	for (int from = 0; from < CPU_SETSIZE; from++) {
+		int to = from;
+
+		if (!CPU_ISSET(from, &set))
+			continue;
+		while (to + 1 < CPU_SETSIZE && CPU_ISSET(to + 1, &set))
+			to++;
+		buf_printf(&all, "%s%d-%d", all.len > 0 ? "," : "", from, to);
+		from = to;
+	}
+	if (all.overflow)
+		return ERR_TOO_LARGE;
+	mine[all.len] = '\0';
+	buf_printf(&b, "0@(%s)", mine);
+	for (unsigned i = 0; i < c->cores; i++) {
+		if (plan->pinned)
+			buf_printf(&b, ",%u@%u", i + 1, plan->cpu[i]);
+		else
+			buf_printf(&b, ",%u@(%s)", i + 1, mine);
+	}
+	if (b.overflow || b.len + 10 > ARG_SIZE)
+		return ERR_TOO_LARGE;
+	text[b.len] = '\0';
+	add(a, "--lcores=%s", text);
+	add(a, "--main-lcore=0");
+	return ERR_OK;
+}
+
+static enum err build(struct args *a, const struct relay_conf *c, const struct relay_plan *plan)
+{
+	bool pci = false;
+
+	add(a, "duplex-relay");
+	enum err e = add_lcores(a, c, plan);
+	add(a, "--no-telemetry");
+	add(a, "--file-prefix=%s", c->file_prefix);
+	add(a, "--log-level=error");
+	if (!c->huge_pages) {
+		add(a, "--no-huge");
+		add(a, "--no-shconf");
+		add(a, "-m");
+		add(a, "%u", (unsigned)c->memory_mb);
+	} else {
+		add(a, "--in-memory");
+		add(a, "--socket-limit=%u", (unsigned)c->memory_mb);
+	}
+	for (unsigned i = 0; i < plan->ports; i++) {
+		add(a, plan->port[i].is_pci ? "--allow=%s" : "--vdev=%s", plan->port[i].device);
+		pci |= plan->port[i].is_pci;
+	}
+	if (!pci)
+		add(a, "--no-pci");
+	a->v[a->n] = NULL;
+	return e;
+}
+
+/* The TAP driver has itself told of packets by a real-time signal each. Workers poll or wait on the descriptor itself, so these signals are refused: the driver
+ * then reads whenever it is asked. They stay blocked until the handler is gone, because one that came through would change the driver's mode. */
+static void refuse_tap_signals(void)
+{
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++) {
+		struct sigaction old;
+
+		if (sigaction(s, NULL, &old) == 0 && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
+			(void)signal(s, SIG_IGN);
+	}
+	(void)signal(SIGIO, SIG_IGN); /* what the kernel sends when the queue of real-time signals is full */
+}
+
+static enum err check_machine(const struct relay_conf *c, const struct relay_plan *plan, char *why, size_t size)
+{
+	(void)c;
+	for (unsigned i = 0; i < plan->ports; i++) {
+		const struct port_plan *p = &plan->port[i];
+		int fd;
+
+		if (p->tap[0] == '\0')
+			continue;
+		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		if (fd < 0) {
+			(void)snprintf(why, size, "the TAP port needs /dev/net/tun, which cannot be opened (%m); load the tun module, or in a container pass "
+						  "the device in");
+			return ERR_UNSUPPORTED;
+		}
+		(void)close(fd);
+		if (geteuid() != 0) {
+			(void)snprintf(why, size, "a TAP port can only be made by root");
+			return ERR_FORBIDDEN;
+		}
+		if (if_nametoindex(p->tap) != 0) {
+			(void)snprintf(why, size, "the interface %s exists already: another relay may be running with it", p->tap);
+			return ERR_EXISTS;
+		}
+	}
+	return ERR_OK;
+}
+
+enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan, char *why, size_t why_size)
+{
+	static struct args args;
+	sigset_t real_time, before;
+	enum err e = check_machine(conf, plan, why, why_size);
+
+	if (e != ERR_OK)
+		return e;
+	if (build(&args, conf, plan) != ERR_OK) {
+		(void)snprintf(why, why_size, "too many cores or CPUs to name");
+		return ERR_TOO_LARGE;
+	}
+	(void)sigemptyset(&real_time);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
+		(void)sigaddset(&real_time, s);
+	(void)pthread_sigmask(SIG_BLOCK, &real_time, &before);
+	log_through_us();
+	if (rte_eal_init(args.n, args.v) < 0) {
+		(void)snprintf(why, why_size, "DPDK does not start: %s%s%s", rte_strerror(rte_errno), last_message[0] != '\0' ? "; it says: " : "",
+			       last_message);
+		return ERR_UNSUPPORTED;
+	}
+	refuse_tap_signals();
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ERR_OK;
+}
+
+void eal_stop(void)
+{
+	(void)rte_eal_cleanup();
+}

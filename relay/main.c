@@ -1,0 +1,232 @@
+/* duplex-relay: start everything in order, wait for signals, stop everything in reverse. The main thread is the control thread: it serves no packets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "relay/ctl.h"
+#include "relay/eal.h"
+#include "relay/port.h"
+#include "relay/worker.h"
+
+#define WATCH_MS 500u
+
+struct program {
+	struct relay_conf conf;
+	struct relay_plan plan;
+	struct policy *policy; /* until the relay owns it */
+	struct ports ports;
+	struct ifaces ifaces;
+	struct relay *relay;
+	struct workers *workers;
+	struct metrics *metrics;
+	struct ctl *ctl;
+	char why[512];
+};
+
+static enum err start_check(struct program *p)
+{
+	enum log_level level;
+
+	if (log_level_from(str_from(p->conf.log_level), &level) != ERR_OK) {
+		(void)snprintf(p->why, sizeof(p->why), "[common] log-level must be error, warn, info or debug, not '%s'", p->conf.log_level);
+		return ERR_INVALID;
+	}
+	log_init("relay", level);
+	enum err e = relay_plan_make(&p->conf, &p->plan, p->why, sizeof(p->why));
+	if (e == ERR_OK)
+		e = policy_new(&p->conf, &p->policy, p->why, sizeof(p->why));
+	return e;
+}
+
+static void stop_check(struct program *p)
+{
+	policy_free(p->policy);
+}
+
+static enum err start_eal(struct program *p)
+{
+	return eal_start(&p->conf, &p->plan, p->why, sizeof(p->why));
+}
+
+static void stop_eal(struct program *p)
+{
+	(void)p;
+	eal_stop();
+}
+
+static enum err start_ports(struct program *p)
+{
+	enum err e = ports_open(&p->conf, &p->plan, &p->ports, &p->ifaces, p->why, sizeof(p->why));
+
+	if (e != ERR_OK)
+		ports_close(&p->ports);
+	return e;
+}
+
+static void stop_ports(struct program *p)
+{
+	ports_close(&p->ports);
+}
+
+static enum err start_relay(struct program *p)
+{
+	struct relay_size size = {
+		.turn_port = (uint16_t)p->conf.turn_port, .port_min = (uint16_t)p->conf.port_min, .port_max = (uint16_t)p->conf.port_max,
+		.max_allocations = (uint32_t)p->conf.max_allocations, .workers = (unsigned)p->conf.cores,
+	};
+	enum err e = relay_new(&size, &p->ifaces, p->policy, &p->relay);
+
+	if (e == ERR_OK)
+		p->policy = NULL;
+	else
+		(void)snprintf(p->why, sizeof(p->why), "there is no memory for the allocations: raise [relay] memory or lower max-allocations");
+	return e;
+}
+
+static void stop_relay(struct program *p)
+{
+	relay_free(p->relay);
+}
+
+static enum err start_metrics(struct program *p)
+{
+	char path[256];
+
+	(void)mkdir(p->conf.run_dir, 0755);
+	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
+	enum err e = metrics_start(path, stats_write, p->relay, &p->metrics);
+	if (e != ERR_OK)
+		(void)snprintf(p->why, sizeof(p->why), "the socket %s cannot be made: does [common] run-dir exist, and may we write to it?", path);
+	return e;
+}
+
+static void stop_metrics(struct program *p)
+{
+	char path[256];
+
+	metrics_stop(p->metrics);
+	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
+	(void)unlink(path);
+}
+
+static enum err start_ctl(struct program *p)
+{
+	enum err e = ctl_start(p->relay, p->conf.redis, &p->ctl);
+
+	if (e != ERR_OK)
+		(void)snprintf(p->why, sizeof(p->why), "the thread for Redis does not start: %s", err_text(e));
+	return e;
+}
+
+static void stop_ctl(struct program *p)
+{
+	ctl_stop(p->ctl);
+}
+
+static enum err start_workers(struct program *p)
+{
+	enum err e = workers_start(p->relay, &p->ports, &p->plan, (uint32_t)p->conf.idle_after_us, &p->workers);
+
+	if (e != ERR_OK)
+		(void)snprintf(p->why, sizeof(p->why), "the worker threads do not start: %s", err_text(e));
+	return e;
+}
+
+static void stop_workers(struct program *p)
+{
+	workers_stop(p->workers);
+}
+
+static const struct module {
+	enum err (*start)(struct program *p);
+	void (*stop)(struct program *p);
+} modules[] = {
+	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
+	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_ctl, stop_ctl },
+};
+
+/* SIGHUP: reads the file again and takes what can be changed; the rest stays as it was at start. */
+static void reload(struct program *p, const char *path)
+{
+	struct relay_conf fresh = { 0 };
+	struct policy *policy;
+	enum log_level level;
+
+	enum err e = conf_load(path, relay_options, relay_options_count, &fresh, p->why, sizeof(p->why));
+	if (e == ERR_OK)
+		e = policy_new(&fresh, &policy, p->why, sizeof(p->why));
+	if (e != ERR_OK) {
+		log_event(LOG_ERROR, "reload-refused", "reason=%s", log_value(str_from(p->why)));
+	} else {
+		if (log_level_from(str_from(fresh.log_level), &level) == ERR_OK)
+			log_init("relay", level);
+		relay_set_policy(p->relay, policy);
+		log_event(LOG_INFO, "reloaded", "file=%s", log_value(str_from(path)));
+	}
+	conf_free(relay_options, relay_options_count, &fresh);
+}
+
+static void serve(struct program *p, const sigset_t *signals, const char *path)
+{
+	const struct timespec watch = { .tv_nsec = WATCH_MS * 1000000L };
+
+	for (;;) {
+		int s = sigtimedwait(signals, NULL, &watch);
+
+		workers_watch(p->workers);
+		if (s == SIGHUP)
+			reload(p, path);
+		else if (s == SIGTERM || s == SIGINT)
+			return;
+	}
+}
+
+static const char *conf_path(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i++) {
+		if (strcmp(argv[i], "--config") == 0)
+			return argv[i + 1];
+	}
+	return "/etc/duplex/duplex.conf";
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	sigset_t signals;
+	size_t up = 0;
+	enum err e = ERR_OK;
+	int status = conf_main(argc, argv, "duplex-relay", relay_options, relay_options_count, &p.conf, NULL, NULL);
+
+	if (status >= 0)
+		return status;
+	/* Before any thread is made, so that only this one ever takes them. */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	while (up < ARRAY_LEN(modules) && (e = modules[up].start(&p)) == ERR_OK)
+		up++;
+	if (e != ERR_OK) {
+		(void)fprintf(stderr, "duplex-relay: %s\n", p.why);
+	} else {
+		log_event(LOG_INFO, "started", "workers=%u ports=%u realm=%s", (unsigned)p.conf.cores, p.ports.count,
+			  log_value(str_from(p.conf.domain)));
+		serve(&p, &signals, conf_path(argc, argv));
+		log_event(LOG_INFO, "stopping", "allocations=%u", table_count(p.relay->table));
+	}
+	while (up > 0)
+		modules[--up].stop(&p);
+	conf_free(relay_options, relay_options_count, &p.conf);
+	return e == ERR_OK ? 0 : 1;
+}

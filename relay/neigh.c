@@ -1,0 +1,233 @@
+#include "relay/neigh.h"
+
+#define WINDOW 16u /* entries that an address may stand in, from its hash on */
+
+enum { ARP_HTYPE = 0, ARP_PTYPE = 2, ARP_HLEN = 4, ARP_OP = 6, ARP_SHA = 8, ARP_SPA = 14, ARP_THA = 18, ARP_TPA = 24 };
+enum { ARP_REQUEST = 1, ARP_REPLY = 2 };
+
+static uint64_t link_of(const uint8_t *mac, unsigned gen, enum neigh_state state)
+{
+	uint64_t m = 0;
+
+	if (mac != NULL)
+		memcpy(&m, mac, ETH_ADDR_LEN);
+	return m << 16 | (gen & 0xff) << 8 | state;
+}
+
+static enum neigh_state state_of(const struct neigh_entry *e)
+{
+	return (enum neigh_state)(atomic_load_explicit(&e->link, memory_order_acquire) & 0xff);
+}
+
+static unsigned gen_of(const struct neigh_entry *e)
+{
+	return (unsigned)(atomic_load_explicit(&e->link, memory_order_relaxed) >> 8 & 0xff);
+}
+
+static uint32_t hop_of(const struct neigh *n, const struct neigh_entry *e)
+{
+	return 1u << 31 | gen_of(e) << 16 | (uint32_t)(e - n->e);
+}
+
+void neigh_init(struct neigh *n)
+{
+	memset(n, 0, sizeof(*n));
+	spin_init(&n->lock);
+}
+
+static struct neigh_entry *window_at(struct neigh *n, unsigned iface, uint32_t ip, unsigned i)
+{
+	uint32_t h = (ip ^ iface * 0x85ebca6bu) * 0x9e3779b1u;
+
+	return &n->e[((h >> 16) + i) & (NEIGH_SIZE - 1)];
+}
+
+static struct neigh_entry *find(struct neigh *n, unsigned iface, uint32_t ip)
+{
+	for (unsigned i = 0; i < WINDOW; i++) {
+		struct neigh_entry *e = window_at(n, iface, ip, i);
+
+		if (e->ip == ip && e->iface == iface && state_of(e) != NEIGH_FREE)
+			return e;
+	}
+	return NULL;
+}
+
+/* Under the lock. A free entry, else the one longest unused, if that is long enough. */
+static struct neigh_entry *make(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s)
+{
+	struct neigh_entry *best = NULL;
+
+	for (unsigned i = 0; i < WINDOW; i++) {
+		struct neigh_entry *e = window_at(n, iface, ip, i);
+
+		if (state_of(e) == NEIGH_FREE) {
+			best = e;
+			break;
+		}
+		if (now_s - e->used_s >= NEIGH_IDLE_S && (best == NULL || now_s - e->used_s > now_s - best->used_s))
+			best = e;
+	}
+	if (best == NULL)
+		return NULL;
+	unsigned gen = gen_of(best) + 1;
+	/* First no reader takes the entry for the old address, then it gets the new one. */
+	atomic_store_explicit(&best->link, link_of(NULL, gen, NEIGH_FREE), memory_order_release);
+	best->ip = ip;
+	best->iface = (uint8_t)iface;
+	best->probes = 0;
+	best->used_s = now_s;
+	best->confirmed_s = now_s;
+	best->next_probe_ms = 0;
+	atomic_store_explicit(&best->link, link_of(NULL, gen, NEIGH_WAIT), memory_order_release);
+	return best;
+}
+
+uint32_t neigh_get(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s)
+{
+	spin_lock(&n->lock);
+	struct neigh_entry *e = find(n, iface, ip);
+	if (e == NULL)
+		e = make(n, iface, ip, now_s);
+	uint32_t hop = e != NULL ? hop_of(n, e) : HOP_NONE;
+	if (e != NULL)
+		e->used_s = now_s;
+	spin_unlock(&n->lock);
+	return hop;
+}
+
+bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms)
+{
+	struct neigh_entry *e = &n->e[hop & (NEIGH_SIZE - 1)];
+	uint32_t next = atomic_load_explicit(&e->next_probe_ms, memory_order_relaxed);
+
+	if (state_of(e) != NEIGH_WAIT || (next != 0 && (int32_t)(now_ms - next) < 0))
+		return false;
+	uint32_t later = now_ms + NEIGH_PROBE_MS;
+	return atomic_compare_exchange_strong(&e->next_probe_ms, &next, later != 0 ? later : 1);
+}
+
+static void learn(struct neigh *n, unsigned iface, uint32_t ip, const uint8_t *mac, bool may_make, uint32_t now_s)
+{
+	spin_lock(&n->lock);
+	struct neigh_entry *e = find(n, iface, ip);
+	if (e == NULL && may_make)
+		e = make(n, iface, ip, now_s);
+	if (e != NULL) {
+		e->confirmed_s = now_s;
+		e->probes = 0;
+		atomic_store_explicit(&e->link, link_of(mac, gen_of(e), NEIGH_READY), memory_order_release);
+	}
+	spin_unlock(&n->lock);
+}
+
+static bool well_formed(const struct pkt *p, const struct iface *self)
+{
+	const uint8_t *a = p->data + ETH_LEN;
+
+	if (p->len < ARP_LEN || be16_get(a + ARP_HTYPE) != 1 || be16_get(a + ARP_PTYPE) != ETHERTYPE_V4 || a[ARP_HLEN] != ETH_ADDR_LEN ||
+	    a[ARP_HLEN + 1] != 4)
+		return false;
+	/* One sender, a single host (group bit clear), and not ourselves. */
+	return memcmp(a + ARP_SHA, p->data + ETH_ADDR_LEN, ETH_ADDR_LEN) == 0 && (a[ARP_SHA] & 1) == 0 &&
+	       ne32(a + ARP_SPA) != self->net.ip && memcmp(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN) != 0;
+}
+
+void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s)
+{
+	uint8_t *a = p->data + ETH_LEN;
+
+	if (!well_formed(p, self)) {
+		pkt_drop(p, DROP_ARP_MALFORMED);
+		return;
+	}
+	uint16_t op = be16_get(a + ARP_OP);
+	uint32_t spa = ne32(a + ARP_SPA);
+	struct addr sender = addr_v4(spa);
+	bool asks_us = op == ARP_REQUEST && ne32(a + ARP_TPA) == self->net.ip;
+
+	/* An address of 0.0.0.0 is a probe for duplicates (RFC 5227): answered, but it names nobody. */
+	if (spa != 0 && addr_in(&sender, &self->subnet))
+		learn(n, p->in_if, spa, a + ARP_SHA, asks_us, now_s);
+	if (!asks_us) {
+		pkt_drop(p, DROP_ARP_DONE);
+		return;
+	}
+	memcpy(p->data, a + ARP_SHA, ETH_ADDR_LEN);
+	memcpy(p->data + ETH_ADDR_LEN, self->net.mac, ETH_ADDR_LEN);
+	be16_put(a + ARP_OP, ARP_REPLY);
+	memcpy(a + ARP_THA, a + ARP_SHA, ETH_ADDR_LEN);
+	ne32_set(a + ARP_TPA, spa);
+	memcpy(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN);
+	ne32_set(a + ARP_SPA, self->net.ip);
+	p->len = ARP_LEN;
+	p->out_if = p->in_if;
+	p->verdict = PKT_SEND;
+}
+
+void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const uint8_t *mac)
+{
+	uint8_t *a = frame + ETH_LEN;
+
+	memset(frame, 0, ARP_LEN);
+	if (mac != NULL)
+		memcpy(frame, mac, ETH_ADDR_LEN);
+	else
+		memset(frame, 0xff, ETH_ADDR_LEN);
+	memcpy(frame + ETH_ADDR_LEN, self->net.mac, ETH_ADDR_LEN);
+	be16_put(frame + 12, ETHERTYPE_ARP);
+	be16_put(a + ARP_HTYPE, 1);
+	be16_put(a + ARP_PTYPE, ETHERTYPE_V4);
+	a[ARP_HLEN] = ETH_ADDR_LEN;
+	a[ARP_HLEN + 1] = 4;
+	be16_put(a + ARP_OP, ARP_REQUEST);
+	memcpy(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN);
+	ne32_set(a + ARP_SPA, self->net.ip);
+	ne32_set(a + ARP_TPA, ip);
+}
+
+/* One entry's second: whether to ask, and whether to give up. */
+static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
+{
+	enum neigh_state state = state_of(e);
+	uint32_t idle = now_s - e->used_s;
+
+	if (idle >= 10 * NEIGH_IDLE_S || (state == NEIGH_WAIT && idle >= NEIGH_IDLE_S)) {
+		atomic_store_explicit(&e->link, link_of(NULL, gen_of(e) + 1, NEIGH_FREE), memory_order_release);
+		return false;
+	}
+	if (state == NEIGH_WAIT) /* while somebody sends there */
+		return idle <= NEIGH_PROBES && (int32_t)(now_ms - e->next_probe_ms) >= 0;
+	if (now_s - e->confirmed_s < NEIGH_STALE_S || idle >= NEIGH_STALE_S)
+		return false;
+	if (e->probes++ < NEIGH_PROBES)
+		return true;
+	e->probes = 0;
+	atomic_store_explicit(&e->link, link_of(NULL, gen_of(e), NEIGH_WAIT), memory_order_release);
+	return true;
+}
+
+void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user)
+{
+	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
+		struct neigh_entry *e = &n->e[i];
+
+		if (state_of(e) == NEIGH_FREE)
+			continue;
+		spin_lock(&n->lock);
+		bool wanted = state_of(e) != NEIGH_FREE && sweep_entry(e, now_s, now_ms);
+		uint64_t link = atomic_load_explicit(&e->link, memory_order_relaxed);
+		bool known = (link & 0xff) == NEIGH_READY;
+		uint32_t ip = e->ip;
+		unsigned iface = e->iface;
+		if (wanted) {
+			uint32_t later = now_ms + NEIGH_PROBE_MS;
+
+			e->next_probe_ms = later != 0 ? later : 1;
+		}
+		spin_unlock(&n->lock);
+		link >>= 16;
+		if (wanted)
+			ask(user, iface, ip, known ? (const uint8_t *)&link : NULL);
+	}
+}

@@ -1,0 +1,73 @@
+/* The neighbour cache (ARP, RFC 826; probing as in RFC 4861 §7.3). Read by every worker without a lock: state, generation and MAC of an entry
+ * are one 64-bit word, and a flow keeps the entry's handle. Written under a spin lock, seldom.
+ *
+ * Safety: entries come from what the relay itself looks for, or from a host that asks for the relay; anything else only updates an entry that
+ * exists. A sender must be on the port's subnet, must not use our address, and must say the same MAC in ARP and Ethernet. Data packets teach
+ * nothing. When there is no room, nothing is learned. */
+#ifndef DUPLEX_RELAY_NEIGH_H
+#define DUPLEX_RELAY_NEIGH_H
+
+#include <stdatomic.h>
+
+#include "relay/iface.h"
+#include "relay/spin.h"
+
+#define NEIGH_SIZE 2048u   /* power of two */
+#define NEIGH_STALE_S 30u  /* a neighbour in use is asked again after that long */
+#define NEIGH_IDLE_S 60u   /* unused entries may be replaced */
+#define NEIGH_PROBE_MS 1000u
+#define NEIGH_PROBES 3u    /* unanswered before a neighbour is given up */
+#define ARP_LEN (ETH_LEN + 28u)
+
+enum neigh_state { NEIGH_FREE, NEIGH_WAIT, NEIGH_READY };
+
+struct neigh_entry {
+	_Atomic uint64_t link;  /* MAC << 16 | generation << 8 | enum neigh_state */
+	uint32_t ip;            /* network order; changes only with the generation */
+	uint8_t iface;
+	uint8_t probes;         /* unanswered so far */
+	_Atomic uint32_t used_s, confirmed_s, next_probe_ms;
+};
+
+struct neigh {
+	struct spin lock;
+	struct neigh_entry e[NEIGH_SIZE];
+};
+
+/* A handle: index, generation and a bit that tells it from "none". */
+#define HOP_NONE 0u
+typedef _Atomic uint32_t hop_slot; /* where a flow keeps its handle; any worker may renew it */
+
+
+/* Writes the neighbour's MAC to the first 6 of the 8 bytes at `to` and returns true; false if the handle is stale or the MAC not known. */
+static inline bool neigh_mac(struct neigh *n, uint32_t hop, uint32_t now_s, uint8_t *to, uint8_t *iface)
+{
+	struct neigh_entry *e = &n->e[hop & (NEIGH_SIZE - 1)];
+	uint64_t link = atomic_load_explicit(&e->link, memory_order_acquire);
+
+	if (hop == HOP_NONE || (link & 0xffff) != ((hop >> 8 & 0xff00) | NEIGH_READY))
+		return false;
+	if (atomic_load_explicit(&e->used_s, memory_order_relaxed) != now_s)
+		atomic_store_explicit(&e->used_s, now_s, memory_order_relaxed);
+	link >>= 16;
+	memcpy(to, &link, sizeof(link));
+	*iface = e->iface;
+	return true;
+}
+
+void neigh_init(struct neigh *n);
+/* The entry for `ip` on a port, made (unresolved) if there is none; HOP_NONE if there is no room. */
+uint32_t neigh_get(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s);
+/* True when it is time to ask for this unresolved neighbour; one caller gets it per NEIGH_PROBE_MS. */
+bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms);
+
+/* Handles a frame of type ARP in place: verdict SEND (it became our reply) or DROP. */
+void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s);
+/* Writes a request for `ip` (ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */
+void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const uint8_t *mac);
+
+/* Once a second, by one thread: gives up on silent neighbours and asks those in use again, through `ask`. */
+typedef void (*neigh_ask_fn)(void *user, unsigned iface, uint32_t ip, const uint8_t *mac);
+void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user);
+
+#endif

@@ -1,0 +1,253 @@
+#include "relay/path.h"
+
+#include "common/clock.h"
+
+#include "relay/turn.h"
+#include "relay/turn_fwd.h"
+
+#define TICK_MS 1u
+
+void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user)
+{
+	memset(c, 0, sizeof(*c));
+	c->relay = r;
+	c->stats = &r->stats[id];
+	c->id = id;
+	c->new_buf = new_buf;
+	c->user = user;
+	c->policy = atomic_load(&r->policy);
+	crypto_random(c->random, sizeof(c->random));
+	c->random[0] |= 1;
+}
+
+static void set_clock(struct path *c, const struct path_clock *now)
+{
+	c->clock = *now;
+	c->now_s = (uint32_t)(now->mono_ms / MS_PER_S) + 1;
+	c->policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
+}
+
+/* An ARP request of our own, beside the burst. When there is no room it is left out: the next packet asks again. */
+static void ask(void *user, unsigned iface, uint32_t ip, const uint8_t *mac)
+{
+	struct path *c = user;
+
+	if (c->extras == PATH_EXTRA)
+		return;
+	struct pkt *p = &c->extra[c->extras];
+	if (!c->new_buf(c->user, p))
+		return;
+	neigh_request(p->data, &c->relay->ifaces.at[iface], ip, mac);
+	p->len = ARP_LEN;
+	p->out_if = (uint8_t)iface;
+	p->tx_sum = false;
+	p->verdict = PKT_SEND;
+	c->extras++;
+	stats_add(&c->stats->own_packets, 1);
+}
+
+/* The neighbour handle for `dst`; *out_if and *next_hop as by the route. HOP_NONE with a reason if there is none. */
+static uint32_t find_hop(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst, enum drop *reason)
+{
+	unsigned out_if;
+	uint32_t next_hop;
+
+	if (!iface_route(&c->relay->ifaces, prefer_if, dst, &out_if, &next_hop)) {
+		*reason = DROP_NO_ROUTE;
+		return HOP_NONE;
+	}
+	uint32_t h = neigh_get(&c->relay->neigh, out_if, next_hop, c->now_s);
+	*reason = DROP_NEIGHBOUR_QUEUE;
+	if (h == HOP_NONE)
+		return h;
+	atomic_store_explicit(hop, h, memory_order_relaxed);
+	if (neigh_probe_due(&c->relay->neigh, h, (uint32_t)c->clock.mono_ms))
+		ask(c, out_if, next_hop, NULL);
+	return h;
+}
+
+void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+{
+	enum drop ignored;
+
+	(void)find_hop(c, hop, prefer_if, dst, &ignored);
+}
+
+static unsigned held_for(const struct path *c, uint32_t hop)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->helds; i++)
+		n += c->held[i].hop == hop;
+	return n;
+}
+
+/* Completes and sends, if the neighbour is known by now. */
+static bool try_send(struct path *c, struct pkt *p, uint32_t hop)
+{
+	if (!neigh_mac(&c->relay->neigh, hop, c->now_s, p->data, &p->out_if))
+		return false;
+	const struct iface *f = &c->relay->ifaces.at[p->out_if];
+	memcpy(p->data + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
+	ne16_set(p->data + 2 * ETH_ADDR_LEN, swap16(ETHERTYPE_V4));
+	if (p->len - ETH_LEN > f->mtu)
+		pkt_drop(p, DROP_TOO_BIG);
+	else
+		p->verdict = PKT_SEND;
+	return true;
+}
+
+void path_resolve(struct path *c, struct pkt *p, uint8_t *ip, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+{
+	enum drop reason;
+	uint32_t h = find_hop(c, hop, prefer_if, dst, &reason);
+
+	(void)ip;
+	if (h == HOP_NONE) {
+		pkt_drop(p, reason);
+		return;
+	}
+	if (try_send(c, p, h))
+		return;
+	if (c->helds == PATH_HELD || held_for(c, h) >= PATH_HELD_OF_HOP) {
+		pkt_drop(p, DROP_NEIGHBOUR_QUEUE);
+		return;
+	}
+	p->verdict = PKT_HOLD;
+	c->held[c->helds++] = (struct held){ .pkt = *p, .hop = h, .until_ms = (uint32_t)c->clock.mono_ms + PATH_HOLD_MS };
+}
+
+/* Held frames go out in order once their neighbour answered, or are dropped in time. */
+static void run_held(struct path *c)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < c->helds; i++) {
+		struct held *h = &c->held[i];
+		bool late = (int32_t)((uint32_t)c->clock.mono_ms - h->until_ms) >= 0;
+
+		if (c->extras == PATH_EXTRA || (!try_send(c, &h->pkt, h->hop) && !late)) {
+			c->held[kept++] = *h;
+			continue;
+		}
+		if (h->pkt.verdict == PKT_HOLD)
+			pkt_drop(&h->pkt, DROP_NEIGHBOUR_WAIT);
+		c->extra[c->extras++] = h->pkt;
+	}
+	c->helds = kept;
+}
+
+enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
+
+/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data. */
+static enum kind classify_client(struct pkt *p, const uint8_t *payload)
+{
+	uint32_t len = p->len - HEADERS_LEN;
+
+	if (len >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 79)
+		return KIND_CHANNEL;
+	if (len >= 1 && payload[0] <= 3)
+		return KIND_STUN;
+	pkt_drop(p, DROP_NOT_TURN);
+	return KIND_DONE;
+}
+
+static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, struct alloc **peer_of)
+{
+	struct relay *r = c->relay;
+	const struct iface *f = &r->ifaces.at[p->in_if];
+
+	switch (net_parse(p, &f->net)) {
+	case NET_DROP:
+		return KIND_DONE;
+	case NET_ARP:
+		neigh_arp(&r->neigh, p, f, c->now_s);
+		return KIND_DONE;
+	case NET_ICMP:
+		(void)net_icmp(p);
+		return KIND_DONE;
+	case NET_UDP:
+		break;
+	}
+	const uint8_t *ip = p->data + ETH_LEN;
+	uint16_t dport = ne16(ip + UDP_DPORT);
+	if (dport == r->turn_port) {
+		*key = (struct flow_key){ .client_ip = ne32(ip + IP_SRC), .relay_ip = f->net.ip, .client_port = ne16(ip + UDP_SPORT),
+					  .relay_port = dport, .proto = IPPROTO_UDP_V4 };
+		return classify_client(p, ip + UDP_DATA);
+	}
+	*peer_of = table_by_port(r->table, p->in_if, swap16(dport));
+	if (*peer_of != NULL) {
+		__builtin_prefetch(*peer_of);
+		return KIND_PEER;
+	}
+	pkt_drop(p, DROP_UDP_PORT);
+	return KIND_DONE;
+}
+
+void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now)
+{
+	enum kind kind[BURST];
+	struct flow_key key[BURST];
+	const struct flow_key *wanted[BURST];
+	struct alloc *alloc[BURST], *found[BURST];
+	unsigned who[BURST], clients = 0;
+
+	set_clock(c, now);
+	for (unsigned i = 0; i < n; i++) {
+		kind[i] = classify(c, &p[i], &key[i], &alloc[i]);
+		if (kind[i] == KIND_CHANNEL || kind[i] == KIND_STUN) {
+			who[clients] = i;
+			wanted[clients++] = &key[i];
+		}
+	}
+	if (clients > 0)
+		table_find(c->relay->table, wanted, clients, found);
+	for (unsigned i = 0; i < clients; i++) {
+		alloc[who[i]] = found[i];
+		__builtin_prefetch(found[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (kind[i] != KIND_DONE && alloc[i] != NULL)
+			__builtin_prefetch(alloc_peers(alloc[i]));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		switch (kind[i]) {
+		case KIND_DONE:
+			break;
+		case KIND_CHANNEL:
+			fwd_channel(c, &p[i], alloc[i]);
+			break;
+		case KIND_PEER:
+			fwd_peer(c, &p[i], alloc[i]);
+			break;
+		case KIND_STUN:
+			turn_message(c, &p[i], &key[i], alloc[i]);
+			break;
+		}
+	}
+	if (unlikely(c->helds > 0))
+		run_held(c);
+}
+
+void path_tick(struct path *c, const struct path_clock *now)
+{
+	set_clock(c, now);
+	uint64_t since = now->mono_ms - c->swept_ms;
+	if (since < TICK_MS)
+		return;
+	if (c->helds > 0)
+		run_held(c);
+
+	/* A whole round a second, shared by the workers, in small steps so that no burst waits long. */
+	uint32_t words = table_sweep_words(c->relay->table);
+	uint64_t due = words * since / MS_PER_S / c->relay->workers + 1;
+	if (c->swept_ms == 0)
+		c->sweep_cursor = words / c->relay->workers * c->id;
+	stats_add(&c->stats->expired, table_sweep(c->relay->table, &c->sweep_cursor, (uint32_t)MIN(due, (uint64_t)words), c->now_s));
+	c->swept_ms = now->mono_ms;
+	if (c->id == 0 && now->mono_ms - c->neigh_swept_ms >= MS_PER_S) {
+		c->neigh_swept_ms = now->mono_ms;
+		neigh_sweep(&c->relay->neigh, c->now_s, (uint32_t)now->mono_ms, ask, c);
+	}
+}

@@ -1,0 +1,92 @@
+/* The packet path of one worker: a burst of frames in, a verdict on each out. No I/O, no clock, no allocation, no lock, no log; time is passed in. Frames
+ * that the path sends of its own accord (ARP requests, frames that waited for a neighbour) come out through `extra`. */
+#ifndef DUPLEX_RELAY_PATH_H
+#define DUPLEX_RELAY_PATH_H
+
+#include "relay/relay.h"
+
+#define PATH_EXTRA 64u /* frames beside the burst, per call */
+#define PATH_HELD 64u  /* frames that may wait for a neighbour at a time */
+#define PATH_HELD_OF_HOP 4u
+#define PATH_HOLD_MS 1000u
+
+struct path_clock {
+	uint64_t mono_ms;
+	uint64_t wall_s; /* for credentials and nonces */
+};
+
+struct held {
+	struct pkt pkt;
+	uint32_t hop;
+	uint32_t until_ms;
+};
+
+struct path {
+	struct relay *relay;         /* borrowed */
+	const struct policy *policy; /* valid during a burst */
+	struct stats *stats;         /* this worker's */
+	unsigned id;
+	struct path_clock clock;
+	uint32_t now_s;              /* clock.mono_ms / 1000 + 1, never 0: the unit of all deadlines */
+	uint64_t random[2];
+	uint16_t ip_id;
+	/* Gives an empty buffer: data, start, end and buf of *p are set. False if there is none. */
+	bool (*new_buf)(void *user, struct pkt *p);
+	void *user;
+	struct pkt extra[PATH_EXTRA]; /* the caller handles their verdicts as those of the burst, then sets extras to 0 */
+	unsigned extras;
+	struct held held[PATH_HELD];
+	unsigned helds;
+	uint32_t sweep_cursor;
+	uint64_t swept_ms, neigh_swept_ms;
+};
+
+void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);
+/* Handles n <= BURST frames. */
+void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now);
+/* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between bursts, at least every 100 ms. */
+void path_tick(struct path *c, const struct path_clock *now);
+
+/* For the handlers. */
+
+static inline uint64_t path_random(struct path *c)
+{
+	/* xoroshiro128+: unpredictable enough for transaction ids and a start in the port map, seeded by the system. */
+	uint64_t a = c->random[0], b = c->random[1], r = a + b;
+
+	b ^= a;
+	c->random[0] = (a << 24 | a >> 40) ^ b ^ b << 16;
+	c->random[1] = b << 37 | b >> 27;
+	return r;
+}
+
+/* The slow half of path_send. */
+void path_resolve(struct path *c, struct pkt *p, uint8_t *ip, hop_slot *hop, unsigned prefer_if, uint32_t dst);
+
+/* Puts the Ethernet header for the IPv4 packet at `ip`, which ends where the buffer's data end; verdict SEND, HOLD or DROP. `hop` is the flow's
+ * neighbour handle, renewed if it is stale. */
+static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+{
+	uint8_t *eth = ip - ETH_LEN;
+
+	p->data = eth;
+	p->len = ETH_LEN + total;
+	p->tx_sum = false;
+	if (unlikely(!neigh_mac(&c->relay->neigh, atomic_load_explicit(hop, memory_order_relaxed), c->now_s, eth, &p->out_if))) {
+		path_resolve(c, p, ip, hop, prefer_if, dst);
+		return;
+	}
+	const struct iface *f = &c->relay->ifaces.at[p->out_if];
+	memcpy(eth + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
+	ne16_set(eth + 2 * ETH_ADDR_LEN, swap16(ETHERTYPE_V4));
+	if (unlikely(total > f->mtu)) {
+		pkt_drop(p, DROP_TOO_BIG);
+		return;
+	}
+	p->verdict = PKT_SEND;
+}
+
+/* Finds the neighbour for `dst` and, if it is not known yet, asks for it. For the handlers of requests, so that data need not wait later. */
+void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst);
+
+#endif

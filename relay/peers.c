@@ -1,0 +1,76 @@
+#include "relay/peers.h"
+
+#include <stdlib.h>
+
+static_assert(sizeof(struct perm) == 24 && sizeof(struct chan) == 28, "the size of an allocation's state is part of the design");
+static_assert(_Alignof(struct peers) >= _Alignof(struct chan) && _Alignof(struct chan) == _Alignof(struct perm), "the arrays follow each other");
+
+static bool listed(const struct addr *ips, unsigned count, const struct addr *ip)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (addr_eq(&ips[i], ip))
+			return true;
+	}
+	return false;
+}
+
+static void add_perm(struct peers *b, const struct addr *ip, uint32_t expires_s, uint32_t hop)
+{
+	struct perm *p = peers_perms(b) + b->perms++;
+
+	p->ip = *ip;
+	p->expires_s = expires_s;
+	p->hop = hop;
+}
+
+static void copy_chans(struct peers *b, const struct peers *old, const struct chan *chan, uint32_t now_s)
+{
+	for (unsigned i = 0; old != NULL && i < old->chans; i++) {
+		const struct chan *c = &peers_chans(old)[i];
+
+		if (peers_alive(&c->expires_s, now_s) && (chan == NULL || c->number != chan->number))
+			peers_chans(b)[b->chans++] = *c;
+	}
+	if (chan != NULL) {
+		struct chan *c = &peers_chans(b)[b->chans++];
+
+		*c = *chan;
+		c->expires_s = now_s + CHANNEL_LIFETIME_S;
+	}
+}
+
+static void copy_perms(struct peers *b, const struct peers *old, const struct addr *ips, unsigned count, uint32_t now_s)
+{
+	for (unsigned i = 0; old != NULL && i < old->perms; i++) {
+		const struct perm *p = &peers_perms(old)[i];
+
+		/* A dead permission stays while a live channel points at it: the channel outlives it (600 s against 300 s). */
+		bool renewed = listed(ips, count, &p->ip), pointed_at = false;
+		for (unsigned c = 0; c < b->chans; c++)
+			pointed_at |= addr_eq(&peers_chans(b)[c].ip, &p->ip);
+		if (renewed || pointed_at || peers_alive(&p->expires_s, now_s))
+			add_perm(b, &p->ip, renewed ? now_s + PERMISSION_LIFETIME_S : p->expires_s, p->hop);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (peers_perm(b, &ips[i]) == NULL)
+			add_perm(b, &ips[i], now_s + PERMISSION_LIFETIME_S, HOP_NONE);
+	}
+}
+
+struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan, uint32_t now_s)
+{
+	size_t chans = (old != NULL ? old->chans : 0u) + (chan != NULL ? 1u : 0u);
+	size_t perms = (old != NULL ? old->perms : 0u) + count;
+	struct peers *b = calloc(1, sizeof(*b) + chans * sizeof(struct chan) + perms * sizeof(struct perm));
+
+	if (b == NULL)
+		return NULL;
+	copy_chans(b, old, chan, now_s);
+	copy_perms(b, old, ips, count, now_s);
+	for (unsigned i = 0; i < b->chans; i++) {
+		struct chan *c = &peers_chans(b)[i];
+
+		c->perm = (uint16_t)(peers_perm(b, &c->ip) - peers_perms(b));
+	}
+	return b;
+}

@@ -1,0 +1,90 @@
+/* The permissions and channels of one allocation (RFC 8656 §9, §12), as one block that is never changed but in its deadlines: adding builds a
+ * new block, which replaces the old one, and the old one is freed after a grace period. So the packet path reads without a lock and never sees half of
+ * a binding. Writers hold the allocation's stripe lock. */
+#ifndef DUPLEX_RELAY_PEERS_H
+#define DUPLEX_RELAY_PEERS_H
+
+#include "relay/neigh.h"
+
+#define PERMISSION_LIFETIME_S 300u /* RFC 8656 §9 */
+#define CHANNEL_LIFETIME_S 600u    /* RFC 8656 §12 */
+
+struct perm {
+	struct addr ip;
+	_Atomic uint32_t expires_s;
+	hop_slot hop; /* the way to this peer */
+};
+
+struct chan {
+	struct addr ip;
+	uint16_t port;   /* network order */
+	uint16_t number; /* network order */
+	_Atomic uint32_t expires_s;
+	uint16_t perm;   /* index of the peer's permission */
+	int8_t home;     /* the port of this relay whose relayed address the peer is, or -1 */
+};
+
+struct peers {
+	struct peers *next; /* in the list of blocks that wait for their grace period */
+	uint64_t token;
+	uint16_t perms, chans;
+	/* then chans × struct chan, perms × struct perm */
+};
+
+static inline struct chan *peers_chans(const struct peers *b)
+{
+	return (struct chan *)((uintptr_t)b + sizeof(*b));
+}
+
+static inline struct perm *peers_perms(const struct peers *b)
+{
+	return (struct perm *)(peers_chans(b) + b->chans);
+}
+
+static inline bool peers_alive(const _Atomic uint32_t *expires_s, uint32_t now_s)
+{
+	return (int32_t)(atomic_load_explicit(expires_s, memory_order_relaxed) - now_s) > 0;
+}
+
+/* Look-ups; NULL if there is none, alive or not. `number` and `port` in network order. All accept a NULL block. */
+static inline struct chan *peers_by_number(const struct peers *b, uint16_t number)
+{
+	unsigned n = b != NULL ? b->chans : 0;
+	struct chan *c = b != NULL ? peers_chans(b) : NULL;
+
+	for (; n > 0; n--, c++) {
+		if (c->number == number)
+			return c;
+	}
+	return NULL;
+}
+
+static inline struct chan *peers_by_addr(const struct peers *b, const struct addr *ip, uint16_t port)
+{
+	unsigned n = b != NULL ? b->chans : 0;
+	struct chan *c = b != NULL ? peers_chans(b) : NULL;
+
+	for (; n > 0; n--, c++) {
+		if (c->port == port && addr_eq(&c->ip, ip))
+			return c;
+	}
+	return NULL;
+}
+
+static inline struct perm *peers_perm(const struct peers *b, const struct addr *ip)
+{
+	unsigned n = b != NULL ? b->perms : 0;
+	struct perm *p = b != NULL ? peers_perms(b) : NULL;
+
+	for (; n > 0; n--, p++) {
+		if (addr_eq(&p->ip, ip))
+			return p;
+	}
+	return NULL;
+}
+
+/* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet, and, if `chan` is given, that channel
+ * (its `perm` is filled in). Deadlines of the new and the renewed are set. NULL if memory is out. */
+struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan, uint32_t now_s);
+
+#endif

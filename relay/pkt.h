@@ -1,0 +1,41 @@
+/* A frame as the packet path sees it: bytes and bounds, no DPDK types, so that the whole path runs in unit tests and fuzzers.
+ * The worker fills it from what the device gave, the path answers with a verdict, the worker sends, frees or keeps the buffer. */
+#ifndef DUPLEX_RELAY_PKT_H
+#define DUPLEX_RELAY_PKT_H
+
+#include "relay/addr.h"
+#include "relay/drops.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define BURST 32u /* frames received, handled and sent at a time */
+
+enum pkt_verdict {
+	PKT_DROP, /* free the buffer; `reason` says why */
+	PKT_SEND, /* send [data, data + len) on port out_if */
+	PKT_HOLD, /* the path keeps the buffer until the neighbour is known */
+};
+
+/* What the device says about the checksums of a received frame. */
+enum pkt_sum { PKT_SUM_UNKNOWN, PKT_SUM_GOOD, PKT_SUM_BAD };
+
+struct pkt {
+	uint8_t *data;       /* first byte of the Ethernet header */
+	uint8_t *start, *end; /* room of the buffer: start <= data, data + len <= end */
+	void *buf;           /* the worker's handle */
+	uint32_t len;
+	uint8_t in_if, out_if;
+	uint8_t rx_sum;      /* enum pkt_sum, on input */
+	uint8_t verdict;     /* enum pkt_verdict, on output */
+	uint8_t reason;      /* enum drop, with PKT_DROP */
+	bool tx_sum;         /* the device shall fill in the UDP checksum; the pseudo-header's sum stands there */
+};
+
+static inline void pkt_drop(struct pkt *p, enum drop reason)
+{
+	p->verdict = PKT_DROP;
+	p->reason = (uint8_t)reason;
+}
+
+#endif

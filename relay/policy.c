@@ -1,0 +1,83 @@
+#include "relay/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay/conf.h"
+
+static enum err mode(const char *name, bool *relays_only)
+{
+	if (strcmp(name, "any") != 0 && strcmp(name, "relays-only") != 0)
+		return ERR_INVALID;
+	*relays_only = strcmp(name, "relays-only") == 0;
+	return ERR_OK;
+}
+
+static enum err build(const struct relay_conf *c, struct policy *p, char *why, size_t size)
+{
+	bool relays_only;
+	struct str bad = STR_NONE;
+
+	if (c->secret == NULL || c->secret[0] == '\0') {
+		(void)snprintf(why, size, "[common] turn-secret is missing: it names the file with the secret of the TURN credentials");
+		return ERR_NOT_FOUND;
+	}
+	if (str_copy(str_from(c->domain), p->realm, sizeof(p->realm)) != ERR_OK || p->realm[0] == '\0' ||
+	    str_copy(str_from(c->secret), p->secret, sizeof(p->secret)) != ERR_OK) {
+		(void)snprintf(why, size, "[common] domain must have 1 to %u characters", POLICY_REALM_MAX);
+		return ERR_INVALID;
+	}
+	if (mode(c->peer_mode, &relays_only) != ERR_OK) {
+		(void)snprintf(why, size, "[relay] peer-mode must be any or relays-only, not '%s'", c->peer_mode);
+		return ERR_INVALID;
+	}
+	if (filter_parse(c->peer_allow, c->peer_deny, relays_only, &p->filter, &bad) != ERR_OK) {
+		(void)snprintf(why, size, "[relay] peer-allow and peer-deny are lists of at most %u prefixes like 10.0.0.0/8, not '%.*s'",
+			       FILTER_RULES_MAX, STR_FMT(bad));
+		return ERR_INVALID;
+	}
+	if (strcmp(c->credential_expiry, "allocate") != 0 && strcmp(c->credential_expiry, "always") != 0) {
+		(void)snprintf(why, size, "[relay] credential-expiry must be allocate or always, not '%s'", c->credential_expiry);
+		return ERR_INVALID;
+	}
+	if (c->lifetime_max_s < c->lifetime_s) {
+		(void)snprintf(why, size, "[relay] lifetime-max must not be less than lifetime");
+		return ERR_INVALID;
+	}
+	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
+	p->lifetime_s = (uint32_t)c->lifetime_s;
+	p->lifetime_max_s = (uint32_t)c->lifetime_max_s;
+	p->nonce_lifetime_s = (uint32_t)c->nonce_lifetime_s;
+	p->max_allocations = (uint32_t)c->max_allocations;
+	p->user_allocations = (uint32_t)c->user_allocations;
+	p->max_peers = (uint32_t)c->max_peers;
+	p->challenge_rate = (uint32_t)c->challenge_rate;
+	p->challenge_burst = (uint32_t)c->challenge_burst;
+	crypto_hmac_sha256(policy_secret(p), STR("duplex relay nonce"), p->nonce_key);
+	return ERR_OK;
+}
+
+enum err policy_new(const struct relay_conf *conf, struct policy **out, char *why, size_t why_size)
+{
+	struct policy *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		(void)snprintf(why, why_size, "out of memory");
+		return ERR_NO_MEMORY;
+	}
+	enum err e = build(conf, p, why, why_size);
+	if (e != ERR_OK) {
+		policy_free(p);
+		return e;
+	}
+	*out = p;
+	return ERR_OK;
+}
+
+void policy_free(struct policy *p)
+{
+	if (p == NULL)
+		return;
+	explicit_bzero(p, sizeof(*p));
+	free(p);
+}

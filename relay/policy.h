@@ -1,0 +1,36 @@
+/* What the operator decided and may change while the relay runs: immutable once made; a reload makes another and swaps the pointer, and the old one
+ * goes after a grace period. */
+#ifndef DUPLEX_RELAY_POLICY_H
+#define DUPLEX_RELAY_POLICY_H
+
+#include "relay/filter.h"
+
+#define POLICY_REALM_MAX 127u
+
+struct policy {
+	char realm[POLICY_REALM_MAX + 1];
+	char secret[512];               /* of the TURN-REST credentials */
+	uint8_t nonce_key[SHA256_LEN];  /* derived from the secret, so that all relays of a fleet know each other's nonces */
+	struct filter filter;
+	uint32_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
+	uint32_t max_allocations, user_allocations, max_peers;
+	uint32_t challenge_rate, challenge_burst; /* per second and /24; rate 0 = no limit */
+	bool expiry_ends;               /* credential expiry also stops what a live allocation wants to renew */
+};
+
+struct relay_conf;
+/* From the configuration; the caller frees it with policy_free. On failure `why` holds one sentence. */
+enum err policy_new(const struct relay_conf *conf, struct policy **out, char *why, size_t why_size);
+void policy_free(struct policy *p);
+
+static inline struct str policy_realm(const struct policy *p)
+{
+	return str_from(p->realm);
+}
+
+static inline struct str policy_secret(const struct policy *p)
+{
+	return str_from(p->secret);
+}
+
+#endif

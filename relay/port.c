@@ -1,0 +1,187 @@
+#include "relay/port.h"
+
+#include <errno.h>
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "relay/host.h"
+
+#define POOL_CACHE 256u
+
+#define FAIL(e, ...)                                           \
+	do {                                                   \
+		(void)snprintf(why, why_size, __VA_ARGS__);    \
+		return (e);                                    \
+	} while (0)
+
+static enum err make_pool(const struct relay_conf *c, unsigned ports, struct ports *out, char *why, size_t why_size)
+{
+	/* Every descriptor of every queue, every worker's cache and a burst in its hands, and some that wait for neighbours. */
+	unsigned need = (unsigned)(ports * c->cores * (c->rx_ring + c->tx_ring) + c->cores * (POOL_CACHE * 3 / 2 + 256));
+	unsigned count = MAX(need, (unsigned)c->buffers);
+	unsigned room = (unsigned)MAX(c->mtu + ETH_LEN + 8, 2048u) + RTE_PKTMBUF_HEADROOM;
+
+	out->pool = rte_pktmbuf_pool_create("packets", count, POOL_CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
+	if (out->pool == NULL)
+		FAIL(ERR_NO_MEMORY, "there is no memory for %u packet buffers of %u bytes: raise [relay] memory or lower buffers, cores or rings", count,
+		     room);
+	return ERR_OK;
+}
+
+/* Software drivers would compute checksums over the whole payload on our CPU; the path needs them seldom and does it itself. */
+static bool is_hardware(const struct rte_eth_dev_info *info)
+{
+	const struct rte_bus *bus = rte_bus_find_by_device(info->device);
+
+	return bus != NULL && strcmp(rte_bus_name(bus), "vdev") != 0;
+}
+
+static struct rte_eth_conf choose(const struct rte_eth_dev_info *info, const struct relay_conf *c, bool interrupts)
+{
+	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	struct rte_eth_conf conf = { .intr_conf.rxq = interrupts };
+
+	if (is_hardware(info) && (info->rx_offload_capa & rx) == rx)
+		conf.rxmode.offloads |= rx;
+	if (is_hardware(info) && (info->tx_offload_capa & tx) == tx)
+		conf.txmode.offloads |= tx;
+	/* All buffers come from one pool and are sent once. */
+	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (c->cores > 1 && info->flow_type_rss_offloads != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info->flow_type_rss_offloads;
+	}
+	return conf;
+}
+
+static enum err set_up_queues(const struct relay_conf *c, struct rte_mempool *pool, uint16_t id, const char *name, char *why, size_t why_size)
+{
+	uint16_t rx = (uint16_t)c->rx_ring, tx = (uint16_t)c->tx_ring;
+	int e = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
+
+	for (uint16_t q = 0; e == 0 && q < c->cores; q++) {
+		e = rte_eth_rx_queue_setup(id, q, rx, SOCKET_ID_ANY, NULL, pool);
+		if (e == 0)
+			e = rte_eth_tx_queue_setup(id, q, tx, SOCKET_ID_ANY, NULL);
+	}
+	if (e != 0)
+		FAIL(ERR_UNSUPPORTED, "the port %s refuses its queues: %s", name, rte_strerror(-e));
+	return ERR_OK;
+}
+
+static enum err set_mtu(uint16_t id, const char *name, uint16_t mtu, char *why, size_t why_size)
+{
+	uint16_t has;
+
+	if (rte_eth_dev_get_mtu(id, &has) != 0 || has == mtu)
+		return ERR_OK;
+	int e = rte_eth_dev_set_mtu(id, mtu);
+	if (e != 0 && has < mtu)
+		FAIL(ERR_UNSUPPORTED, "the port %s cannot send packets of [relay] mtu %u bytes, its limit is %u", name, mtu, has);
+	return ERR_OK;
+}
+
+/* The address frames are sent from. A TAP's two ends would have the same one, so ours gets another. */
+static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[ETH_ADDR_LEN])
+{
+	struct rte_ether_addr a;
+
+	if (rte_eth_macaddr_get(id, &a) != 0)
+		return ERR_IO;
+	memcpy(mac, a.addr_bytes, ETH_ADDR_LEN);
+	if (plan->tap[0] != '\0') {
+		mac[0] = (uint8_t)((mac[0] | 2) & ~1);
+		mac[ETH_ADDR_LEN - 1] ^= 1;
+	}
+	return ERR_OK;
+}
+
+static enum err configure(const struct relay_conf *c, const char *name, uint16_t id, struct port *port, struct iface *iface, char *why,
+			  size_t why_size)
+{
+	struct rte_eth_dev_info info;
+	uint16_t n = (uint16_t)c->cores;
+
+	if (rte_eth_dev_info_get(id, &info) != 0)
+		FAIL(ERR_IO, "the port %s does not say what it can do", name);
+	if (n > info.max_rx_queues || n > info.max_tx_queues)
+		FAIL(ERR_UNSUPPORTED, "the port %s has only %u queues: lower [relay] cores from %u, or give the device more (af_packet: qpairs=%u)", name,
+		     MIN(info.max_rx_queues, info.max_tx_queues), n, n);
+
+	struct rte_eth_conf conf = choose(&info, c, strcmp(c->idle, "adaptive") == 0);
+	int e = rte_eth_dev_configure(id, n, n, &conf);
+	port->interrupts = e == 0 && conf.intr_conf.rxq != 0;
+	if (e != 0 && conf.intr_conf.rxq != 0) {
+		conf.intr_conf.rxq = 0;
+		e = rte_eth_dev_configure(id, n, n, &conf);
+	}
+	if (e != 0)
+		FAIL(ERR_UNSUPPORTED, "the port %s cannot be configured: %s", name, rte_strerror(-e));
+	port->rx_sum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
+	iface->tx_sum = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
+	return ERR_OK;
+}
+
+static enum err open_port(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool, struct port *port, struct iface *iface,
+			  char *why, size_t why_size)
+{
+	struct str rest = str_from(plan->device), device = str_cut(&rest, ',');
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	if (str_copy(device, name, sizeof(name)) != ERR_OK || rte_eth_dev_get_port_by_name(name, &port->id) != 0)
+		FAIL(ERR_NOT_FOUND, "there is no DPDK port '%.*s': is the name right, and the NIC bound to vfio-pci?", STR_FMT(device));
+	enum err e = configure(c, name, port->id, port, iface, why, why_size);
+	if (e == ERR_OK)
+		e = set_up_queues(c, pool, port->id, name, why, why_size);
+	if (e == ERR_OK)
+		e = set_mtu(port->id, name, (uint16_t)c->mtu, why, why_size);
+	if (e != ERR_OK)
+		return e;
+	int started = rte_eth_dev_start(port->id);
+	if (started != 0)
+		FAIL(ERR_IO, "the port %s does not start: %s", name, rte_strerror(-started));
+	if (take_mac(port->id, plan, iface->net.mac) != ERR_OK)
+		FAIL(ERR_IO, "the port %s does not say its MAC address", name);
+	if (plan->host_ip != 0 && host_configure(plan->tap, plan->host_ip, plan->host_bits, (unsigned)c->mtu) != ERR_OK)
+		FAIL(ERR_IO, "the interface %s cannot be given its address: %s", plan->tap, strerrordesc_np(errno));
+	return ERR_OK;
+}
+
+enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out, struct ifaces *ifaces, char *why,
+		    size_t why_size)
+{
+	char text[ADDR_TEXT_SIZE];
+	enum err e = make_pool(conf, plan->ports, out, why, why_size);
+
+	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++) {
+		const struct port_plan *p = &plan->port[i];
+		struct iface *f = &ifaces->at[i];
+
+		*f = (struct iface){ .addr = p->addr, .subnet = p->subnet, .gateway = p->gateway, .mtu = (uint16_t)conf->mtu };
+		f->net.ip = addr_v4_of(&p->addr);
+		e = open_port(conf, p, out->pool, &out->at[i], f, why, why_size);
+		if (e != ERR_OK)
+			break;
+		out->count = ifaces->count = i + 1;
+		log_event(LOG_INFO, "port-open", "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s wait=%s",
+			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1], f->net.mac[2], f->net.mac[3],
+			  f->net.mac[4], f->net.mac[5], out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software",
+			  out->at[i].interrupts ? "interrupt" : "sleep");
+	}
+	return e;
+}
+
+void ports_close(struct ports *p)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		(void)rte_eth_dev_stop(p->at[i].id);
+		(void)rte_eth_dev_close(p->at[i].id);
+	}
+	p->count = 0;
+}

@@ -1,0 +1,52 @@
+#include "relay/relay.h"
+
+#include <stdlib.h>
+
+enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, struct policy *policy, struct relay **out)
+{
+	struct relay *r = aligned_alloc(CACHE_LINE, (sizeof(*r) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+
+	if (r == NULL)
+		return ERR_NO_MEMORY;
+	memset(r, 0, sizeof(*r));
+	r->ifaces = *ifaces;
+	r->turn_port = swap16(size->turn_port);
+	r->workers = size->workers;
+	neigh_init(&r->neigh);
+	limit_init(&r->challenges);
+
+	struct table_size t = {
+		.ifaces = &r->ifaces, .port_min = size->port_min, .port_max = size->port_max, .max = size->max_allocations
+	};
+	r->stats = aligned_alloc(CACHE_LINE, size->workers * sizeof(*r->stats));
+	enum err e = r->stats != NULL ? rcu_new(size->workers, &r->rcu) : ERR_NO_MEMORY;
+	if (e == ERR_OK)
+		e = table_new(&t, r->rcu, &r->table);
+	if (e != ERR_OK) {
+		relay_free(r);
+		return e;
+	}
+	memset(r->stats, 0, size->workers * sizeof(*r->stats));
+	r->policy = policy;
+	*out = r;
+	return ERR_OK;
+}
+
+void relay_free(struct relay *r)
+{
+	if (r == NULL)
+		return;
+	table_free(r->table);
+	rcu_free(r->rcu);
+	policy_free((struct policy *)(uintptr_t)r->policy);
+	free(r->stats);
+	free(r);
+}
+
+void relay_set_policy(struct relay *r, struct policy *policy)
+{
+	const struct policy *old = atomic_exchange(&r->policy, policy);
+
+	rcu_wait(r->rcu);
+	policy_free((struct policy *)(uintptr_t)old);
+}

@@ -1,0 +1,34 @@
+/* What all threads of the relay share. Made at start; only `policy` is ever replaced. */
+#ifndef DUPLEX_RELAY_RELAY_H
+#define DUPLEX_RELAY_RELAY_H
+
+#include "relay/limit.h"
+#include "relay/policy.h"
+#include "relay/stats.h"
+#include "relay/table.h"
+
+struct relay {
+	_Atomic(const struct policy *) policy; /* owned; read once a burst */
+	struct ifaces ifaces;
+	uint16_t turn_port;                    /* network order */
+	struct rcu *rcu;
+	struct table *table;
+	struct neigh neigh;
+	struct limit challenges;
+	struct stats *stats;                   /* owned: one block a worker */
+	unsigned workers;
+};
+
+struct relay_size {
+	uint16_t turn_port, port_min, port_max; /* host order */
+	uint32_t max_allocations;
+	unsigned workers;
+};
+
+/* `policy` becomes the relay's own. EAL must be up (the hash lives in its memory). */
+enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, struct policy *policy, struct relay **out);
+void relay_free(struct relay *r);
+/* Takes over `policy`, and frees the one before when no worker reads it any more. Not from a worker. */
+void relay_set_policy(struct relay *r, struct policy *policy);
+
+#endif

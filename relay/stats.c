@@ -1,0 +1,106 @@
+#include "relay/stats.h"
+
+#include <stdio.h>
+
+#include "common/metrics.h"
+#include "relay/relay.h"
+
+static const struct counter_name relayed_names[RELAYED_COUNT] = { RELAYED(COUNTER_NAME_ITEM) };
+
+static uint64_t total(const struct relay *r, size_t offset)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < r->workers; i++)
+		n += stats_get((const _Atomic uint64_t *)(const void *)((const char *)&r->stats[i] + offset));
+	return n;
+}
+
+#define TOTAL(r, field) total((r), offsetof(struct stats, field))
+
+static void write_frames(struct buf *out, const struct relay *r)
+{
+	static const struct {
+		const char *name, *help;
+		size_t offset;
+	} plain[] = {
+		{ "duplex_relay_rx_packets_total", "Frames received", offsetof(struct stats, rx_packets) },
+		{ "duplex_relay_rx_bytes_total", "Bytes of frames received", offsetof(struct stats, rx_bytes) },
+		{ "duplex_relay_tx_packets_total", "Frames sent", offsetof(struct stats, tx_packets) },
+		{ "duplex_relay_tx_bytes_total", "Bytes of frames handed to the device", offsetof(struct stats, tx_bytes) },
+		{ "duplex_relay_own_packets_total", "Frames the relay sent of its own accord", offsetof(struct stats, own_packets) },
+		{ "duplex_relay_expired_total", "Allocations that ended by their lifetime", offsetof(struct stats, expired) },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+		metrics_head(out, plain[i].name, "counter", plain[i].help);
+		metrics_line(out, plain[i].name, NULL, NULL, total(r, plain[i].offset));
+	}
+}
+
+static void write_relayed(struct buf *out, const struct relay *r)
+{
+	metrics_head(out, "duplex_relay_relayed_packets_total", "counter", "Datagrams relayed");
+	for (unsigned i = 0; i < RELAYED_COUNT; i++)
+		metrics_line(out, "duplex_relay_relayed_packets_total", "direction", relayed_names[i].name, TOTAL(r, relayed_packets[i]));
+	metrics_head(out, "duplex_relay_relayed_bytes_total", "counter", "Bytes of payload relayed");
+	for (unsigned i = 0; i < RELAYED_COUNT; i++)
+		metrics_line(out, "duplex_relay_relayed_bytes_total", "direction", relayed_names[i].name, TOTAL(r, relayed_bytes[i]));
+}
+
+static void write_drops(struct buf *out, const struct relay *r)
+{
+	metrics_head(out, "duplex_relay_drops_total", "counter", "Frames dropped, by reason");
+	for (unsigned i = 0; i < DROP_COUNT; i++)
+		metrics_line(out, "duplex_relay_drops_total", "reason", drop_names[i].name, TOTAL(r, drops[i]));
+}
+
+static void write_requests(struct buf *out, const struct relay *r)
+{
+	metrics_head(out, "duplex_relay_requests_total", "counter", "Requests by method and answer");
+	for (unsigned m = 0; m < TURN_METHOD_COUNT; m++) {
+		for (unsigned c = 0; c < TURN_CODE_COUNT; c++) {
+			uint64_t n = TOTAL(r, requests[m][c]);
+
+			if (n > 0)
+				buf_printf(out, "duplex_relay_requests_total{method=\"%s\",code=\"%u\"} %llu\n",
+					   stun_method_name(turn_method_number[m]), turn_code_number[c], (unsigned long long)n);
+		}
+	}
+}
+
+static void write_cores(struct buf *out, struct relay *r)
+{
+	char core[12];
+
+	metrics_head(out, "duplex_relay_busy_nanoseconds_total", "counter", "Time a worker spent on turns that found frames");
+	for (unsigned i = 0; i < r->workers; i++) {
+		(void)snprintf(core, sizeof(core), "%u", i);
+		metrics_line(out, "duplex_relay_busy_nanoseconds_total", "core", core, stats_get(&r->stats[i].busy_ns));
+	}
+	metrics_head(out, "duplex_relay_idle_nanoseconds_total", "counter", "Time a worker polled in vain or slept");
+	for (unsigned i = 0; i < r->workers; i++) {
+		(void)snprintf(core, sizeof(core), "%u", i);
+		metrics_line(out, "duplex_relay_idle_nanoseconds_total", "core", core, stats_get(&r->stats[i].idle_ns));
+	}
+	metrics_head(out, "duplex_relay_loop_max_nanoseconds", "gauge", "Longest turn of a worker since the last scrape");
+	for (unsigned i = 0; i < r->workers; i++) {
+		(void)snprintf(core, sizeof(core), "%u", i);
+		metrics_line(out, "duplex_relay_loop_max_nanoseconds", "core", core, atomic_exchange(&r->stats[i].loop_max_ns, 0));
+	}
+}
+
+void stats_write(struct buf *out, void *user)
+{
+	struct relay *r = user;
+
+	metrics_head(out, "duplex_relay_allocations", "gauge", "Allocations in use");
+	metrics_line(out, "duplex_relay_allocations", NULL, NULL, table_count(r->table));
+	metrics_head(out, "duplex_relay_allocations_capacity", "gauge", "Relayed ports there are");
+	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
+	write_frames(out, r);
+	write_relayed(out, r);
+	write_drops(out, r);
+	write_requests(out, r);
+	write_cores(out, r);
+}

@@ -1,0 +1,497 @@
+#include "relay/table.h"
+
+#include <rte_hash.h>
+#include <rte_hash_crc.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "relay/users.h"
+
+#define STRIPES 1024u
+#define RESERVATIONS 256u /* at a time; more EVEN-PORT pairs are refused */
+#define SLOT_NONE UINT32_MAX
+
+struct reservation {
+	uint8_t token[8];
+	uint32_t expires_s;
+	uint16_t port;
+	uint8_t iface;
+	bool used;
+};
+
+struct table_inside {
+	struct rcu *rcu;            /* borrowed */
+	const struct ifaces *ifaces; /* borrowed */
+	struct rte_hash *hash;      /* owned: flow_key -> slot + 1 */
+	struct portmap *map;        /* owned: one per address */
+	struct users users;
+	struct spin lock;           /* hash, map, users, graves, reservations */
+	struct spin stripe[STRIPES];
+	size_t bytes;               /* of table.slots */
+	_Atomic uint32_t count;
+	uint32_t grave_first, grave_last; /* slots that wait for their grace period, oldest first */
+	struct peers *block_first, *block_last; /* the same for blocks */
+	struct reservation reservation[RESERVATIONS];
+};
+
+static uint32_t hash_key(const void *key, uint32_t len, uint32_t seed)
+{
+	(void)len;
+	uint64_t a, b;
+	memcpy(&a, key, sizeof(a));
+	memcpy(&b, (const uint8_t *)key + sizeof(a), sizeof(b));
+	return rte_hash_crc_8byte(b, rte_hash_crc_8byte(a, seed));
+}
+
+static struct rte_hash *make_hash(uint32_t max, struct rcu *rcu)
+{
+	static _Atomic unsigned serial;
+	char name[RTE_HASH_NAMESIZE];
+	struct rte_hash_parameters p = {
+		.name = name,
+		/* Keys that were deleted still take room until their grace period is over. */
+		.entries = max + max / 4 + 512,
+		.key_len = sizeof(struct flow_key),
+		.hash_func = hash_key,
+		.socket_id = SOCKET_ID_ANY,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+	struct rte_hash_rcu_config rcu_conf = { .v = rcu_qsbr(rcu), .mode = RTE_HASH_QSBR_MODE_DQ };
+
+	(void)snprintf(name, sizeof(name), "flows%u", atomic_fetch_add(&serial, 1));
+	crypto_random(&p.hash_func_init_val, sizeof(p.hash_func_init_val));
+	struct rte_hash *h = rte_hash_create(&p);
+	if (h != NULL && rte_hash_rcu_qsbr_add(h, &rcu_conf) != 0) {
+		rte_hash_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
+{
+	struct table_inside *in = t->in;
+	unsigned n = size->ifaces->count;
+
+	in->rcu = rcu;
+	in->ifaces = size->ifaces;
+	in->grave_first = in->grave_last = SLOT_NONE;
+	in->map = calloc(n, sizeof(*in->map));
+	in->bytes = (size_t)n * t->ports * sizeof(struct alloc);
+	/* Pages that no allocation has touched cost nothing. */
+	t->slots = mmap(NULL, in->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->slots == MAP_FAILED)
+		t->slots = NULL;
+	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK)
+		return ERR_NO_MEMORY;
+	in->hash = make_hash(size->max, rcu);
+	if (in->hash == NULL)
+		return ERR_NO_MEMORY;
+	for (unsigned i = 0; i < n; i++)
+		portmap_init(&in->map[i], size->port_min, size->port_max);
+	spin_init(&in->lock);
+	for (unsigned i = 0; i < STRIPES; i++)
+		spin_init(&in->stripe[i]);
+	return ERR_OK;
+}
+
+enum err table_new(const struct table_size *size, struct rcu *rcu, struct table **out)
+{
+	struct table *t = calloc(1, sizeof(*t));
+	struct table_inside *in = calloc(1, sizeof(*in));
+
+	if (t == NULL || in == NULL) {
+		free(t);
+		free(in);
+		return ERR_NO_MEMORY;
+	}
+	t->in = in;
+	t->port_min = size->port_min;
+	t->ports = (uint32_t)size->port_max - size->port_min + 1;
+	enum err e = fill(t, size, rcu);
+	if (e != ERR_OK) {
+		table_free(t);
+		return e;
+	}
+	*out = t;
+	return ERR_OK;
+}
+
+static void free_blocks(struct table_inside *in, bool all)
+{
+	while (in->block_first != NULL && (all || rcu_passed(in->rcu, in->block_first->token))) {
+		struct peers *b = in->block_first;
+
+		in->block_first = b->next;
+		free(b);
+	}
+	if (in->block_first == NULL)
+		in->block_last = NULL;
+}
+
+void table_free(struct table *t)
+{
+	if (t == NULL)
+		return;
+	struct table_inside *in = t->in;
+	for (uint32_t i = 0; in->map != NULL && t->slots != NULL && i < in->ifaces->count * t->ports; i++) {
+		if (portmap_taken(&in->map[i / t->ports], (uint16_t)(t->port_min + i % t->ports)))
+			free(alloc_peers(&t->slots[i]));
+	}
+	free_blocks(in, true);
+	if (in->hash != NULL)
+		rte_hash_free(in->hash);
+	if (t->slots != NULL)
+		(void)munmap(t->slots, in->bytes);
+	users_fini(&in->users);
+	free(in->map);
+	free(in);
+	free(t);
+}
+
+void table_find(const struct table *t, const struct flow_key *const *keys, unsigned count, struct alloc **out)
+{
+	const void *k[BURST];
+	void *data[BURST];
+	uint64_t hits = 0;
+
+	memcpy(k, keys, count * sizeof(*k));
+	(void)rte_hash_lookup_bulk_data(t->in->hash, k, count, &hits, data);
+	for (unsigned i = 0; i < count; i++)
+		out[i] = (hits >> i & 1) != 0 ? &t->slots[(uintptr_t)data[i] - 1] : NULL;
+}
+
+struct alloc *table_find_one(const struct table *t, const struct flow_key *key)
+{
+	void *data;
+
+	return rte_hash_lookup_data(t->in->hash, key, &data) >= 0 ? &t->slots[(uintptr_t)data - 1] : NULL;
+}
+
+static uint32_t stripe_of(const struct flow_key *key)
+{
+	return hash_key(key, sizeof(*key), 0x5bd1e995) % STRIPES;
+}
+
+struct spin *table_stripe(const struct table *t, const struct flow_key *key)
+{
+	return &t->in->stripe[stripe_of(key)];
+}
+
+/* Ports whose readers are gone become free. Under the table's lock. */
+static void reclaim(struct table *t)
+{
+	struct table_inside *in = t->in;
+
+	free_blocks(in, false);
+	while (in->grave_first != SLOT_NONE) {
+		struct alloc *a = &t->slots[in->grave_first];
+
+		if (!rcu_passed(in->rcu, a->grave_token))
+			return;
+		in->grave_first = a->grave_next;
+		portmap_give(&in->map[a->iface], swap16(a->relay_port));
+	}
+	in->grave_last = SLOT_NONE;
+}
+
+static void bury_block(struct table_inside *in, struct peers *b)
+{
+	if (b == NULL)
+		return;
+	b->next = NULL;
+	b->token = rcu_token(in->rcu);
+	if (in->block_last != NULL)
+		in->block_last->next = b;
+	else
+		in->block_first = b;
+	in->block_last = b;
+}
+
+static void bury_slot(struct table *t, struct alloc *a)
+{
+	struct table_inside *in = t->in;
+
+	a->grave_token = rcu_token(in->rcu);
+	a->grave_next = SLOT_NONE;
+	if (in->grave_first == SLOT_NONE)
+		in->grave_first = a->slot;
+	else
+		t->slots[in->grave_last].grave_next = a->slot;
+	in->grave_last = a->slot;
+}
+
+static void user_moved(void *ctx, uint32_t from, uint32_t to)
+{
+	struct table *t = ctx;
+
+	(void)from;
+	for (uint32_t s = t->in->users.at[to].first; s != USERS_NONE; s = t->slots[s].next_of_user)
+		t->slots[s].user = to;
+}
+
+static void join_user(struct table *t, struct alloc *a, uint32_t user)
+{
+	struct user *u = &t->in->users.at[user];
+
+	a->user = user;
+	a->prev_of_user = USERS_NONE;
+	a->next_of_user = u->first;
+	if (u->first != USERS_NONE)
+		t->slots[u->first].prev_of_user = a->slot;
+	u->first = a->slot;
+	u->count++;
+}
+
+static void leave_user(struct table *t, struct alloc *a)
+{
+	struct user *u = &t->in->users.at[a->user];
+
+	if (a->prev_of_user != USERS_NONE)
+		t->slots[a->prev_of_user].next_of_user = a->next_of_user;
+	else
+		u->first = a->next_of_user;
+	if (a->next_of_user != USERS_NONE)
+		t->slots[a->next_of_user].prev_of_user = a->prev_of_user;
+	u->count--;
+	users_put(&t->in->users, a->user, user_moved, t);
+}
+
+static enum err take_reserved(struct table_inside *in, const struct table_request *r, uint16_t *port)
+{
+	for (unsigned i = 0; i < RESERVATIONS; i++) {
+		struct reservation *v = &in->reservation[i];
+
+		if (!v->used || (int32_t)(v->expires_s - r->now_s) <= 0 || v->iface != r->iface ||
+		    !crypto_equal(v->token, r->token, sizeof(v->token)))
+			continue;
+		v->used = false;
+		*port = v->port;
+		return ERR_OK;
+	}
+	return ERR_NOT_FOUND;
+}
+
+static enum err reserve(struct table_inside *in, const struct table_request *r, uint16_t port, uint8_t token[8])
+{
+	for (unsigned i = 0; i < RESERVATIONS; i++) {
+		struct reservation *v = &in->reservation[i];
+
+		if (v->used)
+			continue;
+		*v = (struct reservation){ .used = true, .port = port, .iface = (uint8_t)r->iface, .expires_s = r->now_s + RESERVATION_S };
+		crypto_random(v->token, sizeof(v->token));
+		memcpy(token, v->token, sizeof(v->token));
+		return ERR_OK;
+	}
+	return ERR_FULL;
+}
+
+static enum err take_port(struct table_inside *in, const struct table_request *r, uint16_t *port, uint8_t token[8])
+{
+	struct portmap *map = &in->map[r->iface];
+
+	memset(token, 0, 8);
+	if (r->token != NULL)
+		return take_reserved(in, r, port);
+	enum err e = portmap_take(map, r->want, r->random, port);
+	if (e != ERR_OK || r->want != PORT_EVEN_PAIR)
+		return e;
+	e = reserve(in, r, (uint16_t)(*port + 1), token);
+	if (e != ERR_OK) {
+		portmap_give(map, *port);
+		portmap_give(map, (uint16_t)(*port + 1));
+	}
+	return e;
+}
+
+static void set_up(struct table *t, struct alloc *a, const struct table_request *r, uint16_t port, const uint8_t token[8])
+{
+	a->key = r->key;
+	a->slot = (uint32_t)(a - t->slots);
+	a->iface = (uint8_t)r->iface;
+	a->relay_ip = t->in->ifaces->at[r->iface].net.ip;
+	a->relay_port = swap16(port);
+	a->client_hop = HOP_NONE;
+	a->to_peer.packets = a->to_peer.bytes = 0;
+	a->to_client.packets = a->to_client.bytes = 0;
+	a->stripe = stripe_of(&r->key);
+	atomic_fetch_add(&a->generation, 1);
+	memcpy(a->token, token, sizeof(a->token));
+	memcpy(a->username, r->username.p, r->username.len);
+	a->username_len = (uint8_t)r->username.len;
+}
+
+static enum err add_locked(struct table *t, const struct table_request *r, struct alloc **out)
+{
+	struct table_inside *in = t->in;
+	uint8_t token[8];
+	uint16_t port;
+
+	reclaim(t);
+	if (in->count >= r->max)
+		return ERR_FULL;
+	uint32_t user = users_find(&in->users, r->user);
+	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)
+		return ERR_BUSY;
+	enum err e = take_port(in, r, &port, token);
+	if (e != ERR_OK)
+		return e;
+	struct alloc *a = &t->slots[r->iface * t->ports + (port - t->port_min)];
+	set_up(t, a, r, port, token);
+	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
+		portmap_give(&in->map[r->iface], port);
+		return ERR_FULL;
+	}
+	join_user(t, a, users_get(&in->users, r->user));
+	in->count++;
+	*out = a;
+	return ERR_OK;
+}
+
+enum err table_add(struct table *t, const struct table_request *r, struct alloc **out)
+{
+	assert(r->username.len <= TURN_USERNAME_MAX);
+	spin_lock(&t->in->lock);
+	enum err e = add_locked(t, r, out);
+	spin_unlock(&t->in->lock);
+	return e;
+}
+
+void table_start(struct alloc *a, uint32_t expires_s)
+{
+	atomic_store_explicit(&a->expires_s, expires_s != 0 ? expires_s : 1, memory_order_release);
+}
+
+void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
+{
+	struct peers *old = atomic_exchange(&a->peers, b);
+
+	spin_lock(&t->in->lock);
+	bury_block(t->in, old);
+	free_blocks(t->in, false);
+	spin_unlock(&t->in->lock);
+}
+
+void table_remove(struct table *t, struct alloc *a)
+{
+	struct table_inside *in = t->in;
+
+	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
+	spin_lock(&in->lock);
+	(void)rte_hash_del_key(in->hash, &a->key);
+	leave_user(t, a);
+	explicit_bzero(a->key_md5, sizeof(a->key_md5));
+	bury_block(in, atomic_exchange(&a->peers, NULL));
+	bury_slot(t, a);
+	in->count--;
+	spin_unlock(&in->lock);
+}
+
+/* Removes the use `generation` of a slot, if it is still that, and (with `now_s`) if it has expired. */
+static bool remove_checked(struct table *t, struct alloc *a, uint32_t generation, const uint32_t *now_s)
+{
+	struct spin *lock = &t->in->stripe[atomic_load(&a->stripe) % STRIPES];
+	bool gone = false;
+
+	spin_lock(lock);
+	if (atomic_load(&a->generation) == generation && a->expires_s != 0 && (now_s == NULL || !alloc_alive(a, *now_s))) {
+		table_remove(t, a);
+		gone = true;
+	}
+	spin_unlock(lock);
+	return gone;
+}
+
+uint32_t table_sweep_words(const struct table *t)
+{
+	return t->in->ifaces->count * PORTMAP_WORDS;
+}
+
+static unsigned sweep_word(struct table *t, unsigned iface, unsigned word, uint32_t now_s)
+{
+	uint64_t taken = __atomic_load_n(&t->in->map[iface].taken[word], __ATOMIC_RELAXED);
+	unsigned gone = 0;
+
+	for (; taken != 0; taken &= taken - 1) {
+		struct alloc *a = table_by_port(t, iface, (uint16_t)(word * 64 + (unsigned)__builtin_ctzll(taken)));
+
+		if (a == NULL || atomic_load_explicit(&a->expires_s, memory_order_relaxed) == 0 || alloc_alive(a, now_s))
+			continue;
+		gone += remove_checked(t, a, atomic_load(&a->generation), &now_s);
+	}
+	return gone;
+}
+
+static void expire_reservations(struct table *t, uint32_t now_s)
+{
+	spin_lock(&t->in->lock);
+	for (unsigned i = 0; i < RESERVATIONS; i++) {
+		struct reservation *v = &t->in->reservation[i];
+
+		if (v->used && (int32_t)(v->expires_s - now_s) <= 0) {
+			v->used = false;
+			portmap_give(&t->in->map[v->iface], v->port);
+		}
+	}
+	reclaim(t);
+	spin_unlock(&t->in->lock);
+}
+
+unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t now_s)
+{
+	unsigned gone = 0;
+
+	for (; words > 0; words--) {
+		gone += sweep_word(t, *cursor / PORTMAP_WORDS, *cursor % PORTMAP_WORDS, now_s);
+		if (++*cursor >= table_sweep_words(t)) {
+			*cursor = 0;
+			expire_reservations(t, now_s);
+		}
+	}
+	return gone;
+}
+
+/* Up to `max` allocations of a user (and call), with the use of their slots. */
+static unsigned collect(struct table *t, struct str user, struct str call, uint32_t *slots, uint32_t *generations, unsigned max)
+{
+	unsigned n = 0;
+
+	spin_lock(&t->in->lock);
+	uint32_t u = users_find(&t->in->users, user);
+	for (uint32_t s = u != USERS_NONE ? t->in->users.at[u].first : USERS_NONE; s != USERS_NONE && n < max; s = t->slots[s].next_of_user) {
+		struct turn_cred cred;
+
+		if (call.len > 0 && (turn_cred_parse(alloc_username(&t->slots[s]), 0, &cred) != ERR_OK || !str_eq(cred.call, call)))
+			continue;
+		slots[n] = s;
+		generations[n++] = t->slots[s].generation;
+	}
+	spin_unlock(&t->in->lock);
+	return n;
+}
+
+unsigned table_remove_user(struct table *t, struct str user, struct str call)
+{
+	uint32_t slots[64], generations[64];
+	unsigned gone = 0, n, progress;
+
+	do {
+		n = collect(t, user, call, slots, generations, ARRAY_LEN(slots));
+		progress = 0;
+		for (unsigned i = 0; i < n; i++)
+			progress += remove_checked(t, &t->slots[slots[i]], generations[i], NULL);
+		gone += progress;
+	} while (n == ARRAY_LEN(slots) && progress > 0);
+	return gone;
+}
+
+uint32_t table_count(const struct table *t)
+{
+	return atomic_load(&t->in->count);
+}
+
+uint32_t table_capacity(const struct table *t)
+{
+	return t->in->ifaces->count * t->ports;
+}

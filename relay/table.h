@@ -1,0 +1,75 @@
+/* All allocations: one array, whose index is the relayed port (and the address it belongs to), and a hash from the client's 5-tuple to it.
+ * Readers (workers) take no lock; what they found stays valid until their next quiescent state. Writers hold the stripe lock of the 5-tuple
+ * concerned; inside it the table's own lock guards hash, ports and users. Order: stripe, then table. */
+#ifndef DUPLEX_RELAY_TABLE_H
+#define DUPLEX_RELAY_TABLE_H
+
+#include "relay/alloc.h"
+#include "relay/iface.h"
+#include "relay/portmap.h"
+#include "relay/rcu.h"
+
+#define RESERVATION_S 30u /* RFC 8656 §7.2 */
+
+struct table {
+	/* For table_by_port; read-only after table_new. */
+	struct alloc *slots;
+	uint32_t port_min, ports; /* per address */
+	struct table_inside *in;
+};
+
+struct table_size {
+	const struct ifaces *ifaces; /* borrowed for good */
+	uint16_t port_min, port_max;
+	uint32_t max;                /* allocations for which memory is set aside */
+};
+
+enum err table_new(const struct table_size *size, struct rcu *rcu, struct table **out);
+void table_free(struct table *t);
+
+/* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
+static inline struct alloc *table_by_port(const struct table *t, unsigned iface, uint16_t port)
+{
+	uint32_t i = (uint32_t)port - t->port_min;
+
+	return i < t->ports ? &t->slots[iface * t->ports + i] : NULL;
+}
+
+/* The allocation of each key, NULL where there is none; 0 < count <= BURST. */
+void table_find(const struct table *t, const struct flow_key *const *keys, unsigned count, struct alloc **out);
+struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
+
+/* The lock for everything that changes the allocation of this 5-tuple. */
+struct spin *table_stripe(const struct table *t, const struct flow_key *key);
+
+struct table_request {
+	struct flow_key key;
+	unsigned iface;
+	enum port_want want;
+	const uint8_t *token;  /* RESERVATION-TOKEN, 8 bytes, or NULL */
+	struct str username;   /* in full; at most TURN_USERNAME_MAX */
+	struct str user;       /* the part that limits and revocation go by */
+	uint32_t max, max_of_user; /* 0 = no limit (of the user) */
+	uint32_t random, now_s;
+};
+
+/* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the stripe lock; the key must not be there.
+ * ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room; ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. */
+enum err table_add(struct table *t, const struct table_request *r, struct alloc **out);
+/* From now on data flows. */
+void table_start(struct alloc *a, uint32_t expires_s);
+/* Replaces the block of permissions and channels; the old one is freed in time. Under the stripe lock. */
+void table_set_peers(struct table *t, struct alloc *a, struct peers *b);
+/* Ends an allocation. Its port is free again after a grace period. Under the stripe lock. */
+void table_remove(struct table *t, struct alloc *a);
+
+/* Removes what has expired among a share of the slots: words of 64 ports from *cursor on. Takes the locks itself. Returns how many went. */
+unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t now_s);
+uint32_t table_sweep_words(const struct table *t); /* of a whole round */
+/* Removes the allocations of a user, or only those of one of the user's calls (empty `call` = all). Takes the locks itself. */
+unsigned table_remove_user(struct table *t, struct str user, struct str call);
+
+uint32_t table_count(const struct table *t);
+uint32_t table_capacity(const struct table *t); /* ports that could be handed out at most */
+
+#endif

@@ -1,0 +1,264 @@
+#include "relay/turn_fwd.h"
+
+#define DATA_PREFIX 36u /* header, XOR-PEER-ADDRESS (IPv4), header of DATA: a Data indication up to its payload */
+
+/* A datagram under way: its payload, and what of its old headers the new ones need. */
+struct transit {
+	uint8_t *data;    /* payload */
+	uint32_t len;
+	uint64_t removed; /* sum of all that leaves: old pseudo-header and header, and what stood around the payload */
+	uint16_t sum;     /* old UDP checksum */
+	uint16_t frag;    /* DF as it came, network order */
+	uint8_t tos, ttl;
+};
+
+/* RFC 8656 §15: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
+static inline bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	t->data = data;
+	t->len = len;
+	t->removed = udp_sum_headers(ip);
+	t->sum = ne16(ip + UDP_SUM);
+	t->frag = ne16(ip + IP_FRAG);
+	t->tos = ip[IP_TOS];
+	t->ttl = ip[IP_TTL_AT];
+	if (likely(t->ttl > 1))
+		return true;
+	pkt_drop(p, DROP_TTL);
+	return false;
+}
+
+/* New IPv4 and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero bytes of padding stand behind it. */
+static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix, uint64_t added, uint32_t src,
+			 uint32_t ports, uint32_t dst, hop_slot *hop, unsigned prefer_if)
+{
+	uint8_t *ip = t->data - prefix - UDP_DATA;
+	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
+	uint16_t id = t->frag != 0 ? 0 : c->ip_id++;
+
+	if (unlikely(ip - ETH_LEN < p->start)) {
+		pkt_drop(p, DROP_REPLY_SPACE);
+		return;
+	}
+	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
+	ne32_set(ip + UDP_SPORT, ports);
+	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)udp));
+	ne16_set(ip + UDP_SUM, sum_update_udp(t->sum, t->removed, added + udp_sum_headers(ip)));
+	path_send(c, p, ip, IP_LEN + udp, hop, prefer_if, dst);
+}
+
+static inline uint32_t port_pair(uint16_t src, uint16_t dst)
+{
+	uint16_t both[2] = { src, dst };
+	uint32_t v;
+
+	memcpy(&v, both, sizeof(v));
+	return v;
+}
+
+static inline void count(struct path *c, const struct pkt *p, enum relayed kind, struct flow_count *flow, uint32_t len)
+{
+	if (unlikely(p->verdict == PKT_DROP))
+		return;
+	flow_counted(flow, len);
+	stats_add(&c->stats->relayed_packets[kind], 1);
+	stats_add(&c->stats->relayed_bytes[kind], len);
+}
+
+/* Out of the relayed port of `a` to a peer elsewhere. */
+static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, const struct addr *peer, uint16_t port,
+			   struct perm *perm)
+{
+	uint32_t dst = addr_v4_of(peer);
+
+	lower(c, p, t, 0, 0, 0, a->relay_ip, port_pair(a->relay_port, port), dst, &perm->hop, a->iface);
+	count(c, p, RELAYED_TO_PEER, &a->to_peer, t->len);
+}
+
+/* RFC 8656 §12.4. Returns the sum of the header. */
+static inline uint64_t put_channel_header(uint8_t *at, uint16_t number, uint32_t len)
+{
+	ne16_set(at, number);
+	ne16_set(at + 2, swap16((uint16_t)len));
+	return ne32(at);
+}
+
+/* RFC 8656 §11.5: a Data indication in front of the payload. Returns the sum of what was written. */
+static uint64_t put_data_header(struct path *c, uint8_t *at, const struct addr *from, uint16_t port, uint32_t len)
+{
+	uint64_t a = path_random(c), b = path_random(c);
+	uint32_t padded = (len + 3) & ~3u;
+
+	be16_put(at, 0x0017);
+	be16_put(at + 2, (uint16_t)(DATA_PREFIX - STUN_HEADER_LEN + padded));
+	be32_put(at + 4, STUN_MAGIC);
+	memcpy(at + 8, &a, 8);
+	memcpy(at + 16, &b, 4);
+	be32_put(at + 20, 0x00120008);
+	be16_put(at + 24, STUN_IPV4);
+	ne16_set(at + 26, port ^ ne16(at + 4));
+	ne32_set(at + 28, addr_v4_of(from) ^ ne32(at + 4));
+	be16_put(at + 32, 0x0013);
+	be16_put(at + 34, (uint16_t)len);
+	return sum_bytes(at, DATA_PREFIX);
+}
+
+/* To the client of `b`, from a peer who has permission: over its channel if one is bound, else as an indication. */
+static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
+			     const struct addr *from, uint16_t port)
+{
+	uint32_t ports = port_pair(b->key.relay_port, b->key.client_port);
+	const struct chan *chan = peers_by_addr(peers, from, port);
+
+	if (likely(chan != NULL && peers_alive(&chan->expires_s, c->now_s))) {
+		if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + STUN_CHANNEL_HEADER_LEN))) {
+			pkt_drop(p, DROP_REPLY_SPACE);
+			return;
+		}
+		uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
+
+		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, b->key.relay_ip, ports, b->key.client_ip, &b->client_hop, b->iface);
+		return;
+	}
+	uint32_t padding = -t->len & 3;
+	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + DATA_PREFIX) || t->data + t->len + padding > p->end)) {
+		pkt_drop(p, DROP_REPLY_SPACE);
+		return;
+	}
+	memset(t->data + t->len, 0, padding);
+	uint64_t added = put_data_header(c, t->data - DATA_PREFIX, from, port, t->len);
+	lower(c, p, t, DATA_PREFIX, padding, added, b->key.relay_ip, ports, b->key.client_ip, &b->client_hop, b->iface);
+}
+
+/* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out and come in again. */
+static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned iface, uint16_t port)
+{
+	struct alloc *b = table_by_port(c->relay->table, iface, swap16(port));
+	struct addr from = addr_v4(a->relay_ip);
+
+	if (b == NULL || !alloc_alive(b, c->now_s)) {
+		pkt_drop(p, DROP_HAIRPIN_GONE);
+		return;
+	}
+	const struct peers *peers = alloc_peers(b);
+	const struct perm *perm = peers_perm(peers, &from);
+	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
+		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
+		return;
+	}
+	to_client(c, p, b, peers, t, &from, a->relay_port);
+	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
+	if (p->verdict != PKT_DROP)
+		flow_counted(&b->to_client, t->len);
+}
+
+void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
+{
+	uint8_t *payload = p->data + HEADERS_LEN;
+	uint32_t room = p->len - HEADERS_LEN - STUN_CHANNEL_HEADER_LEN;
+	uint32_t len = be16_get(payload + 2);
+	struct transit t;
+
+	if (unlikely(a == NULL || !alloc_alive(a, c->now_s))) {
+		pkt_drop(p, DROP_NO_ALLOCATION);
+		return;
+	}
+	const struct peers *peers = alloc_peers(a);
+	const struct chan *chan = peers_by_number(peers, ne16(payload));
+	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
+		pkt_drop(p, DROP_NO_CHANNEL);
+		return;
+	}
+	struct perm *perm = &peers_perms(peers)[chan->perm];
+	if (unlikely(!peers_alive(&perm->expires_s, c->now_s))) {
+		pkt_drop(p, DROP_NO_PERMISSION);
+		return;
+	}
+	/* RFC 8656 §12.5: over UDP there may be padding to a multiple of four behind the data. */
+	if (unlikely(len > room || room - len > 3)) {
+		pkt_drop(p, DROP_CHANNEL_LENGTH);
+		return;
+	}
+	if (!lift(p, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
+		return;
+	t.removed += ne32(payload);
+	if (unlikely(room != len)) {
+		/* Padding behind an odd length begins in the low half of a word. */
+		uint8_t tail[4] = { 0 };
+
+		memcpy(tail + (len & 1), t.data + len, room - len);
+		t.removed += ne32(tail);
+	}
+	if (chan->home >= 0)
+		to_home(c, p, a, &t, (unsigned)chan->home, chan->port);
+	else
+		to_peer(c, p, a, &t, &chan->ip, chan->port, perm);
+}
+
+void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m)
+{
+	const uint64_t understood = STUN_BIT(STUN_XOR_PEER_ADDRESS) | STUN_BIT(STUN_DATA) | STUN_BIT(STUN_DONT_FRAGMENT);
+	struct stun_addr peer;
+	struct transit t;
+	uint16_t type;
+
+	if (a == NULL || !alloc_alive(a, c->now_s)) {
+		pkt_drop(p, DROP_NO_ALLOCATION);
+		return;
+	}
+	if (m->malformed || !stun_has(m, STUN_DATA) || stun_address(m, STUN_XOR_PEER_ADDRESS, &peer) != ERR_OK || peer.family != STUN_IPV4 ||
+	    peer.port == 0 || stun_not_understood(m, understood, &type, 1) > 0) {
+		pkt_drop(p, DROP_SEND_MALFORMED);
+		return;
+	}
+	struct addr to = addr_from_stun(&peer);
+	struct perm *perm = peers_perm(alloc_peers(a), &to);
+	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
+		pkt_drop(p, DROP_NO_PERMISSION);
+		return;
+	}
+	uint8_t *payload = p->data + HEADERS_LEN;
+	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
+	if (!lift(p, payload + off, len, &t))
+		return;
+	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple of four. */
+	t.removed += sum_bytes(payload, off);
+	if (m->len > off + len) {
+		uint8_t first[2] = { 0, payload[off + len] };
+		bool odd = (len & 1) != 0;
+
+		t.removed += (odd ? ne16(first) : 0u) + sum_bytes(payload + off + len + odd, m->len - off - len - odd);
+	}
+	if (stun_has(m, STUN_DONT_FRAGMENT))
+		t.frag = swap16(IP_DF);
+	int home = iface_of_addr(&c->relay->ifaces, &to);
+	if (home >= 0)
+		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port));
+	else
+		to_peer(c, p, a, &t, &to, swap16(peer.port), perm);
+}
+
+void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+	struct addr from = addr_v4(ne32(ip + IP_SRC));
+	uint16_t port = ne16(ip + UDP_SPORT);
+	struct transit t;
+
+	if (unlikely(!alloc_alive(a, c->now_s))) {
+		pkt_drop(p, DROP_PEER_PORT);
+		return;
+	}
+	const struct peers *peers = alloc_peers(a);
+	const struct perm *perm = peers_perm(peers, &from);
+	if (unlikely(perm == NULL || !peers_alive(&perm->expires_s, c->now_s))) {
+		pkt_drop(p, DROP_NO_PERMISSION);
+		return;
+	}
+	if (!lift(p, p->data + HEADERS_LEN, p->len - HEADERS_LEN, &t))
+		return;
+	to_client(c, p, a, peers, &t, &from, port);
+	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);
+}

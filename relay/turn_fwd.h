@@ -1,0 +1,15 @@
+/* Application data between client and peer (RFC 8656 §11, §12): the hot file. Headers are rewritten in place, the payload stays where it is and is
+ * never read; the UDP checksum is carried over by what leaves and what comes. */
+#ifndef DUPLEX_RELAY_TURN_FWD_H
+#define DUPLEX_RELAY_TURN_FWD_H
+
+#include "relay/path.h"
+
+/* Channel data from a client; `a` is its allocation or NULL. */
+void fwd_channel(struct path *c, struct pkt *p, struct alloc *a);
+/* A Send indication; `m` is the parsed message in the payload. */
+void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m);
+/* A datagram to the relayed port of slot `a`, which may be unused. */
+void fwd_peer(struct path *c, struct pkt *p, struct alloc *a);
+
+#endif

@@ -1,0 +1,360 @@
+#include "relay/worker.h"
+
+#include <errno.h>
+#include <rte_ethdev.h>
+#include <rte_interrupts.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <stdlib.h>
+#include <time.h>
+
+#undef MS_PER_S /* DPDK has one too */
+#include "common/clock.h"
+#include "common/log.h"
+
+#define TX_ROOM (2 * BURST + PATH_EXTRA)
+#define SLEEP_MS 100          /* longest sleep; expiry is swept this often at least */
+#define SLEEP_BUSY_MS 5       /* while frames wait for a neighbour */
+#define NAP_MAX_US 1000u      /* where the device cannot wake us */
+#define STUCK_NS 500000000u   /* a loop turn that long is reported */
+#define CLOCKS_PER_MS 4u      /* how often a millisecond the system's clock is read */
+
+struct worker {
+	struct workers *all;
+	struct path path;
+	unsigned id;
+	bool interrupts;           /* every port can wake us */
+	struct path_clock clock;
+	uint64_t clock_tsc;        /* when `clock` was read */
+	uint64_t last_packet_tsc, turn_tsc;
+	uint64_t busy, idle;       /* cycles not yet in the statistics */
+	unsigned nap_us;
+	bool reported;             /* stuck, and said so; the watchdog's */
+	struct rte_mbuf *tx[IFACE_MAX][TX_ROOM];
+	uint16_t txs[IFACE_MAX];
+};
+
+struct workers {
+	struct relay *relay;
+	const struct ports *ports;
+	uint64_t idle_after;       /* cycles; UINT64_MAX = never sleep */
+	uint64_t hz;
+	atomic_bool stop;
+	unsigned count;
+	struct worker at[];
+};
+
+static bool new_buf(void *user, struct pkt *p)
+{
+	struct worker *w = user;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->all->ports->pool);
+
+	if (m == NULL)
+		return false;
+	p->buf = m;
+	p->start = m->buf_addr;
+	p->end = p->start + m->buf_len;
+	p->data = rte_pktmbuf_mtod(m, uint8_t *);
+	return true;
+}
+
+static void read_clock(struct worker *w, uint64_t tsc)
+{
+	if (tsc - w->clock_tsc < w->all->hz / MS_PER_S / CLOCKS_PER_MS && w->clock.mono_ms != 0)
+		return;
+	w->clock_tsc = tsc;
+	w->clock.mono_ms = clock_mono_ms();
+	w->clock.wall_s = clock_wall_ms() / MS_PER_S;
+}
+
+static void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, struct pkt *p)
+{
+	p->buf = m;
+	p->start = m->buf_addr;
+	p->end = p->start + m->buf_len;
+	p->data = rte_pktmbuf_mtod(m, uint8_t *);
+	p->len = m->data_len;
+	p->in_if = (uint8_t)iface;
+	p->tx_sum = false;
+	p->rx_sum = PKT_SUM_UNKNOWN;
+	if (port->rx_sum) {
+		uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+		p->rx_sum = l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? PKT_SUM_GOOD : l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PKT_SUM_BAD : PKT_SUM_UNKNOWN;
+	}
+}
+
+static void flush(struct worker *w, unsigned iface)
+{
+	struct stats *s = w->path.stats;
+	uint16_t n = w->txs[iface], sent;
+
+	if (n == 0)
+		return;
+	sent = rte_eth_tx_burst(w->all->ports->at[iface].id, (uint16_t)w->id, w->tx[iface], n);
+	stats_add(&s->tx_packets, sent);
+	if (unlikely(sent < n)) {
+		stats_add(&s->drops[DROP_TX_FULL], n - sent);
+		rte_pktmbuf_free_bulk(&w->tx[iface][sent], n - sent);
+	}
+	w->txs[iface] = 0;
+}
+
+static void flush_all(struct worker *w)
+{
+	for (unsigned i = 0; i < w->all->ports->count; i++)
+		flush(w, i);
+}
+
+static void obey(struct worker *w, const struct pkt *p)
+{
+	struct rte_mbuf *m = p->buf;
+
+	if (unlikely(p->verdict == PKT_HOLD))
+		return;
+	if (unlikely(p->verdict == PKT_DROP)) {
+		stats_add(&w->path.stats->drops[p->reason], 1);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	m->data_off = (uint16_t)(p->data - p->start);
+	m->data_len = (uint16_t)p->len;
+	m->pkt_len = p->len;
+	m->ol_flags = 0;
+	if (p->tx_sum) {
+		m->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+		m->l2_len = ETH_LEN;
+		m->l3_len = IP_LEN;
+	}
+	stats_add(&w->path.stats->tx_bytes, p->len);
+	if (unlikely(w->txs[p->out_if] == TX_ROOM))
+		flush(w, p->out_if);
+	w->tx[p->out_if][w->txs[p->out_if]++] = m;
+}
+
+static void obey_extra(struct worker *w)
+{
+	for (unsigned i = 0; i < w->path.extras; i++)
+		obey(w, &w->path.extra[i]);
+	w->path.extras = 0;
+}
+
+static unsigned serve(struct worker *w, unsigned iface)
+{
+	const struct port *port = &w->all->ports->at[iface];
+	struct rte_mbuf *m[BURST];
+	struct pkt p[BURST];
+	uint64_t bytes = 0;
+	unsigned n = rte_eth_rx_burst(port->id, (uint16_t)w->id, m, BURST), k = 0;
+
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (unsigned i = 0; i < n; i++) {
+		bytes += m[i]->pkt_len;
+		if (likely(m[i]->nb_segs == 1)) {
+			to_pkt(port, iface, m[i], &p[k++]);
+		} else {
+			stats_add(&w->path.stats->drops[DROP_FRAME_SEGMENTED], 1);
+			rte_pktmbuf_free(m[i]);
+		}
+	}
+	stats_add(&w->path.stats->rx_packets, n);
+	stats_add(&w->path.stats->rx_bytes, bytes);
+	path_burst(&w->path, p, k, &w->clock);
+	for (unsigned i = 0; i < k; i++)
+		obey(w, &p[i]);
+	if (unlikely(w->path.extras > 0))
+		obey_extra(w);
+	flush_all(w);
+	return n;
+}
+
+static unsigned serve_all(struct worker *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->all->ports->count; i++)
+		n += serve(w, i);
+	return n;
+}
+
+static uint64_t to_ns(const struct worker *w, uint64_t cycles)
+{
+	return (uint64_t)((double)cycles * 1e9 / (double)w->all->hz);
+}
+
+/* Once a millisecond at most: deadlines and statistics. */
+static void tick(struct worker *w)
+{
+	struct stats *s = w->path.stats;
+
+	path_tick(&w->path, &w->clock);
+	if (w->path.extras > 0) {
+		obey_extra(w);
+		flush_all(w);
+	}
+	stats_add(&s->busy_ns, to_ns(w, w->busy));
+	stats_add(&s->idle_ns, to_ns(w, w->idle));
+	w->busy = w->idle = 0;
+}
+
+static void set_interrupts(struct worker *w, bool on)
+{
+	for (unsigned i = 0; i < w->all->ports->count; i++) {
+		/* Drivers whose descriptor is the interrupt (TAP) have nothing to enable and say so. */
+		if (on)
+			(void)rte_eth_dev_rx_intr_enable(w->all->ports->at[i].id, (uint16_t)w->id);
+		else
+			(void)rte_eth_dev_rx_intr_disable(w->all->ports->at[i].id, (uint16_t)w->id);
+	}
+}
+
+static void nap(struct worker *w)
+{
+	struct timespec t = { .tv_nsec = w->nap_us * 1000L };
+
+	(void)nanosleep(&t, NULL);
+	w->nap_us = MIN(w->nap_us * 2, NAP_MAX_US);
+}
+
+/* Sleeps until a packet comes, a deadline is near or the device cannot tell. Offline meanwhile, so that nobody waits for us. */
+static void idle(struct worker *w)
+{
+	struct rte_epoll_event events[IFACE_MAX];
+	int ms = w->path.helds > 0 ? SLEEP_BUSY_MS : SLEEP_MS;
+
+	atomic_store_explicit(&w->path.stats->turn_started_tsc, 0, memory_order_relaxed);
+	if (!w->interrupts) {
+		rcu_offline(w->all->relay->rcu, w->id);
+		nap(w);
+		rcu_online(w->all->relay->rcu, w->id);
+		return;
+	}
+	set_interrupts(w, true);
+	/* What came before the interrupt was armed would not raise it. */
+	if (serve_all(w) == 0) {
+		rcu_offline(w->all->relay->rcu, w->id);
+		(void)rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, IFACE_MAX, ms);
+		rcu_online(w->all->relay->rcu, w->id);
+	}
+	set_interrupts(w, false);
+}
+
+static bool arm(struct worker *w)
+{
+	for (unsigned i = 0; i < w->all->ports->count; i++) {
+		const struct port *p = &w->all->ports->at[i];
+
+		if (!p->interrupts || rte_eth_dev_rx_intr_ctl_q(p->id, (uint16_t)w->id, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Books a loop turn that began at `from` and found `n` frames. */
+static void book(struct worker *w, uint64_t from, uint64_t to, unsigned n)
+{
+	struct stats *s = w->path.stats;
+	uint64_t *where = n > 0 ? &w->busy : &w->idle;
+
+	*where += to - from;
+	if (unlikely(n > 0 && to_ns(w, to - from) > stats_get(&s->loop_max_ns)))
+		atomic_store_explicit(&s->loop_max_ns, to_ns(w, to - from), memory_order_relaxed);
+}
+
+static int run(void *arg)
+{
+	struct worker *w = arg;
+	struct workers *all = w->all;
+	uint64_t tick_tsc = 0, tsc = rte_rdtsc();
+
+	w->interrupts = all->idle_after != UINT64_MAX && arm(w);
+	rcu_online(all->relay->rcu, w->id);
+	w->last_packet_tsc = tsc;
+	while (!atomic_load_explicit(&all->stop, memory_order_relaxed)) {
+		uint64_t began = tsc;
+
+		read_clock(w, began);
+		atomic_store_explicit(&w->path.stats->turn_started_tsc, began, memory_order_relaxed);
+		unsigned n = serve_all(w);
+		if (began - tick_tsc >= all->hz / MS_PER_S) {
+			tick_tsc = began;
+			tick(w);
+		}
+		rcu_quiescent(all->relay->rcu, w->id);
+		tsc = rte_rdtsc();
+		book(w, began, tsc, n);
+		if (n > 0) {
+			w->last_packet_tsc = tsc;
+			w->nap_us = 20;
+		} else if (tsc - w->last_packet_tsc > all->idle_after) {
+			idle(w);
+			w->idle += rte_rdtsc() - tsc;
+			tsc = rte_rdtsc();
+		}
+	}
+	rcu_offline(all->relay->rcu, w->id);
+	return 0;
+}
+
+enum err workers_start(struct relay *relay, const struct ports *ports, const struct relay_plan *plan, uint32_t idle_after_us, struct workers **out)
+{
+	size_t size = sizeof(struct workers) + relay->workers * sizeof(struct worker);
+	struct workers *all = aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	unsigned lcore, id = 0;
+
+	if (all == NULL)
+		return ERR_NO_MEMORY;
+	memset(all, 0, size);
+	all->relay = relay;
+	all->ports = ports;
+	all->hz = rte_get_tsc_hz();
+	all->idle_after = plan->poll ? UINT64_MAX : all->hz / 1000000 * idle_after_us;
+	all->count = relay->workers;
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		struct worker *w = &all->at[id];
+
+		w->all = all;
+		w->id = id;
+		w->nap_us = 20;
+		path_init(&w->path, relay, id, new_buf, w);
+		if (rte_eal_remote_launch(run, w, lcore) != 0) {
+			workers_stop(all);
+			return ERR_INTERNAL;
+		}
+		id++;
+	}
+	*out = all;
+	return ERR_OK;
+}
+
+void workers_stop(struct workers *w)
+{
+	if (w == NULL)
+		return;
+	atomic_store(&w->stop, true);
+	rte_eal_mp_wait_lcore();
+	for (unsigned i = 0; i < w->count; i++) {
+		for (unsigned k = 0; k < w->at[i].path.helds; k++)
+			rte_pktmbuf_free(w->at[i].path.held[k].pkt.buf);
+	}
+	free(w);
+}
+
+void workers_watch(struct workers *all)
+{
+	uint64_t tsc = rte_rdtsc();
+
+	for (unsigned i = 0; i < all->count; i++) {
+		struct worker *w = &all->at[i];
+		uint64_t began = stats_get(&w->path.stats->turn_started_tsc);
+		bool stuck = began != 0 && tsc > began && to_ns(w, tsc - began) > STUCK_NS;
+
+		if (stuck && !w->reported)
+			log_event(LOG_ERROR, "worker-stuck", "worker=%u ms=%llu", i, (unsigned long long)(to_ns(w, tsc - began) / NS_PER_MS));
+		w->reported = stuck;
+	}
+}
