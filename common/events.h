@@ -6,6 +6,8 @@
  *   user.disable       user            the same for all of the user's sessions
  *   contacts.changed   user            the user's contact list is different now: notify its watchers
  *   call.hangup        id, by          end the live call
+ *   flow.close         flow            the flow token lost its binding to a younger one: its worker closes it (4002)   (by signalling)
+ *   messages.waiting   user            a message was stored while the user may have come online: deliver               (by signalling)
  * events:presence (read and written by signalling workers)
  *   presence           user, status    "online", "offline" or "busy"
  * events:relay (read by every relay)
@@ -19,6 +21,8 @@
 #define EV_USER_DISABLE "user.disable"
 #define EV_CONTACTS_CHANGED "contacts.changed"
 #define EV_CALL_HANGUP "call.hangup"
+#define EV_FLOW_CLOSE "flow.close"
+#define EV_MESSAGES_WAITING "messages.waiting"
 #define EV_PRESENCE "presence"
 #define EV_CALL_END "call.end"
 #define EV_USER_REVOKE "user.revoke"

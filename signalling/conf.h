@@ -10,12 +10,12 @@ struct signalling_conf {
 	/* [signalling] */
 	char *node;                  /* name of this machine; workers are NODE.INDEX */
 	char *socket_group;          /* group that may open signal.W.sock (nginx); empty = ours */
-	uint64_t connections_max;
+	uint64_t connections_max, connections_per_user;
 	uint64_t message_max;        /* bytes of one SIP message */
 	uint64_t send_queue_max;     /* bytes waiting for one client */
 	uint64_t bytes_per_s, bytes_burst;       /* budget of a connection */
 	uint64_t messages_per_s, messages_burst;
-	uint64_t transactions_max;   /* open server transactions of a connection */
+	uint64_t transactions_max;   /* open transactions of the worker */
 	uint64_t handshake_timeout_ms;
 	uint64_t ping_interval_ms;
 	uint64_t register_min_s, register_max_s; /* of Expires; larger is cut, smaller gets 423 */

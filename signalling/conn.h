@@ -23,8 +23,8 @@ const struct flow *conn_flow(const struct conn *c);
 struct origin conn_origin(const struct conn *c);
 /* Queues one SIP message as one text frame. ERR_FULL closes the connection (slow reader). */
 enum err conn_send(struct conn *c, struct str message);
-/* Sends a close frame with `code` and `reason` (at most 123 bytes), then closes, at the latest after 2 s. What hangs on the connection is told at
- * once. The connection is freed at the end of the turn. */
+/* Sends a close frame with `code` and `reason` (at most 123 bytes). The flow is dead from now on; what hung on it is told at the end of this turn; the
+ * socket is closed when the client has answered the close, at the latest after 2 s. */
 void conn_close(struct conn *c, uint16_t code, const char *reason);
 /* Every connection of `user` (of that session only, unless `session` is empty) is closed. Returns how many. */
 size_t conns_close_user(struct conns *cs, struct str user, struct str session, uint16_t code, const char *reason);
@@ -32,7 +32,5 @@ size_t conns_close_user(struct conns *cs, struct str user, struct str session, u
 void conns_drain(struct conns *cs, uint64_t spread_ms);
 /* Calls `fn` for each open connection of `user`. */
 void conns_each(struct conns *cs, struct str user, void (*fn)(struct conn *c, void *arg), void *arg);
-
-void conn_watch(struct conn *c, struct flow_watch *watch);
 
 #endif

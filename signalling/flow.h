@@ -8,7 +8,6 @@
 #define DUPLEX_SIGNALLING_FLOW_H
 
 #include "common/buf.h"
-#include "common/list.h"
 #include "common/perm.h"
 #include "common/user.h"
 
@@ -54,24 +53,13 @@ enum err flow_token_get(struct str token, const uint8_t key[FLOW_KEY_LEN], struc
  *   ERR_CLOSED  the flow is dead (its connection, its worker or that worker's boot is gone): treat as 430
  *   ERR_FULL    the client reads too slowly; its connection is being closed: treat as 430 */
 enum err flow_send(struct worker *w, const struct flow *f, struct str message);
-/* Sends one whole SIP message to another worker as such (responses by Via sent-by, in-dialog requests by Route). ERR_CLOSED if it is not
- * alive or not reachable. */
-enum err flow_send_worker(struct worker *w, struct str worker, struct str message);
+/* Sends one whole SIP message to another worker as such (responses by Via sent-by, in-dialog requests by Route). `client`: the flow of our client
+ * that it came from, so that the other worker can answer it (its origin.flow); NULL if it is no client's. ERR_CLOSED if the worker is not alive
+ * or not reachable. */
+enum err flow_send_worker(struct worker *w, struct str worker, const struct flow *client, struct str message);
 /* False only if the flow is known to be dead: never asks anyone. */
 bool flow_alive(const struct worker *w, const struct flow *f);
 /* Ours: the connection is or was in this process. */
 bool flow_local(const struct worker *w, const struct flow *f);
-
-/* Notice that a flow of ours has gone. Embedded in its owner; called once, after the connection has left the table, and then off the list. */
-struct flow_watch {
-	struct list node;
-	void (*gone)(struct worker *w, struct flow_watch *watch);
-};
-
-void flow_watch_init(struct flow_watch *watch, void (*gone)(struct worker *w, struct flow_watch *watch));
-/* ERR_CLOSED if the flow is not a living one of this worker (then `gone` is not called). */
-enum err flow_watch(struct worker *w, const struct flow *f, struct flow_watch *watch);
-/* Safe when it is not watching. */
-void flow_unwatch(struct flow_watch *watch);
 
 #endif

@@ -15,13 +15,11 @@
 	X(REJ_SLOW_READER, "slow_reader", "send queue full")                                      \
 	X(REJ_BUDGET_BYTES, "budget_bytes", "byte budget of the connection used up")              \
 	X(REJ_BUDGET_MESSAGES, "budget_messages", "message budget of the connection used up")     \
-	X(REJ_BUDGET_TXN, "budget_transactions", "too many open transactions")                    \
 	X(REJ_PING_TIMEOUT, "ping_timeout", "two pings without an answer")                        \
 	X(REJ_PARSE, "parse", "not a SIP message")                                                \
 	X(REJ_SANITY, "sanity", "SIP message that breaks a rule")                                 \
 	X(REJ_FORGED, "forged_identity", "From, Contact or P-Asserted-Identity of someone else")  \
 	X(REJ_PERMISSION, "permission", "the user lacks the permission")                          \
-	X(REJ_METHOD, "method", "method not supported")                                           \
 	X(REJ_SESSION, "session", "the session has ended")                                        \
 	X(REJ_DEVICES, "devices", "too many devices")                                             \
 	X(REJ_STALE_REGISTER, "stale_register", "REGISTER older than the binding")                \
@@ -29,20 +27,9 @@
 	X(REJ_DRAINING, "draining", "the worker is stopping")                                     \
 	X(REJ_FLOW_GONE, "flow_gone", "430: the flow is gone")                                    \
 	X(REJ_PEER_FRAME, "peer_frame", "peer stream not valid")                                  \
-	X(REJ_STRAY_RESPONSE, "stray_response", "response that matches no transaction")           \
-	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")                          \
-	X(REJ_OVERLOAD, "overload", "503: overloaded")
+	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")
 
 COUNTER_ENUM(reject, REJECT_LIST, REJ_COUNT);
-
-#define METHOD_LIST(X)                                                                            \
-	X(METH_REGISTER, "REGISTER", "") X(METH_INVITE, "INVITE", "") X(METH_ACK, "ACK", "")      \
-	X(METH_BYE, "BYE", "") X(METH_CANCEL, "CANCEL", "") X(METH_MESSAGE, "MESSAGE", "")        \
-	X(METH_SUBSCRIBE, "SUBSCRIBE", "") X(METH_NOTIFY, "NOTIFY", "") X(METH_INFO, "INFO", "")  \
-	X(METH_UPDATE, "UPDATE", "") X(METH_OPTIONS, "OPTIONS", "") X(METH_PRACK, "PRACK", "")    \
-	X(METH_REFER, "REFER", "") X(METH_OTHER, "other", "")
-
-COUNTER_ENUM(meth, METHOD_LIST, METH_COUNT);
 
 #define STAT_LIST(X)                                                                              \
 	X(STAT_CONNS_OPENED, "connections_opened_total", "WebSocket connections accepted")        \
@@ -60,25 +47,17 @@ COUNTER_ENUM(meth, METHOD_LIST, METH_COUNT);
 	X(STAT_CHAT_DELIVERED, "chat_delivered_total", "MESSAGE answered by a device")            \
 	X(STAT_CHAT_STORED, "chat_stored_total", "MESSAGE stored for later")                      \
 	X(STAT_CHAT_DRAINED, "chat_drained_total", "stored MESSAGE delivered later")              \
-	X(STAT_EVENTS, "events_total", "events read from Redis")                                  \
-	X(STAT_CALLS_STARTED, "calls_started_total", "INVITE accepted for forking")               \
-	X(STAT_CALLS_ANSWERED, "calls_answered_total", "calls answered")                          \
-	X(STAT_CALLS_ENDED, "calls_ended_total", "calls ended")                                   \
-	X(STAT_TXN_SERVER, "transactions_server_total", "server transactions made")               \
-	X(STAT_TXN_CLIENT, "transactions_client_total", "client transactions made")               \
-	X(STAT_TXN_TIMEOUT, "transactions_timeout_total", "transactions ended by timer B, F or H")
+	X(STAT_EVENTS, "events_total", "events read from Redis")
 
 COUNTER_ENUM(sig_stat, STAT_LIST, STAT_COUNT);
 
 struct metrics_counters {
 	uint64_t reject[REJ_COUNT];
-	uint64_t request[METH_COUNT];   /* requests from clients by method */
-	uint64_t response[7];           /* final and provisional responses sent to clients by class 1…6 */
 	uint64_t stat[STAT_COUNT];
 	/* gauges, set by their owners */
-	uint64_t connections, registrations, watchers, server_txns, client_txns, calls;
+	uint64_t connections, registrations, watchers;
 };
 
-extern const struct counter_name reject_names[], meth_names[], stat_names[];
+extern const struct counter_name reject_names[], stat_names[];
 
 #endif

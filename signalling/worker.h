@@ -1,7 +1,7 @@
 /* The worker: everything that one signalling process is. One thread, one loop; nothing is shared with another worker but Redis and SIP between
  * them. Modules get the worker as their first argument and keep their own state behind their pointer here.
  *
- *   input.c     bytes from a client or a peer -> parse, check (identity, sanity, budgets) -> txn / proxy / registrar / presence / message
+ *   proxy.c     bytes from a client or a peer -> parse, check, transactions, and on to whoever handles the method
  *   flow.c      bytes to a client, wherever its connection is
  *   location.c  user -> bindings
  */
@@ -16,23 +16,21 @@
 
 struct conns;     /* conn.c */
 struct peers;     /* peer.c */
-struct registrar; /* reg_save.c, location.c */
+struct registrar; /* reg_local.c */
 struct presence;  /* presence.c */
-struct chat;      /* message.c */
-struct txns;      /* txn.c */
+struct chat;      /* message_drain.c */
 struct proxy;     /* proxy.c */
-struct calls;     /* call.c */
 
 struct worker {
 	const struct signalling_conf *conf;
 	struct loop *loop;               /* loop_now(), loop_timers() */
 	struct rds_async *rds;
 	struct str domain;               /* SIP domain; borrows from conf */
-	char name[WORKER_NAME_MAX + 1];  /* "n1.0": also the sent-by of our Via and the host of our Route, see sent_by */
-	char sent_by[WORKER_NAME_MAX + 10]; /* NAME + ".invalid" (RFC 7118 §5): names this worker in Via; input.c hands responses that name
-					     * another worker to that one */
+	char name[WORKER_NAME_MAX + 1];  /* "n1.0" */
+	char sent_by[WORKER_NAME_MAX + 10]; /* NAME ".invalid" (RFC 7118 §5): names this worker in Via */
 	uint64_t epoch;                  /* wall ms at start */
 	uint8_t flow_key[FLOW_KEY_LEN];
+	uint8_t route_key[FLOW_KEY_LEN]; /* of our Record-Route */
 	bool draining;                   /* SIGTERM came: new INVITE and REGISTER are refused with 503 */
 	struct metrics_counters *count;
 	struct conns *conns;
@@ -40,14 +38,21 @@ struct worker {
 	struct registrar *registrar;
 	struct presence *presence;
 	struct chat *chat;
-	struct txns *txns;
 	struct proxy *proxy;
-	struct calls *calls;
 };
 
 static inline uint64_t worker_now(const struct worker *w)
 {
 	return loop_now(w->loop);
 }
+
+/* Starts everything; `conf` is borrowed. ERR_* after one line in the log that says what failed. */
+enum err worker_new(const struct signalling_conf *conf, unsigned index, struct worker **out);
+void worker_free(struct worker *w);
+enum err worker_run(struct worker *w);
+/* SIGTERM: no new clients, the present ones are closed with 1012 in batches, then worker_run returns. A second one: at once. */
+void worker_drain(struct worker *w);
+/* metrics_fn: Prometheus text of this worker. */
+void worker_metrics_put(struct buf *out, void *worker);
 
 #endif

@@ -1,0 +1,13 @@
+/* Events of other processes (common/events.h), read from Redis streams on a connection of its own and carried out here. */
+#ifndef DUPLEX_SIGNALLING_EVENT_H
+#define DUPLEX_SIGNALLING_EVENT_H
+
+#include "common/err.h"
+
+struct worker;
+struct events;
+
+enum err events_new(struct worker *w, struct events **out);
+void events_free(struct events *ev);
+
+#endif

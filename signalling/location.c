@@ -1,0 +1,148 @@
+#include "signalling/location.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/rkeys.h"
+#include "signalling/conn.h"
+#include "signalling/registrar.h"
+#include "signalling/worker.h"
+
+/* One look-up under way: two commands, the second reply ends it. */
+struct lookup {
+	struct worker *w;
+	location_fn fn;           /* NULL: nobody asks any more */
+	void *user_data;
+	struct list node;         /* on `lookups` */
+	bool account_known;       /* the first reply came */
+	bool known;
+	char user[USER_NAME_SIZE];
+	char instance[INSTANCE_MAX + 1]; /* "" = all devices */
+	size_t count;
+	struct binding binding[DEVICES_MAX];
+};
+
+/* All that are under way, for location_forget: a process has one worker, and there are few at a time. */
+static struct list lookups = { &lookups, &lookups };
+
+static void add(struct lookup *l, const struct stored *s, uint64_t wall_ms)
+{
+	struct binding b;
+	size_t at = l->count;
+
+	if (s->expires_ms <= wall_ms || (l->instance[0] != '\0' && !str_eq(s->instance, str_from(l->instance))))
+		return;
+	if (stored_to_binding(s, l->w->flow_key, &b) != ERR_OK || !flow_alive(l->w, &b.flow))
+		return;
+	if (at == DEVICES_MAX)
+		return;
+	/* Newest first. */
+	for (; at > 0 && l->binding[at - 1].updated_ms < b.updated_ms; at--)
+		l->binding[at] = l->binding[at - 1];
+	l->binding[at] = b;
+	l->count++;
+}
+
+static void add_local(const struct stored *s, const struct flow *flow, void *arg)
+{
+	(void)flow;
+	add(arg, s, clock_wall_ms());
+}
+
+static void finish(struct lookup *l, enum err e)
+{
+	struct location loc = { .known = l->known, .binding = l->binding };
+
+	if (e != ERR_OK) {
+		l->count = 0;
+		reg_local_each(l->w, str_from(l->user), add_local, l);
+		loc.uncertain = true;
+		loc.known = l->count > 0;
+		if (l->count > 0)
+			e = ERR_OK;
+	}
+	loc.count = l->count;
+	list_remove(&l->node);
+	if (l->fn != NULL)
+		l->fn(l->user_data, e, &loc);
+	free(l);
+}
+
+static void on_account(void *user_data, enum err e, const struct redisReply *reply)
+{
+	struct lookup *l = user_data;
+
+	l->account_known = e == ERR_OK;
+	l->known = str_eq(rds_text(reply), STR("active"));
+}
+
+static void on_bindings(void *user_data, enum err e, const struct redisReply *reply)
+{
+	struct lookup *l = user_data;
+	uint64_t wall = clock_wall_ms();
+
+	for (size_t i = 0; i + 1 < rds_len(reply); i += 2) {
+		struct stored s;
+
+		if (stored_get(rds_text(rds_at(reply, i)), rds_text(rds_at(reply, i + 1)), &s) == ERR_OK)
+			add(l, &s, wall);
+	}
+	finish(l, e == ERR_OK && !l->account_known ? ERR_TIMEOUT : e);
+}
+
+void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	struct rkey account = rkey_user(user), location = rkey_location(user);
+
+	if (l == NULL || str_copy(user, l->user, sizeof(l->user)) != ERR_OK) {
+		struct location none = { 0 };
+
+		free(l);
+		fn(user_data, ERR_NO_MEMORY, &none);
+		return;
+	}
+	/* An instance that is longer than any we store finds nothing. */
+	if (str_copy(instance, l->instance, sizeof(l->instance)) != ERR_OK)
+		l->instance[0] = '?';
+	l->w = w;
+	l->fn = fn;
+	l->user_data = user_data;
+	list_append(&lookups, &l->node);
+	RDS_ASYNC(w->rds, on_account, l, STR("HGET"), rkey_str(&account), STR("state"));
+	RDS_ASYNC(w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
+}
+
+void location_forget(struct worker *w, const void *user_data)
+{
+	struct list *it, *tmp;
+
+	(void)w;
+	LIST_FOR_EACH (it, tmp, &lookups) {
+		struct lookup *l = CONTAINER_OF(it, struct lookup, node);
+
+		if (l->user_data == user_data)
+			l->fn = NULL;
+	}
+}
+
+void location_remove(struct worker *w, struct str user, struct str instance, const struct flow *flow)
+{
+	char token_text[FLOW_TOKEN_MAX];
+	struct buf token = buf_fixed(token_text, sizeof(token_text));
+
+	(void)instance;
+	/* The token names one flow of one device: nothing else can match it. */
+	flow_token_put(&token, flow, w->flow_key);
+	reg_drop(w, user, STR("*"), buf_view(&token), STR_NONE);
+}
+
+void location_gruu_put(struct buf *to, struct str domain, struct str user, struct str instance)
+{
+	buf_z(to, "sip:");
+	buf_str(to, user);
+	buf_char(to, '@');
+	buf_str(to, domain);
+	buf_z(to, ";gr=");
+	buf_str(to, instance);
+}

@@ -1,0 +1,217 @@
+#include "signalling/message.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/events.h"
+#include "common/rkeys.h"
+#include "signalling/proxy.h"
+#include "signalling/reg_binding.h"
+#include "signalling/sip_uri.h"
+#include "signalling/worker.h"
+
+#define DELIVER_MS 10000u /* a device that does not answer by then counts as away */
+
+/* KEYS messages; ARGV limit, from, id, type, body, time. -> 1 stored, 0 full */
+static struct rds_script store_script = {
+	.source = "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end\n"
+		  "redis.call('XADD', KEYS[1], '*', 'from', ARGV[2], 'id', ARGV[3], 'type', ARGV[4], 'body', ARGV[5], 'time', ARGV[6])\n"
+		  "return 1\n",
+};
+
+/* A MESSAGE on its way. */
+struct chat_op {
+	struct worker *w;
+	struct txn *server;   /* NULL when the transaction has ended */
+	bool delivered;
+	uint64_t time_ms;
+	char from[USER_NAME_SIZE], to[USER_NAME_SIZE];
+	struct str id, type, body; /* lie in text: the sender may leave before it is stored */
+	char text[];
+};
+
+static void on_server_ended(struct txn *t)
+{
+	((struct chat_op *)txn_ctx(t))->server = NULL;
+}
+
+static const struct txn_user server_user = { .ended = on_server_ended }, nobody;
+
+static void answer(struct chat_op *op, unsigned status, const char *phrase, struct str headers)
+{
+	struct txn *server = op->server;
+
+	if (server == NULL)
+		return;
+	op->server = NULL;
+	txn_set_user(server, &nobody, NULL);
+	proxy_reply(op->w->proxy, server, status, phrase, headers);
+}
+
+static void op_free(struct chat_op *op)
+{
+	if (op->server != NULL)
+		txn_set_user(op->server, &nobody, NULL);
+	free(op);
+}
+
+/* --- storing --- */
+
+static void on_stored(void *user_data, enum err e, const struct redisReply *reply)
+{
+	struct chat_op *op = user_data;
+	struct worker *w = op->w;
+
+	if (e != ERR_OK) {
+		w->count->reject[REJ_REDIS]++;
+		answer(op, 500, "Store Not Available", STR("Retry-After: 5\r\n"));
+	} else if (rds_int(reply) == 0) {
+		answer(op, 480, "Mailbox Full", STR_NONE);
+	} else {
+		w->count->stat[STAT_CHAT_STORED]++;
+		answer(op, 202, NULL, STR_NONE);
+		/* The user may have registered between our look-up and now. */
+		RDS_ASYNC(w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_SIGNAL), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"),
+			  STR("t"), STR(EV_MESSAGES_WAITING), STR("user"), str_from(op->to));
+	}
+	op_free(op);
+}
+
+static void store(struct chat_op *op)
+{
+	struct rkey key = rkey_messages(str_from(op->to));
+	char numbers[48];
+	struct buf limit = buf_fixed(numbers, 24), time = buf_fixed(numbers + 24, 24);
+
+	buf_u64(&limit, op->w->conf->chat_store_max);
+	buf_u64(&time, op->time_ms);
+	RDS_ASYNC_EVAL(op->w->rds, &store_script, on_stored, op, 1, rkey_str(&key), buf_view(&limit), str_from(op->from), op->id, op->type,
+		       op->body, buf_view(&time));
+}
+
+/* --- delivering at once --- */
+
+static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from)
+{
+	struct chat_op *op = fork_ctx(f);
+
+	(void)m;
+	(void)from;
+	op->delivered = status >= 200 && status < 300;
+	if (!op->delivered)
+		return;
+	op->w->count->stat[STAT_CHAT_DELIVERED]++;
+	answer(op, 200, NULL, STR_NONE);
+}
+
+static void on_branch_dead(struct fork *f, const struct fork_target *t)
+{
+	struct chat_op *op = fork_ctx(f);
+
+	location_remove(op->w, str_from(op->to), t->instance, &t->flow);
+}
+
+static void on_fork_ended(struct fork *f)
+{
+	struct chat_op *op = fork_ctx(f);
+
+	/* Without Redis for ever: the worker stops, and the sender, unanswered, tries again. */
+	if (op->delivered || op->w->rds == NULL)
+		op_free(op);
+	else
+		store(op);
+}
+
+static const struct fork_user fork_user = { .final = on_final, .branch_dead = on_branch_dead, .ended = on_fork_ended };
+
+static void on_location(void *user_data, enum err e, const struct location *loc)
+{
+	struct chat_op *op = user_data;
+	struct fork *f;
+
+	if (e != ERR_OK) {
+		op->w->count->reject[REJ_REDIS]++;
+		answer(op, 500, "Store Not Available", STR("Retry-After: 5\r\n"));
+		op_free(op);
+	} else if (!loc->known) {
+		answer(op, 404, NULL, STR_NONE);
+		op_free(op);
+	} else if (loc->count == 0 || op->server == NULL ||
+		   proxy_fork(op->w->proxy, txn_request(op->server), str_from(op->from), loc->binding, loc->count, STR_NONE, &fork_user, op,
+			      DELIVER_MS, &f) != ERR_OK) {
+		store(op);
+	}
+}
+
+/* --- the request --- */
+
+struct refusal {
+	unsigned status;
+	const char *phrase, *headers;
+	enum reject reason;
+};
+
+static enum err refuse(struct refusal *why, unsigned status, const char *phrase, const char *headers, enum reject reason)
+{
+	*why = (struct refusal){ status, phrase, headers, reason };
+	return ERR_INVALID;
+}
+
+static enum err check(struct worker *w, const struct sip_msg *m, const struct origin *from, char *to, size_t to_size, struct refusal *why)
+{
+	struct sip_uri uri;
+
+	if (from->peer.len > 0 || from->user.len == 0)
+		return refuse(why, 403, NULL, "", REJ_SANITY);
+	if (!perm_has(from->perms, PERM_CHAT_SEND))
+		return refuse(why, 403, "No Permission To Chat", "", REJ_PERMISSION);
+	if (sip_uri_parse(m->uri, &uri) != ERR_OK || sip_uri_user_name(&uri, w->domain, to, to_size) != ERR_OK)
+		return refuse(why, 404, NULL, "", REJ_SANITY);
+	if (m->body.len > w->conf->chat_body_max)
+		return refuse(why, 413, "Message Too Long", "", REJ_TOO_LARGE);
+	if (!str_ieq(sip_msg_token(m, SIP_H_CONTENT_TYPE), STR("text/plain")) || m->body.len == 0)
+		return refuse(why, 415, NULL, "Accept: text/plain\r\n", REJ_SANITY);
+	if (m->call_id.len > CALL_ID_MAX)
+		return refuse(why, 400, "Call-ID Too Long", "", REJ_SANITY);
+	return ERR_OK;
+}
+
+static struct str keep(char **at, struct str s)
+{
+	struct str kept = { *at, s.len };
+
+	if (s.len > 0)
+		memcpy(*at, s.p, s.len);
+	*at += s.len;
+	return kept;
+}
+
+void message_on_message(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from)
+{
+	struct worker *w = arg;
+	struct str type = sip_msg_value(m, SIP_H_CONTENT_TYPE);
+	struct refusal why;
+	char to[USER_NAME_SIZE];
+
+	if (check(w, m, from, to, sizeof(to), &why) != ERR_OK) {
+		w->count->reject[why.reason]++;
+		proxy_reply(w->proxy, server, why.status, why.phrase, str_from(why.headers));
+		return;
+	}
+	struct chat_op *op = calloc(1, sizeof(*op) + m->call_id.len + type.len + m->body.len);
+	if (op == NULL || str_copy(from->user, op->from, sizeof(op->from)) != ERR_OK) {
+		free(op);
+		proxy_reply(w->proxy, server, 500, NULL, STR_NONE);
+		return;
+	}
+	char *at = op->text;
+	op->w = w;
+	op->server = server;
+	op->time_ms = clock_wall_ms();
+	memcpy(op->to, to, sizeof(to));
+	op->id = keep(&at, m->call_id);
+	op->type = keep(&at, type);
+	op->body = keep(&at, m->body);
+	txn_set_user(server, &server_user, op);
+	location_lookup(w, str_from(op->to), STR_NONE, on_location, op);
+}

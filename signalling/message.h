@@ -1,0 +1,24 @@
+/* Chat outside calls: MESSAGE (RFC 3428). Delivered to all devices of the user; stored in messages:{user} when none takes it; delivered later in
+ * order, and deleted only after a device's 200: nothing is lost, and a repeated one has the same Call-ID.
+ *   message.c        from a client: check, deliver, else store
+ *   message_drain.c  from the store to a device */
+#ifndef DUPLEX_SIGNALLING_MESSAGE_H
+#define DUPLEX_SIGNALLING_MESSAGE_H
+
+#include "signalling/location.h"
+
+struct chat;
+struct sip_msg;
+struct txn;
+
+enum err message_new(struct worker *w, struct chat **out);
+void message_free(struct chat *c);
+
+/* proxy_handler for MESSAGE; arg = struct worker *. */
+void message_on_message(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from);
+/* Delivers what is stored for `user` to this device of ours, one after the other. */
+void message_deliver(struct worker *w, struct str user, const struct binding *b);
+/* Event messages.waiting: the same to each device of the user that is connected here. */
+void message_on_waiting(struct worker *w, struct str user);
+
+#endif

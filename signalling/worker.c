@@ -1,0 +1,249 @@
+#include "signalling/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/crypto.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "signalling/conn.h"
+#include "signalling/event.h"
+#include "signalling/listener.h"
+#include "signalling/message.h"
+#include "signalling/peer.h"
+#include "signalling/presence.h"
+#include "signalling/proxy.h"
+#include "signalling/registrar.h"
+#include "signalling/sip_uri.h"
+
+#define CLOSE_MS 2500u    /* clients may take this long to answer a close */
+#define FAREWELL_MS 100u  /* for the last words to Redis */
+#define DRAIN_CHECK_MS 50u
+#define LOST_GRACE_MS 30000u
+
+struct run {
+	struct worker w;
+	struct metrics_counters count;
+	struct listener listener;
+	struct events *events;
+	struct metrics *metrics;
+	struct timer drain;
+	uint64_t drain_end_ms;
+	bool left;
+};
+
+static struct run *run_of(struct worker *w)
+{
+	return CONTAINER_OF(w, struct run, w);
+}
+
+static void on_redis(void *user, bool up)
+{
+	struct worker *w = user;
+
+	if (!up)
+		return;
+	peers_redis_up(w->peers);
+	registrar_redis_up(w);
+	presence_redis_up(w);
+}
+
+static void on_client(struct listener *l, int fd)
+{
+	/* Refusals are counted there. */
+	(void)!conns_accept(CONTAINER_OF(l, struct run, listener)->w.conns, fd);
+}
+
+/* One key a purpose, from the one secret that all nodes share (RFC 5869 in spirit: HMAC of a label). */
+static void derive(const char *secret, const char *label, uint8_t key[SHA256_LEN])
+{
+	crypto_hmac_sha256(str_from(secret), str_from(label), key);
+}
+
+static void on_options(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from)
+{
+	struct worker *w = arg;
+	struct sip_uri uri;
+
+	(void)from;
+	bool ours = sip_uri_parse(m->uri, &uri) == ERR_OK && str_ieq(uri.host, w->domain);
+	proxy_reply(w->proxy, server, ours ? 200 : 404, NULL,
+		    ours ? STR("Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
+			       "Accept: application/sdp, text/plain\r\nSupported: path, outbound, gruu, eventlist\r\nAllow-Events: presence\r\n")
+			 : STR_NONE);
+}
+
+static enum err start_proxy(struct run *r)
+{
+	struct worker *w = &r->w;
+	const struct signalling_conf *conf = w->conf;
+	struct proxy_config pc = {
+		.domain = w->domain,
+		.worker = str_from(w->name),
+		.sent_by = str_from(w->sent_by),
+		.secret = str_of(w->route_key, sizeof(w->route_key)),
+		.ring_timeout_ms = (uint32_t)(conf->ring_timeout_s * MS_PER_S),
+		.lost_grace_ms = LOST_GRACE_MS,
+		.calls_per_user = (uint32_t)conf->calls_max,
+		.calls_max = conf->connections_max,
+		.txn_max = conf->transactions_max,
+		.times = TXN_TIMES_DEFAULT,
+	};
+	enum err e = proxy_new(&pc, loop_timers(w->loop), &proxy_worker_host, w, &w->proxy);
+
+	if (e != ERR_OK)
+		return e;
+	proxy_set_handler(w->proxy, SIP_REGISTER, registrar_on_register, w);
+	proxy_set_handler(w->proxy, SIP_SUBSCRIBE, presence_on_subscribe, w);
+	proxy_set_handler(w->proxy, SIP_MESSAGE, message_on_message, w);
+	proxy_set_handler(w->proxy, SIP_OPTIONS, on_options, w);
+	return ERR_OK;
+}
+
+static enum err start_redis(struct worker *w)
+{
+	struct rds_async_conf conf = { .address = w->conf->redis, .deadline_ms = w->conf->redis_deadline_ms, .retry_min_ms = 50,
+				       .retry_max_ms = 1000, .state = on_redis, .user = w };
+
+	return rds_async_new(w->loop, &conf, &w->rds);
+}
+
+static enum err start_listening(struct run *r, unsigned index)
+{
+	char path[108];
+	int n = snprintf(path, sizeof(path), "%s/signal.%u.sock", r->w.conf->run_dir, index);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_LARGE;
+	return listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client);
+}
+
+static enum err start_metrics(struct run *r, unsigned index)
+{
+	char path[108];
+	int n = snprintf(path, sizeof(path), "%s/metrics.signal.%u.sock", r->w.conf->run_dir, index);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_LARGE;
+	return metrics_start(path, worker_metrics_put, &r->w, &r->metrics);
+}
+
+static enum err start(struct run *r, unsigned index, const char **what)
+{
+	struct worker *w = &r->w;
+	enum err e;
+
+	if (*what = "loop", (e = loop_new(&w->loop)) != ERR_OK)
+		return e;
+	if (*what = "redis", (e = start_redis(w)) != ERR_OK)
+		return e;
+	if (*what = "connections", (e = conns_new(w, w->conf->connections_max, &w->conns)) != ERR_OK)
+		return e;
+	if (*what = "peers", (e = peers_new(w, index, &w->peers)) != ERR_OK)
+		return e;
+	if (*what = "proxy", (e = start_proxy(r)) != ERR_OK)
+		return e;
+	if (*what = "registrar", (e = registrar_new(w, &w->registrar)) != ERR_OK)
+		return e;
+	if (*what = "presence", (e = presence_new(w, &w->presence)) != ERR_OK)
+		return e;
+	if (*what = "chat", (e = message_new(w, &w->chat)) != ERR_OK)
+		return e;
+	if (*what = "events", (e = events_new(w, &r->events)) != ERR_OK)
+		return e;
+	if (*what = "metrics", (e = start_metrics(r, index)) != ERR_OK)
+		return e;
+	*what = "listener";
+	return start_listening(r, index);
+}
+
+static void on_drain(struct timer *t, uint64_t now_ms)
+{
+	struct run *r = CONTAINER_OF(t, struct run, drain);
+
+	if (r->left) {
+		loop_stop(r->w.loop);
+		return;
+	}
+	if (conns_count(r->w.conns) > 0 && now_ms < r->drain_end_ms) {
+		timer_arm(loop_timers(r->w.loop), t, DRAIN_CHECK_MS);
+		return;
+	}
+	peers_leave(r->w.peers);
+	r->left = true;
+	timer_arm(loop_timers(r->w.loop), t, FAREWELL_MS);
+}
+
+enum err worker_new(const struct signalling_conf *conf, unsigned index, struct worker **out)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	const char *what = "memory";
+
+	if (r == NULL)
+		return ERR_NO_MEMORY;
+	struct worker *w = &r->w;
+	w->conf = conf;
+	w->count = &r->count;
+	w->domain = str_from(conf->domain);
+	w->epoch = clock_wall_ms();
+	timer_init(&r->drain, on_drain);
+	derive(conf->turn_secret, "duplex flow token 1", w->flow_key);
+	derive(conf->turn_secret, "duplex record-route 1", w->route_key);
+	int n = snprintf(w->name, sizeof(w->name), "%s.%u", conf->node, index);
+	(void)snprintf(w->sent_by, sizeof(w->sent_by), "%s.invalid", w->name);
+	enum err e = n > 0 && (size_t)n < sizeof(w->name) ? start(r, index, &what) : ERR_INVALID;
+	if (e != ERR_OK) {
+		log_event(LOG_ERROR, "start-failed", "worker=%s step=%s error=%s", w->name, what, log_value(str_from(err_text(e))));
+		worker_free(w);
+		return e;
+	}
+	log_event(LOG_INFO, "worker-started", "worker=%s domain=%s epoch=%llu", w->name, log_value(w->domain),
+		  (unsigned long long)w->epoch);
+	*out = w;
+	return ERR_OK;
+}
+
+void worker_free(struct worker *w)
+{
+	struct run *r = run_of(w);
+
+	/* In the reverse of the order in which they lean on each other; whoever waits for Redis is told before anyone is freed. */
+	metrics_stop(r->metrics);
+	listener_close(&r->listener);
+	events_free(r->events);
+	if (w->loop != NULL)
+		timer_stop(loop_timers(w->loop), &r->drain);
+	message_free(w->chat);
+	presence_free(w->presence);
+	w->presence = NULL;
+	rds_async_free(w->rds);
+	w->rds = NULL;
+	proxy_free(w->proxy);
+	registrar_free(w->registrar);
+	peers_free(w->peers);
+	conns_free(w->conns);
+	loop_free(w->loop);
+	free(r);
+}
+
+enum err worker_run(struct worker *w)
+{
+	return loop_run(w->loop);
+}
+
+void worker_drain(struct worker *w)
+{
+	struct run *r = run_of(w);
+
+	if (w->draining) {
+		loop_stop(w->loop);
+		return;
+	}
+	log_event(LOG_INFO, "draining", "worker=%s connections=%zu", w->name, conns_count(w->conns));
+	w->draining = true;
+	listener_close(&r->listener);
+	conns_drain(w->conns, w->conf->drain_ms);
+	r->drain_end_ms = clock_mono_ms() + w->conf->drain_ms + CLOSE_MS;
+	timer_arm(loop_timers(w->loop), &r->drain, DRAIN_CHECK_MS);
+}
