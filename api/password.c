@@ -3,6 +3,7 @@
 #include "api/utf8.h"
 
 #define WORK_SIZE 1024u
+#define LEFT_MIN 6u /* bytes that a password must have besides the names of its user */
 
 /* Words that common long passwords are made of: what is left of "P4ssw0rd2024!!" after case, the usual
  * substitutions and the digits and marks around it are taken away. */
@@ -81,10 +82,34 @@ static bool is_common(struct str folded)
 	return false;
 }
 
-/* More than half of the password is the name: the rest is guessed quickly. */
-static bool made_of(struct str password, struct str name)
+/* Takes every `part` out of the text in `mem`. */
+static void take_out(struct buf *text, struct str part)
 {
-	return name.len >= 4 && contains(password, name) && name.len * 2 > password.len;
+	char *at;
+
+	if (part.len < 3)
+		return;
+	while (text->len >= part.len && (at = memmem(text->p, text->len, part.p, part.len)) != NULL) {
+		size_t behind = text->len - (size_t)(at - text->p) - part.len;
+
+		memmove(at, at + part.len, behind);
+		text->len -= part.len;
+	}
+}
+
+/* Without the person's names hardly anything is left: the rest is guessed quickly. */
+static bool made_of(struct str password, struct str name, struct str display)
+{
+	char mem[WORK_SIZE];
+	struct buf rest = buf_fixed(mem, sizeof(mem));
+
+	buf_str(&rest, password);
+	take_out(&rest, name);
+	while (display.p != NULL)
+		take_out(&rest, str_cut(&display, ' '));
+	bool little = rest.len < password.len && rest.len < LEFT_MIN;
+	explicit_bzero(mem, sizeof(mem));
+	return little;
 }
 
 static const char *judge(struct str password, struct str name, struct str display)
@@ -97,9 +122,7 @@ static const char *judge(struct str password, struct str name, struct str displa
 	}
 	if (is_common(password))
 		return "is one of the most common passwords";
-	if (str_eq(password, name) || made_of(password, name))
-		return "is made of the user name";
-	return made_of(password, display) ? "is made of the display name" : NULL;
+	return made_of(password, name, display) ? "is made of the user's names" : NULL;
 }
 
 const char *password_weak(struct str password, struct str username, struct str display_name)
