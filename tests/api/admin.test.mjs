@@ -1,0 +1,191 @@
+// What an administrator sees and does, through the API and through duplexctl.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Client, person } from "./lib/client.mjs";
+import { start } from "./lib/server.mjs";
+
+let server, admin;
+before(async () => {
+	server = await start();
+	admin = await person(server, "root-1", { role: "admin", display: "The Boss" });
+});
+after(() => server.stop());
+
+const events = (type, user, stream = "events:signal") => server.events(stream).filter((e) => e.t === type && e.user === user);
+
+describe("users", () => {
+	test("are listed, in pages, with what is known of them", async () => {
+		for (let i = 0; i < 7; i++)
+			server.addUser(`list${i}`);
+		server.redis("HSET", "location:{list3}", "x", "y");
+		const names = [];
+		let cursor = "";
+		do {
+			const { body } = await admin.get(`/admin/users?limit=3${cursor}`);
+			names.push(...body.items.map((u) => u.username));
+			if (body.items.some((u) => u.username === "list3"))
+				assert.equal(body.items.find((u) => u.username === "list3").online, true);
+			cursor = body.next ? `&cursor=${body.next}` : undefined;
+		} while (cursor);
+		assert.deepEqual(names, ["list0", "list1", "list2", "list3", "list4", "list5", "list6", "root-1"]);
+	});
+	test("are searched, disabled ones too", async () => {
+		server.ctl(["user", "disable", "list5"]);
+		const { body } = await admin.get("/admin/users?q=list5");
+		assert.deepEqual(body.items.map((u) => [u.username, u.state]), [["list5", "disabled"]]);
+	});
+	test("that do not exist are not found", async () => {
+		assert.equal((await admin.get("/admin/users/nobody-here")).body.code, "no_such_user");
+		assert.equal((await admin.patch("/admin/users/nobody-here", {})).body.code, "no_such_user");
+		assert.equal((await admin.get("/admin/users/N%20")).status, 404);
+	});
+	test("change with a tag", async () => {
+		server.addUser("tagged");
+		const { etag } = (await admin.get("/admin/users/tagged")).headers;
+		const done = await admin.patch("/admin/users/tagged", { display_name: "New Name" }, { HTTP_IF_MATCH: etag });
+		assert.equal(done.status, 200);
+		assert.notEqual(done.headers.etag, etag);
+		assert.equal((await admin.patch("/admin/users/tagged", { role: "admin" }, { HTTP_IF_MATCH: etag })).status, 412);
+		assert.deepEqual((await admin.get("/users?q=new")).body.items, [{ username: "tagged", display_name: "New Name" }]);
+	});
+	test("many changes at once: none is lost", async () => {
+		server.addUser("busy1");
+		const all = await Promise.all(Array.from({ length: 6 }, (_, i) => admin.patch("/admin/users/busy1", { display_name: `Name ${i}` })));
+		const done = all.filter((r) => r.status === 200).length;
+		assert.ok(all.every((r) => r.status === 200 || r.status === 412));
+		assert.equal(server.redis("HGET", "user:{busy1}", "rev"), String(1 + done));
+	});
+	test("wrong fields are named", async () => {
+		server.addUser("fields");
+		const reply = await admin.patch("/admin/users/fields", { state: "gone", role: "king", denied_permissions: ["call.audio", "fly"], display_name: "" });
+		assert.deepEqual(reply.body.errors.map((e) => e.pointer).sort(), ["/denied_permissions", "/display_name", "/role", "/state"]);
+		assert.equal((await admin.patch("/admin/users/fields", { denied_permissions: "call.audio" })).status, 422);
+		assert.equal((await admin.patch("/admin/users/fields", { password: "x" })).status, 422);
+	});
+});
+
+describe("disabling a user", () => {
+	test("ends sessions, sockets and allocations at once", async () => {
+		const victim = await person(server, "victim");
+		const reply = await admin.patch("/admin/users/victim", { state: "disabled" });
+		assert.equal(reply.body.state, "disabled");
+		assert.deepEqual(reply.body.permissions, []);
+		assert.equal((await victim.get("/me")).status, 401);
+		assert.equal((await victim.get("/internal/authorize", { ORIGINAL_URI: "/sip" })).status, 401);
+		assert.equal(events("user.disable", "victim").length, 1);
+		assert.equal(events("user.revoke", "victim", "events:relay").length, 1);
+		assert.equal(server.redis("EXISTS", "sessions:{victim}"), 0);
+		assert.equal((await new Client(server).post("/sessions", { username: "victim", password: "password of victim" })).status, 403);
+	});
+	test("can be taken back; old sessions stay ended", async () => {
+		const user = await person(server, "returns");
+		await admin.patch("/admin/users/returns", { state: "disabled" });
+		await admin.patch("/admin/users/returns", { state: "active" });
+		assert.equal((await user.get("/me")).status, 401);
+		await user.logIn("returns");
+	});
+	test("loses no race against a login", async () => {
+		server.addUser("racer");
+		const logins = Array.from({ length: 8 }, () => new Client(server).post("/sessions", { username: "racer", password: "password of racer" }));
+		const [done] = await Promise.all([admin.patch("/admin/users/racer", { state: "disabled" }), ...logins]);
+		assert.equal(done.status, 200);
+		assert.equal(server.redis("ZCARD", "sessions:{racer}"), 0);
+	});
+});
+
+describe("permissions", () => {
+	test("change at once, and close the sockets", async () => {
+		const user = await person(server, "limited");
+		const reply = await admin.patch("/admin/users/limited", { denied_permissions: ["call.video", "chat.send"] });
+		assert.deepEqual(reply.body.denied_permissions, ["call.video", "chat.send"]);
+		const upgrade = await user.get("/internal/authorize", { ORIGINAL_URI: "/sip" });
+		assert.equal(upgrade.headers["x-duplex-permissions"], "call.audio,directory.search,certificates.issue");
+		assert.equal(events("user.disable", "limited").length, 1);
+		assert.equal(events("user.revoke", "limited", "events:relay").length, 0);
+		assert.equal((await user.get("/me")).status, 200);
+	});
+	test("come with the role", async () => {
+		const user = await person(server, "riser");
+		assert.equal((await user.get("/admin/users")).status, 403);
+		await admin.patch("/admin/users/riser", { role: "admin" });
+		assert.equal((await user.get("/admin/users")).status, 200);
+		await admin.patch("/admin/users/riser", { denied_permissions: ["users.write"] });
+		assert.equal((await user.patch("/admin/users/riser", { role: "user" })).status, 403);
+		await admin.patch("/admin/users/riser", { role: "user", denied_permissions: [] });
+		assert.equal((await user.get("/admin/users")).status, 403);
+	});
+	test("a change of the name closes nothing", async () => {
+		server.addUser("renamed");
+		await admin.patch("/admin/users/renamed", { display_name: "Other" });
+		assert.equal(events("user.disable", "renamed").length, 0);
+	});
+	test("an administrator does not lock themselves out", async () => {
+		for (const change of [{ state: "disabled" }, { role: "user" }, { denied_permissions: ["users.write"] }]) {
+			const reply = await admin.patch("/admin/users/root-1", change);
+			assert.equal(reply.status, 409);
+			assert.equal(reply.body.code, "last_administrator");
+		}
+		assert.equal((await admin.patch("/admin/users/root-1", { denied_permissions: ["call.video"], role: "admin" })).status, 200);
+	});
+});
+
+describe("live calls", () => {
+	const call = { caller: "alice", callee: "bob", media: "video", state: "answered", started: 1790000000000, answered: 1790000004000 };
+	before(() => {
+		server.redis("ZADD", "workers", Date.now() + 600000, "n1.0", Date.now() + 600000, "n1.1", Date.now() - 1, "n2.0");
+		server.redis("HSET", "live:n1.0", "a".repeat(32), JSON.stringify(call));
+		server.redis("HSET", "live:n1.1", "b".repeat(32), JSON.stringify({ ...call, state: "ringing", answered: 0 }), "broken", "{");
+		server.redis("HSET", "live:n2.0", "c".repeat(32), JSON.stringify(call));
+	});
+	test("are those of the workers that live", async () => {
+		const { body } = await admin.get("/admin/calls");
+		assert.deepEqual(body.items.map((c) => [c.id[0], c.worker, c.state, c.answered_at]).sort(),
+			[["a", "n1.0", "answered", "2026-09-21T14:13:24.000Z"], ["b", "n1.1", "ringing", null]]);
+	});
+	test("are hung up by an event", async () => {
+		assert.equal((await admin.delete(`/admin/calls/${"b".repeat(32)}`)).status, 202);
+		assert.deepEqual(server.events("events:signal").filter((e) => e.t === "call.hangup"), [{ t: "call.hangup", id: "b".repeat(32), by: "root-1" }]);
+	});
+	test("that are over are not found", async () => {
+		assert.equal((await admin.delete(`/admin/calls/${"c".repeat(32)}`)).status, 404);
+		assert.equal((await admin.delete("/admin/calls/x")).status, 404);
+	});
+});
+
+describe("duplexctl", () => {
+	const ctl = (words, input) => server.ctl(words.split(" "), input);
+	test("adds a user who can log in", async () => {
+		const done = server.ctl(["user", "add", "made", "--display-name", "Made Here", "--role", "admin", "--password-stdin"], "a password of theirs\n");
+		assert.deepEqual([done.status, done.out, done.err], [0, "made was added\n", ""]);
+		const client = await new Client(server).logIn("made", "a password of theirs");
+		assert.equal((await client.get("/me")).body.role, "admin");
+	});
+	test("says why not", () => {
+		const cases = [
+			["user add made --password-stdin", "a password of theirs", 1, /exists already/], ["user add Made --password-stdin", "x", 1, /user name/],
+			["user add other", undefined, 1, /--password-stdin/], ["user add other --password-stdin", "short", 1, /at least 10/],
+			["user add other --password-stdin", "Password123", 1, /common/], ["user add other --password-stdin", "", 1, /no password/],
+			["user add other --role king --password-stdin", "a password of theirs", 1, /role/], ["user disable nobody", undefined, 1, /no user/],
+			["user fly made", undefined, 2, /usage/], ["user", undefined, 2, /usage/], ["", undefined, 2, /usage/], ["user add", undefined, 2, /usage/],
+			["user list --frob", undefined, 2, /usage/], ["user role made king", undefined, 1, /role/],
+		];
+		for (const [words, input, status, text] of cases) {
+			const done = ctl(words, input);
+			assert.equal(done.status, status, `${words}: ${done.err}`);
+			assert.match(done.err, text);
+		}
+	});
+	test("lists, disables, enables, changes role and password", async () => {
+		const client = await person(server, "ctl-user");
+		assert.equal(ctl("user role ctl-user admin").status, 0);
+		assert.match(ctl("user list").out, /^ctl-user +admin +active +offline +ctl-user$/m);
+		assert.equal(ctl("user password ctl-user --password-stdin", "brand new phrase\n").status, 0);
+		assert.equal((await client.get("/me")).status, 401);
+		assert.ok(events("session.end", "ctl-user").some((e) => e.session === client.session));
+		await client.logIn("ctl-user", "brand new phrase");
+		assert.equal(ctl("user disable ctl-user").status, 0);
+		assert.equal((await client.get("/me")).status, 401);
+		assert.match(ctl("user list").out, /^ctl-user +admin +disabled/m);
+		assert.equal(ctl("user enable ctl-user").status, 0);
+	});
+});
