@@ -18,6 +18,7 @@
 #define STUN_MESSAGE_MAX 2048u   /* longest message whose integrity is checked or written */
 #define STUN_CHANNEL_MIN 0x4000u /* RFC 8656 §12 */
 #define STUN_CHANNEL_MAX 0x4fffu
+#define STUN_CHANNEL_MAX_5766 0x7fffu /* RFC 5766 §11, obsolete but alive in clients */
 #define STUN_CHANNEL_HEADER_LEN 4u
 
 enum stun_class { STUN_REQUEST, STUN_INDICATION, STUN_SUCCESS, STUN_ERROR };

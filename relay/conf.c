@@ -47,6 +47,8 @@ const struct conf_option relay_options[] = {
 	NUM("nonce-lifetime", nonce_lifetime_s, "3600", 10, 86400, "s", true, "age from which a nonce is stale"),
 	TEXT("credential-expiry", credential_expiry, "allocate", true,
 	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with every request"),
+	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
+	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those of RFC 8656"),
 	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges that clients may relay to"),
 	LIST("peer-deny", peer_deny, "", true, "prefixes that clients may not relay to"),
 	TEXT("peer-mode", peer_mode, "any", true, "any; or relays-only: no peer but other relayed addresses of this relay"),

@@ -18,7 +18,7 @@ struct relay_conf {
 	uint64_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint64_t challenge_rate, challenge_burst;
 	uint64_t idle_after_us;
-	bool huge_pages;
+	bool huge_pages, old_channels;
 };
 
 extern const struct conf_option relay_options[];

@@ -124,19 +124,6 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 	return e;
 }
 
-/* The TAP driver has itself told of packets by a real-time signal each. Workers poll or wait on the descriptor itself, so these signals are refused: the driver
- * then reads whenever it is asked. They stay blocked until the handler is gone, because one that came through would change the driver's mode. */
-static void refuse_tap_signals(void)
-{
-	for (int s = SIGRTMIN; s <= SIGRTMAX; s++) {
-		struct sigaction old;
-
-		if (sigaction(s, NULL, &old) == 0 && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
-			(void)signal(s, SIG_IGN);
-	}
-	(void)signal(SIGIO, SIG_IGN); /* what the kernel sends when the queue of real-time signals is full */
-}
-
 static enum err check_machine(const struct relay_conf *c, const struct relay_plan *plan, char *why, size_t size)
 {
 	(void)c;
@@ -168,7 +155,7 @@ static enum err check_machine(const struct relay_conf *c, const struct relay_pla
 enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan, char *why, size_t why_size)
 {
 	static struct args args;
-	sigset_t real_time, before;
+	sigset_t real_time;
 	enum err e = check_machine(conf, plan, why, why_size);
 
 	if (e != ERR_OK)
@@ -180,16 +167,31 @@ enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan,
 	(void)sigemptyset(&real_time);
 	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
 		(void)sigaddset(&real_time, s);
-	(void)pthread_sigmask(SIG_BLOCK, &real_time, &before);
+	(void)pthread_sigmask(SIG_BLOCK, &real_time, NULL);
 	log_through_us();
 	if (rte_eal_init(args.n, args.v) < 0) {
 		(void)snprintf(why, why_size, "DPDK does not start: %s%s%s", rte_strerror(rte_errno), last_message[0] != '\0' ? "; it says: " : "",
 			       last_message);
 		return ERR_UNSUPPORTED;
 	}
-	refuse_tap_signals();
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return ERR_OK;
+}
+
+void eal_refuse_signals(void)
+{
+	sigset_t real_time;
+
+	(void)sigemptyset(&real_time);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++) {
+		struct sigaction old;
+
+		(void)sigaddset(&real_time, s);
+		if (sigaction(s, NULL, &old) == 0 && old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
+			(void)signal(s, SIG_IGN);
+	}
+	(void)signal(SIGIO, SIG_IGN); /* what the kernel sends when a queue of real-time signals is full */
+	/* A signal that is blocked is kept even when it is ignored. */
+	(void)pthread_sigmask(SIG_UNBLOCK, &real_time, NULL);
 }
 
 void eal_stop(void)

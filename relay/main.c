@@ -67,6 +67,7 @@ static enum err start_ports(struct program *p)
 
 	if (e != ERR_OK)
 		ports_close(&p->ports);
+	eal_refuse_signals();
 	return e;
 }
 

@@ -139,12 +139,12 @@ static void run_held(struct path *c)
 
 enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
 
-/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data. */
+/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127 that of RFC 5766 clients. */
 static enum kind classify_client(struct pkt *p, const uint8_t *payload)
 {
 	uint32_t len = p->len - HEADERS_LEN;
 
-	if (len >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 79)
+	if (len >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 127)
 		return KIND_CHANNEL;
 	if (len >= 1 && payload[0] <= 3)
 		return KIND_STUN;

@@ -44,6 +44,7 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 		(void)snprintf(why, size, "[relay] lifetime-max must not be less than lifetime");
 		return ERR_INVALID;
 	}
+	p->channel_max = (uint16_t)(c->old_channels ? STUN_CHANNEL_MAX_5766 : STUN_CHANNEL_MAX);
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
 	p->lifetime_s = (uint32_t)c->lifetime_s;
 	p->lifetime_max_s = (uint32_t)c->lifetime_max_s;

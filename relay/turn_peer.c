@@ -127,7 +127,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	struct stun_addr s;
 	struct chan *same;
 
-	if (stun_address(q->m, STUN_XOR_PEER_ADDRESS, &s) != ERR_OK || s.port == 0 || number < STUN_CHANNEL_MIN || number > STUN_CHANNEL_MAX)
+	if (stun_address(q->m, STUN_XOR_PEER_ADDRESS, &s) != ERR_OK || s.port == 0 || number < STUN_CHANNEL_MIN || number > q->c->policy->channel_max)
 		return TURN_BAD_REQUEST;
 	struct addr ip = addr_from_stun(&s);
 	enum turn_code code = check_peer(q, &ip);

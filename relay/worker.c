@@ -236,8 +236,12 @@ static void idle(struct worker *w)
 	/* What came before the interrupt was armed would not raise it. */
 	if (serve_all(w) == 0) {
 		rcu_offline(w->all->relay->rcu, w->id);
-		(void)rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, IFACE_MAX, ms);
+		int woken = rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, IFACE_MAX, ms);
 		rcu_online(w->all->relay->rcu, w->id);
+		if (woken > 0)
+			w->last_packet_tsc = rte_rdtsc();
+	} else {
+		w->last_packet_tsc = rte_rdtsc();
 	}
 	set_interrupts(w, false);
 }
