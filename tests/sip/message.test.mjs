@@ -1,0 +1,106 @@
+// Chat outside calls: MESSAGE, delivered or stored; RFC 3428.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { System, until } from './lib/system.mjs';
+import { Ua, device, uri } from './lib/client.mjs';
+
+let system;
+before(async () => { system = await System.start({ options: { 'chat-store-max': 5, 'flow-grace': 100 } }); });
+after(() => system.stop());
+
+const say = (ua, to, body, options = {}) => ua.ask('MESSAGE', uri(to), { body, type: 'text/plain', ms: 15000, ...options });
+const stored = async (user) => Number(await system.redis('XLEN', `messages:{${user}}`));
+
+describe('MESSAGE', () => {
+  it('reaches every device of the user, on any worker: 200', async () => {
+    const ann = await device(system, 'ann');
+    const session = await system.addUser('bob');
+    const here = await device(system, 'bob', { session });
+    const there = await device(system, 'bob', { session, worker: 1 });
+    const answer = await say(ann, 'bob', 'hello, world \u{1f600}', { type: 'text/plain;charset=UTF-8' });
+    assert.equal(answer.status, 200);
+    for (const ua of [here, there]) {
+      const message = await ua.request('MESSAGE');
+      assert.equal(message.body, 'hello, world \u{1f600}');
+      assert.match(message.get('From'), /sip:ann@/);
+      assert.equal(message.get('P-Asserted-Identity'), `<${uri('ann')}>`);
+      assert.equal(message.uri, ua.contact);
+    }
+    await Promise.all([ann.close(), here.close(), there.close()]);
+  });
+
+  it('is stored for one who is away (202) and delivered in order after the next REGISTER', async () => {
+    const ann = await device(system, 'ann');
+    const session = await system.addUser('cyd');
+    const ids = [];
+    for (const text of ['one', 'two', 'three']) {
+      const sent = ann.send('MESSAGE', uri('cyd'), { body: text, type: 'text/plain' });
+      ids.push(sent.callId);
+      assert.equal((await ann.response(sent)).status, 202);
+    }
+    assert.equal(await stored('cyd'), 3);
+    const cyd = await device(system, 'cyd', { session, worker: 1 });
+    const got = [];
+    for (let i = 0; i < 3; i++) got.push(await cyd.request('MESSAGE'));
+    assert.deepEqual(got.map((m) => m.body), ['one', 'two', 'three']);
+    assert.deepEqual(got.map((m) => m.get('Call-ID')), ids);
+    assert.ok(Math.abs(Date.parse(got[0].get('Date')) - Date.now()) < 60000);
+    await until('all deleted', async () => (await stored('cyd')) === 0);
+    await Promise.all([ann.close(), cyd.close()]);
+  });
+
+  it('stays stored until a device has taken it', async () => {
+    const ann = await device(system, 'ann');
+    const session = await system.addUser('dan');
+    assert.equal((await say(ann, 'dan', 'keep me')).status, 202);
+    const first = await Ua.connect(system, 'dan', { session });
+    first.autoAnswer = false;
+    await first.register();
+    await first.request('MESSAGE');
+    await first.cut();
+    assert.equal(await stored('dan'), 1);
+    const second = await device(system, 'dan', { session, worker: 1 });
+    assert.equal((await second.request('MESSAGE')).body, 'keep me');
+    await until('deleted', async () => (await stored('dan')) === 0);
+    await Promise.all([ann.close(), second.close()]);
+  });
+
+  it('is stored when the device refuses it', async () => {
+    const ann = await device(system, 'ann');
+    const eva = await device(system, 'eva');
+    eva.autoAnswer = false;
+    const sent = ann.send('MESSAGE', uri('eva'), { body: 'later', type: 'text/plain' });
+    eva.reply(await eva.request('MESSAGE'), 480);
+    assert.equal((await ann.response(sent)).status, 202);
+    await Promise.all([ann.close(), eva.close()]);
+  });
+
+  it('refuses: no permission 403, forged 403, unknown 404, too long 413, not text 415, full 480', async () => {
+    const ann = await device(system, 'ann');
+    const mute = await device(system, 'mute', { permissions: 'call.audio' });
+    await system.addUser('fox');
+    assert.equal((await say(mute, 'ann', 'x')).status, 403);
+    assert.equal((await say(ann, 'fox', 'x', { from: `<${uri('bob')}>;tag=1` })).status, 403);
+    assert.equal((await say(ann, 'nobody', 'x')).status, 404);
+    assert.equal((await say(ann, 'fox', 'x'.repeat(8193))).status, 413);
+    assert.equal((await say(ann, 'fox', '<x/>', { type: 'application/xml' })).status, 415);
+    for (let i = 0; i < 5; i++) assert.equal((await say(ann, 'fox', 'x')).status, 202);
+    assert.equal((await say(ann, 'fox', 'x')).status, 480);
+    await Promise.all([ann.close(), mute.close()]);
+  });
+});
+
+describe('other methods', () => {
+  it('OPTIONS tells what there is; what nobody handles is refused with Allow', async () => {
+    const ann = await device(system, 'ann');
+    const options = await ann.ask('OPTIONS', 'sip:example.test');
+    assert.equal(options.status, 200);
+    assert.match(options.get('Allow'), /INVITE/);
+    const publish = await ann.ask('PUBLISH', uri('ann'));
+    assert.equal(publish.status, 405);
+    assert.match(publish.get('Allow'), /REGISTER/);
+    assert.equal((await ann.ask('FROBNICATE', uri('ann'))).status, 501);
+    assert.equal((await ann.ask('BYE', uri('ann'))).status, 481);
+    await ann.close();
+  });
+});
