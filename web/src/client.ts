@@ -34,7 +34,8 @@ export class Client {
 	readonly panel = signal(false);
 	readonly status = computed(() => {
 		if (this.line.value !== 'online') return this.line.value;
-		return this.calls.state.value.phase === 'idle' ? 'online' : 'busy';
+		const { phase } = this.calls.state.value;
+		return phase === 'idle' || phase === 'incoming' ? 'online' : 'busy';
 	});
 
 	private agent: Agent | null = null;

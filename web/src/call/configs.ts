@@ -24,6 +24,7 @@ const AGE_MAX_MS = 30 * 60_000;
 
 export class CallConfigs {
 	private ready: { config: CallConfig; until: number } | null = null;
+	/** The prefetch under way. */
 	private pending: Promise<CallConfig> | null = null;
 	private timer: unknown = null;
 	private stopped = false;
@@ -38,12 +39,14 @@ export class CallConfigs {
 		if (this.stopped || this.pending || this.fresh()) return;
 		const fetched = this.fetchConfig();
 		this.pending = fetched;
+		const mine = (): boolean => {
+			if (this.pending !== fetched) return false; // a call has taken it while it was under way
+			this.pending = null;
+			return true;
+		};
 		fetched.then(
-			(config) => this.keep(config),
-			() => {
-				this.pending = null;
-				this.later(RETRY_MS);
-			},
+			(config) => mine() && this.keep(config),
+			() => mine() && this.later(RETRY_MS),
 		);
 	}
 
@@ -55,8 +58,9 @@ export class CallConfigs {
 			this.prefetch();
 			return kept;
 		}
-		const config = await (this.pending ?? this.fetchConfig());
-		if (this.ready?.config === config) this.ready = null;
+		const fetched = this.pending ?? this.fetchConfig();
+		this.pending = null;
+		const config = await fetched;
 		this.prefetch();
 		return config;
 	}
@@ -73,7 +77,6 @@ export class CallConfigs {
 
 	private keep(config: CallConfig): void {
 		const now = this.clock.now();
-		this.pending = null;
 		if (this.stopped) return;
 		const left = Date.parse(config.expires_at) - now;
 		// A credential shorter than the margin (tests, strict sites) is still good for half its life.

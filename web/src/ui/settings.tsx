@@ -25,9 +25,9 @@ export function SettingsDialog({ client, onClose }: { client: Client; onClose: (
 				</header>
 				<section>
 					<h3>Appearance</h3>
-					<div class="segments" role="radiogroup" aria-label="Appearance">
+					<div class="segments" role="group" aria-label="Appearance">
 						{(['auto', 'light', 'dark'] as Theme[]).map((t) => (
-							<button key={t} type="button" role="radio" class="segment" aria-checked={settings.value.theme === t} data-testid={`theme-${t}`} onClick={() => change({ theme: t })}>
+							<button key={t} type="button" class="segment" aria-pressed={settings.value.theme === t} data-testid={`theme-${t}`} onClick={() => change({ theme: t })}>
 								{t === 'auto' ? 'As the system' : t === 'light' ? 'Light' : 'Dark'}
 							</button>
 						))}
