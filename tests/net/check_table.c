@@ -159,7 +159,9 @@ static const struct row rows[] = {
 	{ "ChannelBind of a bound number to another peer", BOUND, TS_CHANNEL, GOOD, { CHAN(0x4001), AT_PEER(10) }, .expect = { 400 } },
 	{ "ChannelBind of a bound peer to another number", BOUND, TS_CHANNEL, GOOD, { CHAN(0x4002), AT_PEER(9) }, .expect = { 400 } },
 	{ "ChannelBind of number 0x3fff", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x3fff), AT_PEER(9) }, .expect = { 400 } },
-	{ "ChannelBind of number 0x5000", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x5000), AT_PEER(9) }, .expect = { 400 } },
+	/* RFC 5766 allowed 0x4000 to 0x7fff, RFC 8656 ends at 0x4fff: a server may serve the old clients. */
+	{ "ChannelBind of number 0x5000", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x5000), AT_PEER(9) }, .expect = { 400, OK } },
+	{ "ChannelBind of number 0x8000", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x8000), AT_PEER(9) }, .expect = { 400 } },
 	{ "ChannelBind of number 0xffff", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0xffff), AT_PEER(9) }, .expect = { 400 } },
 	{ "ChannelBind without number", ALLOCATED, TS_CHANNEL, GOOD, { AT_PEER(9) }, .expect = { 400 } },
 	{ "ChannelBind without peer", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000) }, .expect = { 400 } },

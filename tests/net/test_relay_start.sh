@@ -45,7 +45,7 @@ no_secret() {
 
 no_run_dir() {
 	relay_config "$TMP/bad.conf"
-	rmdir "$TMP/run" 2>/dev/null || rm -r "$TMP/run"
+	sed -i "s,^run-dir = .*,run-dir = $TMP/missing/run," "$TMP/bad.conf"
 	refuses 'run|metrics' "$BIN/duplex-relay" --config "$TMP/bad.conf"
 }
 
@@ -83,7 +83,7 @@ check 'not root' not_root
 
 check '--check-config of a good file' relay --check-config --config <(relay_config /dev/stdout)
 check '--version' relay --version
-check '--print-config' relay --print-config
+check '--print-config' relay --print-config --config <(relay_config /dev/stdout)
 
 # The port in use: a second relay on the same TAP name and address.
 second() {
