@@ -1,0 +1,222 @@
+/* Several devices of one person, dead ones among them (RFC 3261 §16.7, RFC 5626 §11.1). */
+#include "bed.h"
+
+static int setup(void **state)
+{
+	*state = bed_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bed_free(*state);
+	return 0;
+}
+
+/* The first who answers has it, the other is told why it stops ringing. */
+static void first_answer_wins(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	bed_established(&d, bed_take(alice, "SIP/2.0 200 "));
+	const struct sip_msg *cancel = bed_take(phone, "CANCEL ");
+
+	assert_str(sip_msg_value(cancel, SIP_H_REASON), "SIP;cause=200;text=\"Call completed elsewhere\"");
+	bed_answer(phone, cancel, 200, "");
+	bed_answer(phone, m1, 487, "");
+	(void)bed_take(phone, "ACK ");
+	bed_request(alice, &d, "ACK", "", "");
+	(void)bed_take(desk, "ACK ");
+	bed_request(alice, &d, "BYE", "", "");
+	bed_answer(desk, bed_take(desk, "BYE "), 200, "");
+	bed_nothing(phone);
+	bed_cdr(b, "completed", 200, "caller");
+	bed_quiet(b);
+}
+
+/* Both pick up in the same moment: the second is acknowledged and hung up by us, and the caller sees one call. */
+static void both_answer(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	bed_answer(phone, m1, 200, BED_AUDIO);
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	bed_established(&d, bed_take(alice, "SIP/2.0 200 "));
+	assert_false(bed_has(alice, "SIP/2.0 200 "));
+	(void)bed_take(desk, "ACK ");
+	const struct sip_msg *bye = bed_take(desk, "BYE ");
+
+	assert_str(sip_msg_value(bye, SIP_H_REASON), "SIP;cause=200;text=\"Call completed elsewhere\"");
+	bed_answer(desk, bye, 200, "");
+	bed_request(alice, &d, "ACK", "", "");
+	(void)bed_take(phone, "ACK ");
+	bed_request(alice, &d, "BYE", "", "");
+	bed_answer(phone, bed_take(phone, "BYE "), 200, "");
+	assert_int_equal(bed_stored(b, "XADD cdrs ", ""), 1);
+	bed_quiet(b);
+}
+
+/* One declines for good: the others stop, the caller is told 603. */
+static void decline_is_for_all(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	bed_answer(desk, m2, 603, "");
+	bed_answer(phone, bed_take(phone, "CANCEL "), 200, "");
+	bed_answer(phone, m1, 487, "");
+	(void)bed_take(alice, "SIP/2.0 603 ");
+	bed_cdr(b, "declined", 603, "callee");
+	bed_quiet(b);
+}
+
+/* Busy on one device does not stop the other; the better answer wins in the end. */
+static void busy_then_no_answer(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 486, "");
+	assert_false(bed_has(alice, "SIP/2.0 486 "));
+	bed_answer(desk, m2, 180, "");
+	bed_answer(desk, m2, 500, "");
+	(void)bed_take(alice, "SIP/2.0 486 ");
+	bed_cdr(b, "busy", 486, "callee");
+	bed_quiet(b);
+}
+
+/* A binding whose connection is gone on another worker: 430, the binding goes, the call rings on the living device. */
+static void dead_branch_remote(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *dead = bed_client(b, "bob", 1), *live = bed_client(b, "bob", 2);
+
+	dead->open = false;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(live, "INVITE ");
+
+	assert_int_equal(b->removed, 1);
+	assert_false(dead->registered);
+	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_DEAD_BRANCH], 1);
+	bed_answer(live, m, 180, "");
+	bed_answer(live, m, 486, "");
+	(void)bed_take(alice, "SIP/2.0 486 ");
+	bed_quiet(b);
+}
+
+/* All devices turn out dead: as if none were registered. */
+static void all_dead(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *here = bed_client(b, "bob", 0), *there = bed_client(b, "bob", 1);
+
+	here->open = there->open = false;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 480 Not registered");
+	bed_cdr(b, "unreachable", 480, "server");
+	bed_quiet(b);
+}
+
+/* The device dies while it rings. */
+static void dies_while_ringing(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	bed_cut(phone);
+	assert_false(bed_has(alice, "SIP/2.0 4"));
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+}
+
+/* A person in a call is called by a third: the device decides (the page says 486). */
+static void second_call_reaches_the_device(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1), *carol = bed_client(b, "carol", 2);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	(void)bed_invite(carol, "bob", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 486, "");
+	(void)bed_take(carol, "SIP/2.0 486 ");
+	bed_cdr(b, "busy", 486, "callee");
+	assert_int_equal(b->busy[1], 1);
+}
+
+/* A 2xx that comes again because its ACK was lost is passed on again, and is one call only. */
+static void answer_again(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(bob, "INVITE ");
+
+	bed_answer(bob, m, 200, BED_AUDIO);
+	bed_answer(bob, m, 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	assert_int_equal(bed_stored(b, "HSET live:", "answered\""), 1);
+}
+
+/* Two devices, the ring time ends: both are cancelled, and one answers all the same. */
+static void late_answer_after_ring_time(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	bed_run(b, 45500);
+	(void)bed_take(alice, "SIP/2.0 408 ");
+	(void)bed_take(phone, "CANCEL ");
+	(void)bed_take(desk, "CANCEL ");
+	bed_answer(phone, m1, 487, "");
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	(void)bed_take(desk, "ACK ");
+	(void)bed_take(desk, "BYE ");
+	bed_cdr(b, "no_answer", 408, "server");
+	bed_quiet(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+		T(first_answer_wins), T(both_answer),	   T(decline_is_for_all),
+		T(busy_then_no_answer), T(dead_branch_remote), T(all_dead),
+		T(dies_while_ringing), T(second_call_reaches_the_device), T(answer_again),
+		T(late_answer_after_ring_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
