@@ -11,6 +11,8 @@ COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
 
+#define TXN_TOTAL_MAX 500000u /* of a worker: some GB of messages under way */
+
 static const struct txn_user handler_user;
 
 enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host, struct proxy **out)
@@ -25,7 +27,7 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 	p->ops = ops;
 	p->host = host;
 	list_init(&p->relays);
-	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times, config->txn_max, &p->txns);
+	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times, TXN_TOTAL_MAX, config->txn_max, &p->txns);
 	if (e == ERR_OK)
 		e = calls_new(ops, host, timers, config->worker, config->calls_max, &p->calls);
 	if (e != ERR_OK) {

@@ -63,8 +63,8 @@ static void sweep(struct timer *timer, UNUSED uint64_t now)
 	}
 }
 
-enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by, const struct txn_times *times, size_t max,
-		       struct txn_layer **out)
+enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by, const struct txn_times *times,
+		       size_t max, size_t per_flow, struct txn_layer **out)
 {
 	struct txn_layer *l = calloc(1, sizeof(*l));
 	size_t n = BUCKETS_MIN;
@@ -80,8 +80,8 @@ enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *h
 	}
 	for (size_t i = 0; i < 2 * n; i++)
 		list_init(&lists[i]);
-	*l = (struct txn_layer){ .timers = timers, .ops = ops, .host = host, .sent_by = sent_by, .times = *times, .max = max, .buckets = n,
-				 .bucket = lists, .flow_bucket = lists + n };
+	*l = (struct txn_layer){ .timers = timers, .ops = ops, .host = host, .sent_by = sent_by, .times = *times, .max = max,
+				 .per_flow = per_flow, .buckets = n, .bucket = lists, .flow_bucket = lists + n };
 	crypto_random(&l->seed, sizeof(l->seed));
 	crypto_random(&l->branch_salt, sizeof(l->branch_salt));
 	timer_init(&l->sweep, sweep);
@@ -113,12 +113,27 @@ void txn_via_put(struct txn_layer *l, struct buf *out)
 		   (unsigned long long)(l->branch_salt & 0xffffffffu), (unsigned long long)++l->branch_count);
 }
 
+/* What one client keeps us busy with (its chain also holds a few others' by chance of the hash). */
+static bool flow_full(const struct txn_layer *l, const struct flow *flow)
+{
+	const struct list *head = flow_bucket_of(l, flow);
+	size_t n = 0;
+
+	for (const struct list *it = head->next; it != head; it = it->next) {
+		const struct txn *t = CONTAINER_OF(it, const struct txn, by_flow);
+
+		if (!is_client(t->kind) && flow_eq(&t->flow, flow) && ++n >= l->per_flow)
+			return true;
+	}
+	return false;
+}
+
 static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct flow *flow, const struct sip_msg *request,
 			const struct txn_user *user, void *ctx, struct txn **out)
 {
 	struct sip_via via;
 
-	if (l->count >= l->max) {
+	if (l->count >= l->max || (!is_client(kind) && flow_full(l, flow))) {
 		l->counter[TXN_C_FULL]++;
 		return ERR_BUSY;
 	}

@@ -56,7 +56,7 @@ struct txn_layer {
 	void *host;
 	struct str sent_by;
 	struct txn_times times;
-	size_t max, count;
+	size_t max, per_flow, count;
 	size_t by_kind[4];
 	uint64_t seed, branch_salt, branch_count;
 	struct timer sweep;       /* frees what is on `dead` */
