@@ -23,17 +23,12 @@ static json_t *text_or_null(const json_t *call, const char *name)
 	return text != NULL ? json_string(text) : json_null();
 }
 
-/* Workers write milliseconds, as a number or as digits; 0 is "not yet". */
+/* Workers write milliseconds since 1970; 0 is "not yet". */
 static json_t *time_or_null(const json_t *call, const char *name)
 {
-	const json_t *value = json_object_get(call, name);
-	uint64_t ms = 0;
+	json_int_t ms = json_integer_value(json_object_get(call, name));
 
-	if (json_is_integer(value))
-		ms = (uint64_t)json_integer_value(value);
-	else if (json_is_string(value) && str_to_u64(str_from(json_string_value(value)), UINT64_MAX / 2, &ms) != ERR_OK)
-		return json_string(json_string_value(value));
-	return reply_time_json(ms);
+	return reply_time_json(ms > 0 ? (uint64_t)ms : 0);
 }
 
 static void add_call(json_t *items, struct str worker, struct str id, struct str text)
@@ -46,7 +41,7 @@ static void add_call(json_t *items, struct str worker, struct str id, struct str
 			items, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(id), "caller",
 					 text_or_null(call, "caller"), "callee", text_or_null(call, "callee"), "media",
 					 text_or_null(call, "media"), "state", text_or_null(call, "state"), "started_at",
-					 time_or_null(call, "started"), "answered_at", time_or_null(call, "answered"), "worker",
+					 time_or_null(call, "started_at"), "answered_at", time_or_null(call, "answered_at"), "worker",
 					 reply_str(worker)));
 	json_decref(call);
 }

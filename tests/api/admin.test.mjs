@@ -130,11 +130,11 @@ describe("permissions", () => {
 });
 
 describe("live calls", () => {
-	const call = { caller: "alice", callee: "bob", media: "video", state: "answered", started: 1790000000000, answered: 1790000004000 };
+	const call = { caller: "alice", callee: "bob", media: "video", state: "answered", started_at: 1790000000000, answered_at: 1790000004000 };
 	before(() => {
 		server.redis("ZADD", "workers", Date.now() + 600000, "n1.0", Date.now() + 600000, "n1.1", Date.now() - 1, "n2.0");
 		server.redis("HSET", "live:n1.0", "a".repeat(32), JSON.stringify(call));
-		server.redis("HSET", "live:n1.1", "b".repeat(32), JSON.stringify({ ...call, state: "ringing", answered: 0 }), "broken", "{");
+		server.redis("HSET", "live:n1.1", "b".repeat(32), JSON.stringify({ ...call, state: "ringing", answered_at: 0 }), "broken", "{");
 		server.redis("HSET", "live:n2.0", "c".repeat(32), JSON.stringify(call));
 	});
 	test("are those of the workers that live", async () => {
