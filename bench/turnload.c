@@ -4,8 +4,8 @@
  * a namespace.
  *
  * The search: raise the rate from --start until one fails, then bisect to 3 %, then confirm the best by a longer run, 5 % lower until one
- * holds. A rate fails when two trials in a row lose too much (a shared machine hiccups) or the generator cannot send it; the figure is what
- * came back, never what was asked for. */
+ * holds. A rate fails when two trials lose too much (a shared machine hiccups) or the generator could not send it four times; the figure is
+ * what came back, never what was asked for. */
 #include "bench/gen.h"
 
 #include <arpa/inet.h>
@@ -47,12 +47,13 @@ static void add(struct totals *sum, const struct gen_result *r)
 }
 
 /* One rate: passes at the first or second try. `r` gets the best of what was seen. A try in which the generator could not keep its pace
- * says little about the server, so it is repeated too. */
+ * says little about the server, so it is repeated more often. */
 static bool passes(struct traffic *t, const struct options *o, struct totals *sum, double pps, double seconds, struct gen_result *r)
 {
 	bool passed = false;
+	unsigned lossy = 0, slow = 0;
 
-	for (int try = 0; try < 2; try++) {
+	for (int try = 0; lossy < 2 && slow < 4; try++) {
 		struct gen_result now = traffic_run(t, pps, seconds);
 		bool ok = now.loss <= o->loss;
 		add(sum, &now);
@@ -61,6 +62,8 @@ static bool passes(struct traffic *t, const struct options *o, struct totals *su
 		passed |= ok;
 		if (ok && !now.generator_limited)
 			break;
+		lossy += !ok && !now.generator_limited;
+		slow += now.generator_limited;
 	}
 	return passed;
 }
@@ -69,13 +72,15 @@ static struct gen_result search(struct traffic *t, const struct options *o, stru
 {
 	struct gen_result best = { .loss = 1 }, now;
 	double good = 0, bad = o->max_pps, pps = o->start_pps;
+	unsigned flat = 0;
 
-	/* `bad` is the lowest rate that lost too much or that the generator could not send. */
+	/* `bad` is the lowest rate that lost too much, or at which the generator sent no more than at lower ones twice in a row. */
 	while ((bad - good) / bad > 0.03 && bad > 500) {
 		bool ok = passes(t, o, sum, pps, o->trial_s, &now);
+		flat = ok && now.generator_limited && now.received_pps < 1.05 * best.received_pps ? flat + 1 : 0;
 		if (ok && now.received_pps > best.received_pps)
 			best = now;
-		if (ok && !now.generator_limited)
+		if (ok && flat < 2)
 			good = pps;
 		else
 			bad = pps;
