@@ -17,6 +17,7 @@
 #include "signalling/worker.h"
 
 #define RENEW_MS 2000u
+#define SKEW_MS 3000u /* clocks of nodes may differ by this */
 #define PEERS_MAX 256u
 #define ADDRESS_MAX 128u
 #define PEER_OUT_MAX (8u << 20)
@@ -37,7 +38,7 @@ struct peers {
 	char address[ADDRESS_MAX + 1];  /* our own */
 	struct timer renew;
 	bool joined;
-	uint64_t seen_ms;               /* last look at the leases, monotonic; 0 = never */
+	uint64_t seen_ms, seen_wall_ms; /* last look at the leases, monotonic and wall clock; 0 = never */
 	struct peer *peer[PEERS_MAX];   /* owned */
 	size_t count;
 	struct list in;                 /* accepted streams */
@@ -159,6 +160,7 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 	if (e != ERR_OK)
 		return;
 	ps->seen_ms = worker_now(ps->w);
+	ps->seen_wall_ms = clock_wall_ms();
 	for (size_t i = 0; i < ps->count; i++) {
 		struct peer *p = ps->peer[i];
 		bool leased = false;
@@ -244,14 +246,15 @@ bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch)
 
 	if (str_eq(name, str_from(ps->w->name)))
 		return epoch == 0 || epoch == ps->w->epoch;
-	/* One that we have never heard of may have come since our last look: it is asked, and answers 430 if need be. */
+	/* Without Redis leases say nothing. */
+	bool blind = ps->seen_ms == 0 || worker_now(ps->w) - ps->seen_ms > WORKER_LEASE_MS;
+	/* One that has started since our last look is not known yet: it is asked, and answers 430 if need be. */
+	bool young = epoch == 0 || epoch + SKEW_MS >= ps->seen_wall_ms;
 	if (p == NULL || p->epoch == 0)
-		return ps->seen_ms == 0 || worker_now(ps->w) - ps->seen_ms > 2 * RENEW_MS || p != NULL;
+		return blind || young;
 	if (epoch != 0 && epoch < p->epoch)
 		return false;
-	/* Without Redis leases say nothing. */
-	bool blind = worker_now(ps->w) - ps->seen_ms > WORKER_LEASE_MS;
-	return p->leased || blind || epoch > p->epoch;
+	return p->leased || blind || (epoch > p->epoch && young);
 }
 
 /* --- sending --- */
