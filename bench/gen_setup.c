@@ -132,6 +132,8 @@ static void answer(void *user, const struct rawio_in *in)
 	/* Hairpin: the peer's address is known only when all have been allocated. */
 	if (f->stage == ALLOCATE && g->mode == GEN_HAIRPIN)
 		f->stage = READY;
+	else if (f->stage == PERMISSION && g->mode == GEN_INDICATION)
+		f->stage = READY; /* what comes from a peer with a channel would come as ChannelData */
 	else
 		enter(g, i, next[f->stage]);
 }
