@@ -61,25 +61,33 @@ static bool letter(char c)
 	return (c >= 'a' && c <= 'z') || ((unsigned char)c & 0x80) != 0;
 }
 
-static bool is_common(struct str folded)
+static bool on_list(struct str word)
 {
 	char mem[WORK_SIZE];
 
-	/* Digits and marks at the ends go first, then substitutions inside become letters. */
-	while (folded.len > 0 && !letter(folded.p[0]) && !letter(letter_for(folded.p[0])))
-		folded = str_sub(folded, 1, folded.len);
-	while (folded.len > 0 && !letter(folded.p[folded.len - 1]))
-		folded.len--;
-	if (folded.len == 0 || folded.len > sizeof(mem))
-		return folded.len == 0;
-	for (size_t i = 0; i < folded.len; i++)
-		mem[i] = letter_for(folded.p[i]);
-	struct str word = { mem, folded.len };
+	if (word.len > sizeof(mem))
+		return false;
+	for (size_t i = 0; i < word.len; i++)
+		mem[i] = letter_for(word.p[i]);
 	for (size_t i = 0; i < ARRAY_LEN(common); i++) {
-		if (str_eq(word, str_from(common[i])))
+		if (str_eq(str_of(mem, word.len), str_from(common[i])))
 			return true;
 	}
 	return false;
+}
+
+/* Digits and marks at the ends do not count; those at the front may be decoration ("!!letmein") or stand for a letter ("@ccess"). */
+static bool is_common(struct str folded)
+{
+	while (folded.len > 0 && !letter(folded.p[folded.len - 1]))
+		folded.len--;
+	for (;;) {
+		if (folded.len == 0 || on_list(folded))
+			return true;
+		if (letter(folded.p[0]))
+			return false;
+		folded = str_sub(folded, 1, folded.len);
+	}
 }
 
 /* Takes every `part` out of the text in `mem`. */

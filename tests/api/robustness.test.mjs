@@ -122,17 +122,16 @@ describe("hashing", () => {
 		const real = await start({ "argon2-memory": 19456, "argon2-ops": 2, "login-failures": 1000 });
 		try {
 			real.addUser("here");
-			const time = async (username) => {
-				const times = [];
-				for (let i = 0; i < 9; i++) {
-					const client = new Client(real, { address: `198.51.100.${i + (username === "here" ? 0 : 100)}` });
-					const began = performance.now();
-					assert.equal((await client.post("/sessions", { username, password: "wrong guess" })).status, 401);
-					times.push(performance.now() - began);
-				}
-				return times.sort((a, b) => a - b)[0];
-			};
-			const here = await time("here"), gone = await time("gone");
+			// The least of several, in turns: other load on the machine only adds.
+			const least = { here: Infinity, gone: Infinity };
+			for (let i = 0; i < 18; i++) {
+				const username = i % 2 === 0 ? "here" : "gone";
+				const client = new Client(real, { address: `198.51.100.${i}` });
+				const began = performance.now();
+				assert.equal((await client.post("/sessions", { username, password: "wrong guess" })).status, 401);
+				least[username] = Math.min(least[username], performance.now() - began);
+			}
+			const { here, gone } = least;
 			assert.ok(here > 5 && gone > 5, `${here} ${gone}`);
 			assert.ok(gone > here * 0.6 && gone < here * 1.7, `known ${here} ms, unknown ${gone} ms`);
 		} finally {
