@@ -133,7 +133,9 @@ enum err loop_turn(struct loop *l, uint64_t max_wait_ms)
 
 	if (n < 0 && errno != EINTR)
 		return ERR_IO;
+	/* What is ready comes before what is overdue: an answer that waits in its socket has not missed its deadline. */
 	l->now_ms = clock_mono_ms();
+	timers_touch(&l->timers, l->now_ms);
 	l->ready_count = MAX(n, 0);
 	for (int i = 0; i < l->ready_count; i++) {
 		struct loop_fd *lf = l->ready[i].data.ptr;

@@ -4,8 +4,13 @@ void timers_init(struct timers *w, uint64_t now_ms)
 {
 	for (size_t i = 0; i < TIMER_SLOTS; i++)
 		list_init(&w->slot[i]);
-	w->now_ms = now_ms;
+	w->now_ms = w->base_ms = now_ms;
 	w->armed = 0;
+}
+
+void timers_touch(struct timers *w, uint64_t now_ms)
+{
+	w->base_ms = MAX(w->base_ms, now_ms);
 }
 
 void timer_init(struct timer *t, timer_fn fn)
@@ -27,7 +32,7 @@ void timer_arm(struct timers *w, struct timer *t, uint64_t delay_ms)
 {
 	timer_stop(w, t);
 	/* A slot that timers_run is passing or has passed is not looked at again in this round: never less than one ahead. */
-	t->due_ms = w->now_ms + MAX(delay_ms, (uint64_t)1);
+	t->due_ms = w->base_ms + MAX(delay_ms, (uint64_t)1);
 	list_append(&w->slot[t->due_ms % TIMER_SLOTS], &t->node);
 	w->armed++;
 }
@@ -66,6 +71,7 @@ size_t timers_run(struct timers *w, uint64_t now_ms)
 	uint64_t slots = MIN(now_ms - w->now_ms, (uint64_t)TIMER_SLOTS);
 
 	w->now_ms = now_ms;
+	timers_touch(w, now_ms);
 	for (uint64_t i = 0; i < slots && w->armed > 0; i++)
 		fired += run_slot(w, &w->slot[(from + i) % TIMER_SLOTS], now_ms);
 	return fired;

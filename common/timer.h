@@ -18,13 +18,16 @@ struct timer {
 
 struct timers {
 	struct list slot[TIMER_SLOTS];
-	uint64_t now_ms; /* every timer due up to here has fired */
+	uint64_t now_ms;  /* every timer due up to here has fired */
+	uint64_t base_ms; /* delays count from here: never behind now_ms */
 	size_t armed;
 };
 
 void timers_init(struct timers *w, uint64_t now_ms);
 /* Must be called once before the timer is armed or stopped. */
 void timer_init(struct timer *t, timer_fn fn);
+/* The time has gone on, but the timers shall run later in this turn: delays of timers that are armed from now on count from `now`. */
+void timers_touch(struct timers *w, uint64_t now_ms);
 /* Fires at now + delay, at the earliest in the next timers_run; moves the timer if it was armed. */
 void timer_arm(struct timers *w, struct timer *t, uint64_t delay_ms);
 /* Safe on a timer that is not armed. */
