@@ -1,7 +1,7 @@
 // The whole system, as people use it: real nginx, Redis, API, signalling workers, DPDK relay and Chromium. One instance, the chapters in order.
 //
-//   Chromium (alice) ──wss──▶ nginx ─▶ signalling 0 ┐
-//   Chromium (bob)   ──wss──▶ nginx ─▶ signalling 1 ┴ Redis       media: alice ─▶ relay (TAP, DPDK) ─▶ bob
+//   Chromium (anna) ──wss──▶ nginx ─▶ signalling 0 ┐
+//   Chromium (ben)   ──wss──▶ nginx ─▶ signalling 1 ┴ Redis       media: anna ─▶ relay (TAP, DPDK) ─▶ ben
 import { after, before, describe } from "node:test";
 
 import { launch } from "./lib/browser.mjs";

@@ -1,14 +1,16 @@
 // Every way a call can fail has its own message.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 
 import { launch } from "./lib/browser.mjs";
+import { steps } from "./lib/chapter.mjs";
 import { Person } from "./lib/person.mjs";
 import { until } from "./lib/wait.mjs";
 
 export function failuresChapter(world) {
   describe("failures, each with its own message", () => {
     const titles = new Map();
+    const test = steps();
     let carol, dave, erin;
 
     // Asserts the message, and that no other failure has the same words.

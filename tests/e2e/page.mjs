@@ -21,8 +21,8 @@ export function pageChapter(world) {
         const person = await Person.open(world.browser, world.origin, { colorScheme: scheme });
         await person.see("login-form");
         assert.deepEqual(await violations(person), []);
-        await person.logIn("alice", world.password);
-        await person.see("contact-bob");
+        await person.logIn("anna", world.password);
+        await person.see("contact-ben");
         assert.deepEqual(await violations(person), []);
         await person.leave();
       });
@@ -33,8 +33,8 @@ export function pageChapter(world) {
       const wide = () => person.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       await person.see("login-form");
       assert.ok((await wide()) <= 0);
-      await person.logIn("alice", world.password);
-      await person.see("contact-bob");
+      await person.logIn("anna", world.password);
+      await person.see("contact-ben");
       assert.ok((await wide()) <= 0);
       await person.leave();
     });
@@ -43,19 +43,19 @@ export function pageChapter(world) {
       const person = await Person.open(world.browser, world.origin);
       await person.see("login-form");
       await person.id("login-username").focus();
-      await person.page.keyboard.type("alice");
+      await person.page.keyboard.type("anna");
       await person.page.keyboard.press("Tab");
       await person.page.keyboard.type(world.password);
       await person.page.keyboard.press("Enter");
-      await person.home("alice");
-      await person.see("contact-bob");
-      // Tab until the call button of bob has the focus: it must be reachable.
+      await person.home("anna");
+      await person.see("contact-ben");
+      // Tab until the call button of ben has the focus: it must be reachable.
       let reached = false;
       for (let i = 0; i < 60 && !reached; i++) {
         await person.page.keyboard.press("Tab");
-        reached = await person.page.evaluate(() => document.activeElement?.getAttribute("data-testid") === "call-audio-bob");
+        reached = await person.page.evaluate(() => document.activeElement?.getAttribute("data-testid") === "call-audio-ben");
       }
-      assert.ok(reached, "call-audio-bob is not reached by Tab");
+      assert.ok(reached, "call-audio-ben is not reached by Tab");
       await person.page.keyboard.press("Enter");
       await person.failure("not-registered");
       await person.leave();

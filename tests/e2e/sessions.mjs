@@ -1,7 +1,8 @@
 // Identity once: what happens to a live page when its session ends, from any side.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 
+import { steps } from "./lib/chapter.mjs";
 import { Person } from "./lib/person.mjs";
 import { until } from "./lib/wait.mjs";
 
@@ -20,6 +21,7 @@ function api(person, method, path, body) {
 
 export function sessionsChapter(world) {
   describe("sessions", () => {
+    const test = steps();
     let grace, heidi, admin;
 
     before(async () => {

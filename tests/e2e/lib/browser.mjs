@@ -9,7 +9,7 @@ const base = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  "--autoplay-policy=no-user-gesture-required",
+  "--lang=en-US",
 ];
 
 const devices = {

@@ -31,7 +31,7 @@ export function scrape(socketPath) {
   });
 }
 
-// The sum over all label sets of one metric; NaN if it is not there.
+// The sum over all label sets of one metric, or with `name{label="value"}` that one; NaN if it is not there.
 export function metric(text, name) {
   const values = text
     .split("\n")

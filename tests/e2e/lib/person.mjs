@@ -5,6 +5,7 @@ export class Person {
   static async open(browser, origin, options = {}) {
     const { path = "/", ...contextOptions } = options;
     const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: origin, ...contextOptions });
+    context.setDefaultTimeout(10_000);
     const page = await context.newPage();
     const person = new Person(context, page);
     page.on("console", (message) => person.console.push(`${message.type()}: ${message.text()}`));
@@ -66,12 +67,12 @@ export class Person {
 
   async home(username) {
     this.username = username;
-    await this.attr("home", "data-user", username, 15_000);
+    await this.attr("home", "data-user", username, 30_000);
     await this.online();
   }
 
   online() {
-    return this.attr("self-status", "data-status", "online", 15_000);
+    return this.attr("self-status", "data-status", "online", 30_000);
   }
 
   async addContact(username) {
@@ -139,7 +140,7 @@ export class Person {
       hasVideo: inbound("video") !== undefined,
       local: local?.candidateType,
       remote: remote?.candidateType,
-      localAddress: local?.address,
+      remoteAddress: remote?.address,
       dataMessages: all.filter((s) => s.type === "data-channel").reduce((n, s) => n + s.messagesReceived, 0),
     };
   }
