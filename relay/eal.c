@@ -1,5 +1,6 @@
 #include "relay/eal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <rte_eal.h>
@@ -124,39 +125,69 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 	return e;
 }
 
-static enum err check_machine(const struct relay_conf *c, const struct relay_plan *plan, char *why, size_t size)
+/* The value of iface= in a device string of AF_PACKET or AF_XDP, whose interface must be there; empty for other drivers. */
+static struct str needed_interface(const char *device)
 {
-	(void)c;
-	for (unsigned i = 0; i < plan->ports; i++) {
-		const struct port_plan *p = &plan->port[i];
-		int fd;
+	struct str rest = str_from(device);
 
-		if (p->tap[0] == '\0')
-			continue;
-		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-		if (fd < 0) {
-			(void)snprintf(why, size, "the TAP port needs /dev/net/tun, which cannot be opened (%m); load the tun module, or in a container pass "
-						  "the device in");
-			return ERR_UNSUPPORTED;
-		}
-		(void)close(fd);
-		if (geteuid() != 0) {
-			(void)snprintf(why, size, "a TAP port can only be made by root");
-			return ERR_FORBIDDEN;
-		}
-		if (if_nametoindex(p->tap) != 0) {
-			(void)snprintf(why, size, "the interface %s exists already: another relay may be running with it", p->tap);
-			return ERR_EXISTS;
-		}
+	if (!str_starts(rest, STR("net_af_packet")) && !str_starts(rest, STR("net_af_xdp")))
+		return STR_NONE;
+	while (rest.p != NULL) {
+		struct str arg = str_cut(&rest, ',');
+
+		if (str_starts(arg, STR("iface=")))
+			return str_sub(arg, 6, arg.len);
+	}
+	return STR_NONE;
+}
+
+static enum err check_interface(const struct port_plan *p, char *why, size_t size)
+{
+	struct str name = needed_interface(p->device);
+	char z[IF_NAMESIZE];
+
+	if (name.len == 0 || (str_copy(name, z, sizeof(z)) == ERR_OK && if_nametoindex(z) != 0))
+		return ERR_OK;
+	(void)snprintf(why, size, "[relay] ports: there is no interface '%.*s'", STR_FMT(name));
+	return ERR_NOT_FOUND;
+}
+
+static enum err check_tap(const struct port_plan *p, char *why, size_t size)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		(void)snprintf(why, size, "the TAP port needs /dev/net/tun, which cannot be opened (%s); load the tun module, or in a container pass the "
+					  "device in",
+			       strerrordesc_np(errno));
+		return ERR_UNSUPPORTED;
+	}
+	(void)close(fd);
+	if (geteuid() != 0) {
+		(void)snprintf(why, size, "a TAP port can only be made by root");
+		return ERR_FORBIDDEN;
+	}
+	if (if_nametoindex(p->tap) != 0) {
+		(void)snprintf(why, size, "the interface %s exists already: another relay may be running with it", p->tap);
+		return ERR_EXISTS;
 	}
 	return ERR_OK;
+}
+
+static enum err check_machine(const struct relay_plan *plan, char *why, size_t size)
+{
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++)
+		e = plan->port[i].tap[0] != '\0' ? check_tap(&plan->port[i], why, size) : check_interface(&plan->port[i], why, size);
+	return e;
 }
 
 enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan, char *why, size_t why_size)
 {
 	static struct args args;
 	sigset_t real_time;
-	enum err e = check_machine(conf, plan, why, why_size);
+	enum err e = check_machine(plan, why, why_size);
 
 	if (e != ERR_OK)
 		return e;

@@ -135,7 +135,7 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 	char name[RTE_ETH_NAME_MAX_LEN];
 
 	if (str_copy(device, name, sizeof(name)) != ERR_OK || rte_eth_dev_get_port_by_name(name, &port->id) != 0)
-		FAIL(ERR_NOT_FOUND, "there is no DPDK port '%.*s': is the name right, and the NIC bound to vfio-pci?", STR_FMT(device));
+		FAIL(ERR_NOT_FOUND, "DPDK has no port for '%s': are the driver's name and its arguments right, and a NIC bound to vfio-pci?", plan->device);
 	enum err e = configure(c, name, port->id, port, iface, why, why_size);
 	if (e == ERR_OK)
 		e = set_up_queues(c, pool, port->id, name, why, why_size);
