@@ -85,13 +85,22 @@ render_nginx() {
 }
 
 render_template() {
-	local host_port
+	local host_port files
 	host_port=$(public_url)
 	host_port=${host_port#https://}
+	files=$(open_files)
 	sed -e "s,@RUN_DIR@,$RUN_DIR,g; s,@STATE_DIR@,$STATE_DIR,g; s,@ETC_DIR@,$ETC_DIR,g; s,@APP_DIR@,$APP_DIR,g; s,@PKI_DIR@,$PKI_DIR,g" \
+		-e "s,@FILES@,$files,g; s,@CONNECTIONS@,$((files - 64 > 65536 ? 65536 : files - 64)),g" \
 		-e "s,@DOMAIN@,$DOMAIN,g; s,@HOST_PORT@,$host_port,g; s,@HTTP_LISTEN@,${BIND:+$BIND:}$HTTP_PORT,g" \
 		-e "s,^@LISTEN@\$,$(listen_lines ''),; s,^@LISTEN_MORE@\$,$(listen_lines ''),; s,^@LISTEN_DEFAULT@\$,$(listen_lines ' default_server')," \
 		-e "s,^@SIGNALLING_SERVERS@\$,$(signalling_servers)," "$1"
+}
+
+# As many open files as the machine lets us have, up to 262144.
+open_files() {
+	local hard
+	hard=$(ulimit -Hn)
+	if [ "$hard" = unlimited ] || [ "$hard" -gt 262144 ]; then echo 262144; else echo "$hard"; fi
 }
 
 # One listening socket for all server blocks; its options stand in the default one. As text for sed.

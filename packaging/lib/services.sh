@@ -5,7 +5,7 @@
 # the run directory. Nothing here ever looks for a process by name.
 
 SUPERVISOR_PID=  # set by supervisor_pid
-START_DEADLINE_S=30
+START_DEADLINE_S=60
 
 service_names() {
 	local w
@@ -51,8 +51,11 @@ write_service() {
 
 # Whether this instance's supervisor runs; its process is known by the service directory in its command line.
 supervisor_pid() {
-	SUPERVISOR_PID=$(cat "$RUN_DIR/supervisor.pid" 2>/dev/null) || return 1
-	[ -n "$SUPERVISOR_PID" ] && tr '\0' '\n' <"/proc/$SUPERVISOR_PID/cmdline" 2>/dev/null | grep -qxF "$SERVICE_DIR"
+	local words=()
+	[ -r "$RUN_DIR/supervisor.pid" ] || return 1
+	SUPERVISOR_PID=$(<"$RUN_DIR/supervisor.pid")
+	{ mapfile -d '' words <"/proc/$SUPERVISOR_PID/cmdline"; } 2>/dev/null || return 1
+	[ "${words[2]:-}" = "$SERVICE_DIR" ]
 }
 
 supervisor_start() {
@@ -78,7 +81,7 @@ services_wait() {
 service_ready() {
 	case $1 in
 	redis) [ "$(redis-cli -s "$RUN_DIR/redis.sock" ping 2>/dev/null)" = PONG ] ;;
-	relay) healthy relay && ip -4 addr show dev "$TAP" 2>/dev/null | grep -qF "$SUBNET_BASE.1/" ;;
+	relay) healthy relay && [[ $(ip -4 addr show dev "$TAP" 2>/dev/null) == *" $SUBNET_BASE.1/"* ]] ;;
 	api) healthy api && [ -S "$RUN_DIR/api.sock" ] ;;
 	signalling.*) healthy "signal.${1#*.}" && [ -S "$RUN_DIR/signal.${1#*.}.sock" ] ;;
 	nginx) front_door /api/v1/health/ready >/dev/null 2>&1 ;;

@@ -116,7 +116,7 @@ settings_subnet() {
 subnet_taken() {
 	local file
 	[ -z "$(ip -4 route show table all root "$1" 2>/dev/null)" ] || return 0
-	ip -4 route show table all match "$1" 2>/dev/null | grep -qv '^default' && return 0
+	[ -z "$(ip -4 route show table all match "$1" 2>/dev/null | sed '/^default/d')" ] || return 0
 	for file in /var/lib/duplex/*/etc/settings; do
 		[ "$file" != "$SAVED" ] && [ -r "$file" ] && grep -qxF "SUBNET=$1" "$file" && return 0
 	done

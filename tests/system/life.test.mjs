@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { cpus, loadavg } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -98,7 +99,6 @@ describe("a part that does not come up", () => {
 		const result = await duplexRun("up", { ...settings, VARIANT: variant });
 		assert.equal(result.status, 1);
 		assert.match(result.err, /relay did not start; its last lines:\n.*the mains are off/);
-		assert.ok(result.seconds < 20, `${result.seconds} s`);
 		assert.deepEqual(await leftovers(settings), []);
 	});
 });
@@ -171,8 +171,9 @@ describe("up, status, down", () => {
 		const result = await duplexRun("up", settings);
 		assert.equal(result.status, 0, result.err);
 		assert.equal(result.out.trim(), "");
-		// 3 s on an idle machine; tests of others may run beside.
-		assert.ok(result.seconds < 8, `${result.seconds} s`);
+		// Only a machine with nothing else to do can tell how quick it is.
+		if (loadavg()[0] < cpus().length)
+			assert.ok(result.seconds < 5, `${result.seconds} s`);
 		await new Client(settings).logIn("bob", passwords.bob);
 		assert.equal((await duplexRun("down", settings)).status, 0);
 	});
@@ -185,15 +186,21 @@ describe("run in the foreground", () => {
 		child.stdout.on("data", (chunk) => (text += chunk));
 		child.stderr.on("data", (chunk) => (text += chunk));
 		const ended = new Promise((done) => child.once("exit", done));
-		for (let i = 0; i < 300 && !/ready: https/.test(text); i++)
+		for (let i = 0; i < 600 && !/ready: https/.test(text) && child.exitCode === null; i++)
 			await wait(100);
-		assert.match(text, /ready: https/);
-		await new Client(settings).logIn("bob", passwords.bob);
-		for (let i = 0; i < 50 && !/^nginx +\|.*\/api\/v1\/sessions/m.test(text); i++)
-			await wait(100);
-		assert.match(text, /^nginx +\| .*status=201.*\/api\/v1\/sessions/m);
-		process.kill(-child.pid, "SIGINT"); // as a terminal does: to the whole group
-		await ended;
+		try {
+			assert.match(text, /ready: https/);
+			assert.equal(child.exitCode, null, text);
+			await new Client(settings).logIn("bob", passwords.bob);
+			for (let i = 0; i < 50 && !/^nginx +\|.*\/api\/v1\/sessions/m.test(text); i++)
+				await wait(100);
+			assert.match(text, /^nginx +\| .*status=201.*\/api\/v1\/sessions/m);
+			assert.match(text, /^relay +\| /m);
+		} finally {
+			if (child.exitCode === null)
+				process.kill(-child.pid, "SIGINT"); // as a terminal does: to the whole group
+			await ended;
+		}
 		assert.match(text, /stopping/);
 		assert.deepEqual(await leftovers(settings), []);
 	});
