@@ -1,7 +1,7 @@
 # The load generator, the reflector that measures it, and the clients of the network tests.
 $(eval $(call tool,turnload,bench/turnload.c bench/gen_setup.c bench/gen_traffic.c bench/rawio.c tests/net/tstun.c,))
 $(eval $(call tool,reflect,bench/reflect.c bench/rawio.c,))
-$(eval $(call tool,turncheck,$(patsubst %,tests/net/%.c,turncheck check_table check_flows check_data check_limits check_hostile tclient tstun),))
+$(eval $(call tool,turncheck,$(patsubst %,tests/net/%.c,turncheck check_table check_flows check_data check_limits check_hostile check_expiry tclient tstun),))
 $(eval $(call tool,sumcheck,tests/net/sumcheck.c tests/net/tstun.c,))
 
 .PHONY: bench-relay

@@ -210,6 +210,14 @@ static void arp_send(struct rawio *io, unsigned op, uint32_t from, const uint8_t
 	rawio_flush(io);
 }
 
+static bool is_local(const struct rawio *io, uint32_t ip)
+{
+	for (size_t i = 0; i < io->locals; i++)
+		if (io->local[i] == ip)
+			return true;
+	return false;
+}
+
 static void arp_in(struct rawio *io, const uint8_t *f, size_t len)
 {
 	uint32_t sender, target;
@@ -222,9 +230,8 @@ static void arp_in(struct rawio *io, const uint8_t *f, size_t len)
 		rawio_set_gateway(io, f + 22);
 		return;
 	}
-	for (size_t i = 0; f[21] == 1 && i < io->locals; i++)
-		if (ntohl(target) == io->local[i])
-			arp_send(io, 2, io->local[i], f + 22, ntohl(sender));
+	if (f[21] == 1 && is_local(io, ntohl(target)))
+		arp_send(io, 2, ntohl(target), f + 22, ntohl(sender));
 }
 
 bool rawio_resolve(struct rawio *io, uint32_t ip)
@@ -270,16 +277,19 @@ static void frame_in(struct rawio *io, const uint8_t *f, size_t len, rawio_fn fn
 		io->stats.rx_bad_udp_sum++;
 		return;
 	}
-	io->stats.rx++;
-	if (fn == NULL)
-		return;
 	struct rawio_in in = { .sport = (uint16_t)(udp[0] << 8 | udp[1]), .dport = (uint16_t)(udp[2] << 8 | udp[3]),
 			       .data = udp + UDP, .len = udp_len - UDP };
 	memcpy(&in.src, ip + 12, 4);
 	memcpy(&in.dst, ip + 16, 4);
 	in.src = ntohl(in.src);
 	in.dst = ntohl(in.dst);
-	fn(user, &in);
+	if (!is_local(io, in.dst)) {
+		io->stats.rx_other++;
+		return;
+	}
+	io->stats.rx++;
+	if (fn != NULL)
+		fn(user, &in);
 }
 
 unsigned rawio_poll(struct rawio *io, unsigned budget, rawio_fn fn, void *user)

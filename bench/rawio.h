@@ -24,7 +24,7 @@ typedef void (*rawio_fn)(void *user, const struct rawio_in *in);
 
 struct rawio_stats {
 	uint64_t tx, tx_refused; /* frames the kernel took; frames it did not (no buffer: the interface is full) */
-	uint64_t rx, rx_bad_ip_sum, rx_bad_udp_sum, rx_no_udp_sum, rx_malformed, rx_other;
+	uint64_t rx, rx_bad_ip_sum, rx_bad_udp_sum, rx_no_udp_sum, rx_malformed, rx_other; /* other: not UDP, or for somebody else */
 	uint64_t ring_drops;     /* frames lost between interface and us: the generator was too slow */
 };
 

@@ -10,6 +10,7 @@ struct check_setup {
 	struct tc_env env;
 	unsigned user_quota;  /* allocations a user may have: then 486 */
 	unsigned ports;       /* size of the relay's port range: then 508 */
+	unsigned lifetime_s, nonce_lifetime_s; /* short ones, for the checks of what ends */
 	unsigned seed, rounds;
 };
 
@@ -20,7 +21,7 @@ struct check {
 	check_fn *fn;
 };
 
-extern const struct check check_flows[], check_data[], check_limits[], check_hostile[];
+extern const struct check check_flows[], check_data[], check_limits[], check_hostile[], check_expiry[], check_slow[];
 
 /* printf into the buffer that reasons are returned in. */
 const char *check_because(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

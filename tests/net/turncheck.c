@@ -1,6 +1,6 @@
 /* turncheck: an independent TURN client that judges a server from outside. It shares no code with the relay. TAP on stdout.
  *
- *   turncheck OPTIONS [--group table|flows|data|limits|hostile]…   run the checks (all but hostile and limits by default)
+ *   turncheck OPTIONS [--group NAME]…   run the checks: table, flows, data by default; limits, hostile, expiry, slow by name
  *   turncheck OPTIONS --hold N [--user U] [--call C] [--wait-gone MS]   make N allocations, print "held", and wait until the server has
  *       forgotten all of them (0, prints how long it took) or MS are over (1); without --wait-gone hold them until stdin ends */
 #include "tests/net/check.h"
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROUPS = 5, HOLD_MAX = 1024 };
+enum { GROUPS = 7, HOLD_MAX = 1024 };
 
 struct options {
 	struct check_setup setup;
@@ -24,7 +24,7 @@ struct options {
 	const char *user, *call;
 };
 
-static const char *const group_names[GROUPS] = { "table", "flows", "data", "limits", "hostile" };
+static const char *const group_names[GROUPS] = { "table", "flows", "data", "limits", "hostile", "expiry", "slow" };
 static unsigned run_count, failed;
 
 static void die(const char *why)
@@ -49,7 +49,8 @@ static void result(const char *group, const char *name, const char *reason)
 
 static void run_groups(const struct options *o)
 {
-	static const struct check *const lists[GROUPS] = { NULL, check_flows, check_data, check_limits, check_hostile };
+	static const struct check *const lists[GROUPS] = { NULL, check_flows, check_data, check_limits, check_hostile, check_expiry,
+							   check_slow };
 	const char *name, *reason;
 
 	for (size_t i = 0; o->group[0] && check_row(&o->setup, i, &name, &reason); i++)
@@ -153,21 +154,22 @@ static void pick_group(struct options *o, const char *name)
 			o->group[i] = true;
 			return;
 		}
-	die("--group is table, flows, data, limits or hostile");
+	die("there is no such --group; --help lists them");
 }
 
 static void usage(void)
 {
 	puts("turncheck --server IP[:PORT] --realm REALM --secret-file FILE --local IP --peer IP --other IP\n"
-	     "  --group NAME        table, flows, data (these three by default), limits, hostile; may be given again\n"
+	     "  --group NAME        table, flows, data (these three by default), limits, hostile, expiry, slow; may be given again\n"
 	     "  --user-quota N, --ports N    what the server was configured with, for `limits`\n"
+	     "  --lifetime S, --nonce-lifetime S    the same, for `expiry`\n"
 	     "  --seed N, --rounds N         for `hostile` (1, 200)\n"
 	     "  --hold N [--user U] [--call C] [--wait-gone MS]   hold allocations instead");
 	exit(0);
 }
 
 enum { OPT_SERVER = 256, OPT_REALM, OPT_SECRET, OPT_LOCAL, OPT_PEER, OPT_OTHER, OPT_GROUP, OPT_QUOTA, OPT_PORTS, OPT_SEED, OPT_ROUNDS,
-       OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_HELP };
+       OPT_LIFETIME, OPT_NONCE, OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_HELP };
 
 static void option(struct options *o, int c, char *arg)
 {
@@ -183,6 +185,8 @@ static void option(struct options *o, int c, char *arg)
 	case OPT_GROUP: pick_group(o, arg); break;
 	case OPT_QUOTA: o->setup.user_quota = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_PORTS: o->setup.ports = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_LIFETIME: o->setup.lifetime_s = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_NONCE: o->setup.nonce_lifetime_s = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_SEED: o->setup.seed = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_ROUNDS: o->setup.rounds = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_HOLD: o->hold = (unsigned)strtoul(arg, NULL, 10); break;
@@ -202,6 +206,7 @@ int main(int argc, char **argv)
 		{ "group", 1, NULL, OPT_GROUP }, { "user-quota", 1, NULL, OPT_QUOTA }, { "ports", 1, NULL, OPT_PORTS },
 		{ "seed", 1, NULL, OPT_SEED }, { "rounds", 1, NULL, OPT_ROUNDS }, { "hold", 1, NULL, OPT_HOLD },
 		{ "user", 1, NULL, OPT_USER }, { "call", 1, NULL, OPT_CALL }, { "wait-gone", 1, NULL, OPT_GONE },
+		{ "lifetime", 1, NULL, OPT_LIFETIME }, { "nonce-lifetime", 1, NULL, OPT_NONCE },
 		{ "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
 	};
 	struct options o = { .setup = { .seed = 1, .rounds = 200 }, .user = "holder" };
@@ -216,7 +221,7 @@ int main(int argc, char **argv)
 		die("--hold is at most 1024");
 	if (o.hold > 0)
 		return hold(&o);
-	if (!o.group[0] && !o.group[1] && !o.group[2] && !o.group[3] && !o.group[4])
+	if (memchr(o.group, true, sizeof(o.group)) == NULL)
 		o.group[0] = o.group[1] = o.group[2] = true;
 	run_groups(&o);
 	return failed > 0;
