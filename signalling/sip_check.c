@@ -119,18 +119,40 @@ static enum err routes(const struct sip_msg *m, struct sip_refusal *why, UNUSED 
 	return ERR_OK;
 }
 
-static enum err contact(const struct sip_msg *m, struct sip_refusal *why, UNUSED struct buf *headers)
+static bool sip_contact(struct str v)
+{
+	struct sip_addr a;
+	struct sip_uri u;
+
+	return sip_addr_parse(v, &a) == ERR_OK && sip_uri_parse(a.uri, &u) == ERR_OK &&
+	       (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS);
+}
+
+/* A registrar takes any number, of any scheme, or "*" (§10.2.2), but each must be one. */
+static enum err register_contacts(const struct sip_msg *m, struct sip_refusal *why)
 {
 	struct sip_list it = sip_list(m, SIP_H_CONTACT);
 	struct sip_addr a;
 	struct sip_uri u;
 	struct str v;
 
+	while (sip_list_next(&it, &v))
+		if (!str_eq(v, STR("*")) && (sip_addr_parse(v, &a) != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK))
+			return refuse(why, 400, "Bad Contact");
+	return ERR_OK;
+}
+
+static enum err contact(const struct sip_msg *m, struct sip_refusal *why, UNUSED struct buf *headers)
+{
+	struct sip_list it = sip_list(m, SIP_H_CONTACT);
+	struct str v;
+
+	if (m->method == SIP_REGISTER)
+		return register_contacts(m, why);
 	/* Requests that make or refresh a dialog: exactly one, a SIP URI (§8.1.1.8, RFC 6665 §8.2.1). */
 	if (m->method != SIP_INVITE && m->method != SIP_SUBSCRIBE && m->method != SIP_REFER && m->method != SIP_NOTIFY)
 		return ERR_OK;
-	if (!sip_list_next(&it, &v) || sip_addr_parse(v, &a) != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK ||
-	    (u.scheme != SIP_SCHEME_SIP && u.scheme != SIP_SCHEME_SIPS) || sip_list_next(&it, &v))
+	if (!sip_list_next(&it, &v) || !sip_contact(v) || sip_list_next(&it, &v))
 		return refuse(why, 400, "Bad Contact");
 	return ERR_OK;
 }

@@ -159,11 +159,11 @@ static enum err start_line(struct sip_msg *m, struct sip_refusal *why)
 	struct str line = { p, (size_t)(nl - 1 - p) };
 
 	m->start_end = (uint32_t)(nl + 1 - p);
-	if (line.len > SIP_START_MAX)
-		return refuse(why, 414, "Request-URI Too Long");
 	if (line.len >= 4 && str_ieq(str_sub(line, 0, 4), STR("SIP/")))
 		return status_line(m, line, why);
-	return request_line(m, line, why);
+	enum err e = request_line(m, line, why);
+
+	return e == ERR_OK && line.len > SIP_START_MAX ? refuse(why, 414, "Request-URI Too Long") : e;
 }
 
 static void link_field(struct sip_msg *m, enum sip_hdr id)
