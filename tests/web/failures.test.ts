@@ -53,8 +53,8 @@ test('what getUserMedia throws', () => {
 
 test('reasons of the server', () => {
 	assert.equal(codeOfReason(200, 'Hung up by an administrator'), 'ended-by-admin');
-	assert.equal(codeOfReason(200, 'session ended'), 'session-ended');
-	assert.equal(codeOfReason(503, 'call lost'), 'call-lost');
+	assert.equal(codeOfReason(403, 'Session ended'), 'call-lost');
+	assert.equal(codeOfReason(410, 'Call lost'), 'call-lost');
 	assert.equal(codeOfReason(200, 'Normal clearing'), null);
 });
 

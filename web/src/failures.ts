@@ -70,8 +70,8 @@ export function codeOfStatus(status: number, rang: boolean): FailureCode {
 /** The code for a call that the server ended with a Reason (RFC 3326); null means that it simply ended. */
 export function codeOfReason(cause: number, text: string): FailureCode | null {
 	if (/administrator/i.test(text)) return 'ended-by-admin';
-	if (/session ended|session is over/i.test(text)) return 'session-ended';
-	if (/lost|timeout|timed out/i.test(text) || cause === 408 || cause === 503) return 'call-lost';
+	// Whose session it was does not matter here: someone whose own has ended is at the log-in view by now.
+	if (/lost|session ended|timeout|timed out/i.test(text) || [403, 408, 410, 503].includes(cause)) return 'call-lost';
 	return null;
 }
 

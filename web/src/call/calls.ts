@@ -399,5 +399,7 @@ function outcomeOf(state: CallState, end: LegEnd): Outcome['kind'] {
 	if (isEstablished(state.phase)) return 'ended';
 	if (state.direction === 'outgoing') return 'cancelled';
 	if (end.by === 'local' && end.status === null) return 'declined';
-	return /completed elsewhere/i.test(end.reason?.text ?? '') ? 'answered-elsewhere' : 'missed';
+	const why = end.reason?.text ?? '';
+	if (/completed elsewhere/i.test(why)) return 'answered-elsewhere';
+	return /declined elsewhere/i.test(why) ? 'declined' : 'missed';
 }

@@ -79,7 +79,7 @@ export class JsSipAgent implements Agent {
 				this.ua.unregister();
 			});
 		}
-		this.ua.stop();
+		this.shut();
 		this.events.line('offline');
 	}
 
@@ -105,8 +105,7 @@ export class JsSipAgent implements Agent {
 
 	hurry(): void {
 		if (this.closing || this.ua.isConnected()) return;
-		// `transport` is public in JsSIP but missing from its types.
-		(this.ua as unknown as { transport: { connect(): void } }).transport.connect();
+		this.transport.connect();
 		this.socket.hurry();
 	}
 
@@ -150,9 +149,20 @@ export class JsSipAgent implements Agent {
 		this.closing = true;
 		clearTimeout(this.registerTimer);
 		this.watch.stop();
-		this.ua.stop();
+		this.shut();
 		this.events.line('offline');
 		this.events.closed(why);
+	}
+
+	/** JsSIP keeps the socket up to 2 s for transactions under way, and reconnects when the server closes it meanwhile: not after we are done. */
+	private shut(): void {
+		this.ua.stop();
+		this.transport.disconnect();
+	}
+
+	/** Public in JsSIP but missing from its types. */
+	private get transport(): { connect(): void; disconnect(): void } {
+		return (this.ua as unknown as { transport: { connect(): void; disconnect(): void } }).transport;
 	}
 
 	private onRegistrationFailed(e: UnRegisteredEvent): void {

@@ -6,6 +6,7 @@ import { clockTime, dayOf, duration } from '../format.ts';
 import { change, dark } from '../settings.ts';
 import { isMissed } from '../store/history.ts';
 import { toast } from '../store/toasts.ts';
+import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { Icon, Mark } from './icons.tsx';
 import { Avatar, IconButton, STATUS_WORDS } from './parts.tsx';
@@ -193,11 +194,15 @@ function ResultRow({ client, user }: { client: Client; user: User }) {
 function History({ client }: { client: Client }) {
 	const { history } = client;
 	const calls = history.calls.value;
-	// Looking at the list is seeing it; a little later, so that the badge does not vanish under the finger.
+	// Looking at the list is seeing it; at first a little later, so that the badge does not vanish under the finger.
+	const looked = useSignal(false);
 	useEffect(() => {
-		const timer = setTimeout(() => history.markSeen(), 800);
+		const timer = setTimeout(() => (looked.value = true), 700);
 		return () => clearTimeout(timer);
-	}, [calls]);
+	}, []);
+	useEffect(() => {
+		if (looked.value && !document.hidden) history.markSeen();
+	}, [calls, looked.value]);
 	const days = new Map<string, CallRecord[]>();
 	for (const c of calls) {
 		const day = dayOf(Date.parse(c.started_at));

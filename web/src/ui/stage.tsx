@@ -36,7 +36,7 @@ export function Stage({ client }: { client: Client }) {
 				<Remote client={client} state={state} />
 				<header class="screen-head">
 					<div class="screen-who">
-						<strong>{peer.name}</strong>
+						<h1>{peer.name}</h1>
 						<StateLine client={client} state={state} />
 					</div>
 					{calls.remoteMuted.value && (
