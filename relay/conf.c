@@ -21,7 +21,7 @@ const struct conf_option relay_options[] = {
 	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; net_af_xdp0,iface=eth1; net_memif0,…; "
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
 	LIST("address", address, "10.83.84.2/24", false, "the relay's own address and prefix length, one for each port"),
-	LIST("gateway", gateway, "", false, "next hop for what is not on a port's subnet, one for each port, - for none; empty = none at all"),
+	LIST("gateway", gateway, "", false, "next hop for what is not on a port's subnet, one for each port, - for none; empty = the tap-host-address of a TAP, none of others"),
 	LIST("tap-host-address", tap_host_address, "10.83.84.1/24", false,
 	     "for TAP ports, one each: address the relay gives to the kernel's end, which it also sets up; - or empty = leave it alone"),
 	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IPv4 packet sent on a port"),
@@ -124,6 +124,9 @@ static enum err around_port(struct port_plan *p, struct str gateway, struct str 
 			FAIL(ERR_INVALID, "[relay] tap-host-address '%.*s' must be another address on the subnet of its port", STR_FMT(host));
 		p->host_ip = addr_v4_of(&a);
 		p->host_bits = (uint8_t)(net.bits - 96);
+		/* A browser on this machine may send from any of the machine's addresses: the machine is the way back to all of them. */
+		if (gateway.len == 0)
+			p->gateway = p->host_ip;
 	}
 	return ERR_OK;
 }
