@@ -28,6 +28,7 @@ struct run {
 	struct listener listener;
 	struct events *events;
 	struct metrics *metrics;
+	unsigned index;
 	struct timer drain;
 	uint64_t drain_end_ms;
 	bool left;
@@ -101,62 +102,90 @@ static enum err start_proxy(struct run *r)
 	return ERR_OK;
 }
 
-static enum err start_redis(struct worker *w)
+static enum err start_loop(struct run *r)
 {
+	return loop_new(&r->w.loop);
+}
+
+static enum err start_redis(struct run *r)
+{
+	struct worker *w = &r->w;
 	struct rds_async_conf conf = { .address = w->conf->redis, .deadline_ms = w->conf->redis_deadline_ms, .retry_min_ms = 50,
 				       .retry_max_ms = 1000, .state = on_redis, .user = w };
 
 	return rds_async_new(w->loop, &conf, &w->rds);
 }
 
-static enum err start_listening(struct run *r, unsigned index)
+static enum err start_connections(struct run *r)
+{
+	return conns_new(&r->w, r->w.conf->connections_max, &r->w.conns);
+}
+
+static enum err start_peers(struct run *r)
+{
+	return peers_new(&r->w, r->index, &r->w.peers);
+}
+
+static enum err start_registrar(struct run *r)
+{
+	return registrar_new(&r->w, &r->w.registrar);
+}
+
+static enum err start_presence(struct run *r)
+{
+	return presence_new(&r->w, &r->w.presence);
+}
+
+static enum err start_chat(struct run *r)
+{
+	return message_new(&r->w, &r->w.chat);
+}
+
+static enum err start_events(struct run *r)
+{
+	return events_new(&r->w, &r->events);
+}
+
+static enum err path_put(const struct run *r, char path[108], const char *name)
+{
+	int n = snprintf(path, 108, "%s/%s.%u.sock", r->w.conf->run_dir, name, r->index);
+
+	return n > 0 && n < 108 ? ERR_OK : ERR_TOO_LARGE;
+}
+
+static enum err start_metrics(struct run *r)
 {
 	char path[108];
-	int n = snprintf(path, sizeof(path), "%s/signal.%u.sock", r->w.conf->run_dir, index);
+	enum err e = path_put(r, path, "metrics.signal");
 
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return ERR_TOO_LARGE;
-	return listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client);
+	return e == ERR_OK ? metrics_start(path, worker_metrics_put, &r->w, &r->metrics) : e;
 }
 
-static enum err start_metrics(struct run *r, unsigned index)
+static enum err start_listening(struct run *r)
 {
 	char path[108];
-	int n = snprintf(path, sizeof(path), "%s/metrics.signal.%u.sock", r->w.conf->run_dir, index);
+	enum err e = path_put(r, path, "signal");
 
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return ERR_TOO_LARGE;
-	return metrics_start(path, worker_metrics_put, &r->w, &r->metrics);
+	return e == ERR_OK ? listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client) : e;
 }
 
-static enum err start(struct run *r, unsigned index, const char **what)
-{
-	struct worker *w = &r->w;
-	enum err e;
-
-	if (*what = "loop", (e = loop_new(&w->loop)) != ERR_OK)
-		return e;
-	if (*what = "redis", (e = start_redis(w)) != ERR_OK)
-		return e;
-	if (*what = "connections", (e = conns_new(w, w->conf->connections_max, &w->conns)) != ERR_OK)
-		return e;
-	if (*what = "peers", (e = peers_new(w, index, &w->peers)) != ERR_OK)
-		return e;
-	if (*what = "proxy", (e = start_proxy(r)) != ERR_OK)
-		return e;
-	if (*what = "registrar", (e = registrar_new(w, &w->registrar)) != ERR_OK)
-		return e;
-	if (*what = "presence", (e = presence_new(w, &w->presence)) != ERR_OK)
-		return e;
-	if (*what = "chat", (e = message_new(w, &w->chat)) != ERR_OK)
-		return e;
-	if (*what = "events", (e = events_new(w, &r->events)) != ERR_OK)
-		return e;
-	if (*what = "metrics", (e = start_metrics(r, index)) != ERR_OK)
-		return e;
-	*what = "listener";
-	return start_listening(r, index);
-}
+/* In the order in which they lean on each other; clients come last. worker_free goes the other way. */
+static const struct step {
+	const char *name;
+	enum err (*start)(struct run *r);
+} steps[] = {
+	{ "loop", start_loop },
+	{ "redis", start_redis },
+	{ "connections", start_connections },
+	{ "peers", start_peers },
+	{ "proxy", start_proxy },
+	{ "registrar", start_registrar },
+	{ "presence", start_presence },
+	{ "chat", start_chat },
+	{ "events", start_events },
+	{ "metrics", start_metrics },
+	{ "listener", start_listening },
+};
 
 static void on_drain(struct timer *t, uint64_t now_ms)
 {
@@ -178,7 +207,7 @@ static void on_drain(struct timer *t, uint64_t now_ms)
 enum err worker_new(const struct signalling_conf *conf, unsigned index, struct worker **out)
 {
 	struct run *r = calloc(1, sizeof(*r));
-	const char *what = "memory";
+	const char *what = "name";
 
 	if (r == NULL)
 		return ERR_NO_MEMORY;
@@ -192,7 +221,12 @@ enum err worker_new(const struct signalling_conf *conf, unsigned index, struct w
 	derive(conf->turn_secret, "duplex record-route 1", w->route_key);
 	int n = snprintf(w->name, sizeof(w->name), "%s.%u", conf->node, index);
 	(void)snprintf(w->sent_by, sizeof(w->sent_by), "%s.invalid", w->name);
-	enum err e = n > 0 && (size_t)n < sizeof(w->name) ? start(r, index, &what) : ERR_INVALID;
+	r->index = index;
+	enum err e = n > 0 && (size_t)n < sizeof(w->name) ? ERR_OK : ERR_INVALID;
+	for (size_t i = 0; i < ARRAY_LEN(steps) && e == ERR_OK; i++) {
+		what = steps[i].name;
+		e = steps[i].start(r);
+	}
 	if (e != ERR_OK) {
 		log_event(LOG_ERROR, "start-failed", "worker=%s step=%s error=%s", w->name, what, log_value(str_from(err_text(e))));
 		worker_free(w);
@@ -208,7 +242,7 @@ void worker_free(struct worker *w)
 {
 	struct run *r = run_of(w);
 
-	/* In the reverse of the order in which they lean on each other; whoever waits for Redis is told before anyone is freed. */
+	/* Whoever waits for Redis is told before the proxy goes, through which they answer. */
 	metrics_stop(r->metrics);
 	listener_close(&r->listener);
 	events_free(r->events);

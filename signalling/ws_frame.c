@@ -65,9 +65,11 @@ bool ws_utf8_valid(struct str s)
 	const uint8_t *p = (const uint8_t *)s.p, *end = p + s.len;
 
 	while (p < end) {
-		uint64_t eight;
+		uint64_t eight = UINT64_MAX;
 
-		if (end - p >= 8 && (memcpy(&eight, p, 8), (eight & 0x8080808080808080u) == 0)) {
+		if (end - p >= 8)
+			memcpy(&eight, p, 8);
+		if ((eight & 0x8080808080808080u) == 0) {
 			p += 8;
 			continue;
 		}

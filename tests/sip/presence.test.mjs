@@ -98,7 +98,7 @@ describe('SUBSCRIBE', () => {
     await eve.cut();
     const back = await Ua.connect(system, 'eve', { session: eve.session, worker: 1, like: eve });
     await back.register();
-    await assert.rejects(dirk.request('NOTIFY', 800));
+    await assert.rejects(dirk.request('NOTIFY', 2000));
     await back.close();
     await dirk.close();
   });

@@ -90,7 +90,7 @@ describe('REGISTER', () => {
     assert.equal(await bindings('hugo'), 1);
     const second = await Ua.connect(system, 'hugo', { session: first.session, worker: 1, like: first });
     assert.equal((await second.register()).status, 200);
-    await sleep(600);
+    await sleep(1800);
     assert.equal(await bindings('hugo'), 1, 'the returned device stays');
     await second.cut();
     await until('gone after the grace', async () => (await bindings('hugo')) === 0);

@@ -38,7 +38,7 @@ export class System {
     writeFileSync(secret, 'a secret only for these tests 0123456789\n');
     chmodSync(secret, 0o600);
     system.redisSocket = path.join(system.dir, 'redis.sock');
-    const settings = { 'ring-timeout': 45, 'flow-grace': 400, 'redis-deadline': 1000, drain: 300, ...options };
+    const settings = { 'ring-timeout': 45, 'flow-grace': 1500, 'redis-deadline': 1000, drain: 300, ...options };
     system.config = path.join(system.dir, 'duplex.conf');
     writeFileSync(system.config, [
       '[common]', `domain = ${DOMAIN}`, `run-dir = ${system.run}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
