@@ -11,7 +11,7 @@ import { failuresChapter } from "./failures.mjs";
 import { sessionsChapter } from "./sessions.mjs";
 import { pageChapter } from "./page.mjs";
 
-const world = { password: "a-long-pass-phrase-7", ringTimeoutS: 6 };
+const world = { password: "a-long-pass-phrase-7", ringTimeoutS: 8 };
 
 describe("Duplex", () => {
   before(async () => {

@@ -1,4 +1,4 @@
-// A whole Duplex of this test's own: another instance name, port, TAP device and subnet than `make run` uses.
+// A whole Duplex of this test's own: another instance name and port, and so another TAP device and subnet, than `make run` uses.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import http from "node:http";
@@ -47,8 +47,6 @@ export class Instance {
     const all = {
       INSTANCE: `e2e-${hash}`,
       HTTPS_PORT: String(port),
-      TAP: `dpxe${hash}`,
-      SUBNET: "10.83.86.0/24",
       WORKERS: "2",
       ...settings,
     };
@@ -62,7 +60,6 @@ export class Instance {
     this.origin = `https://localhost:${settings.HTTPS_PORT}`;
     this.runDir = `/run/duplex/${settings.INSTANCE}`;
     this.stateDir = `/var/lib/duplex/${settings.INSTANCE}`;
-    this.relayAddress = settings.SUBNET.replace(/0\/24$/, "2");
   }
 
   #command(verb, timeout) {

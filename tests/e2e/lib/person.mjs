@@ -5,7 +5,7 @@ export class Person {
   static async open(browser, origin, options = {}) {
     const { path = "/", ...contextOptions } = options;
     const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: origin, ...contextOptions });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(20_000);
     const page = await context.newPage();
     const person = new Person(context, page);
     page.on("console", (message) => person.console.push(`${message.type()}: ${message.text()}`));
@@ -25,16 +25,16 @@ export class Person {
     return this.page.getByTestId(name);
   }
 
-  async see(name, timeout = 10_000) {
+  async see(name, timeout = 20_000) {
     await this.id(name).waitFor({ state: "visible", timeout });
   }
 
   async click(name) {
-    await this.id(name).click({ timeout: 10_000 });
+    await this.id(name).click({ timeout: 20_000 });
   }
 
   // Waits until the element has this attribute value.
-  async attr(name, attribute, value, timeout = 10_000) {
+  async attr(name, attribute, value, timeout = 20_000) {
     let last;
     await until(
       `${name} ${attribute}=${value}`,
@@ -82,7 +82,7 @@ export class Person {
     await this.see(`contact-${username}`);
   }
 
-  sees(username, status, timeout = 10_000) {
+  sees(username, status, timeout = 20_000) {
     return this.attr(`presence-${username}`, "data-status", status, timeout);
   }
 
@@ -90,11 +90,11 @@ export class Person {
     await this.click(`call-${media}-${username}`);
   }
 
-  phase(phase, timeout = 15_000) {
+  phase(phase, timeout = 20_000) {
     return this.attr("call", "data-phase", phase, timeout);
   }
 
-  async failure(code, timeout = 15_000) {
+  async failure(code, timeout = 20_000) {
     await this.attr("failure", "data-code", code, timeout);
     return {
       sip: await this.id("failure").getAttribute("data-sip"),
@@ -140,7 +140,6 @@ export class Person {
       hasVideo: inbound("video") !== undefined,
       local: local?.candidateType,
       remote: remote?.candidateType,
-      remoteAddress: remote?.address,
       dataMessages: all.filter((s) => s.type === "data-channel").reduce((n, s) => n + s.messagesReceived, 0),
     };
   }
