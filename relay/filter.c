@@ -17,7 +17,7 @@ static const struct cidr never[] = {
 	V6(0xfe800000, 0, 0, 0, 10),   /* link-local */
 	V6(0xff000000, 0, 0, 0, 8),    /* multicast */
 	V6(0xfd000ec2, 0, 0, 0x254, 128), /* metadata service, AWS */
-	V6(0xfd20ce00, 0, 0, 0x254, 128), /* metadata service, GCP */
+	V6(0xfd2000ce, 0, 0, 0x254, 128), /* metadata service, GCP */
 };
 
 /* Denied unless `allow` names them: private and special ranges, RFC 6890. */
