@@ -47,6 +47,10 @@ static inline bool str_starts(struct str s, struct str prefix)
 /* The part of `s` from `from` on, at most `len` bytes; empty when `from` lies behind the end. */
 static inline struct str str_sub(struct str s, size_t from, size_t len)
 {
+	if (s.p == NULL)
+		return s;
+	if (s.len == 0)
+		return s; /* perhaps NULL, to which not even 0 may be added */
 	if (from > s.len)
 		return (struct str){ s.p + s.len, 0 };
 	return (struct str){ s.p + from, MIN(len, s.len - from) };

@@ -11,7 +11,7 @@ COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
 
-#define TXN_TOTAL_MAX 500000u /* of a worker: some GB of messages under way */
+#define TXN_TOTAL_PRESET 500000u /* some GB of messages under way */
 
 static const struct txn_user handler_user;
 
@@ -27,7 +27,8 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 	p->ops = ops;
 	p->host = host;
 	list_init(&p->relays);
-	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times, TXN_TOTAL_MAX, config->txn_max, &p->txns);
+	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times,
+			  config->txn_total_max != 0 ? config->txn_total_max : TXN_TOTAL_PRESET, config->txn_max, &p->txns);
 	if (e == ERR_OK)
 		e = calls_new(ops, host, timers, config->worker, config->calls_max, &p->calls);
 	if (e != ERR_OK) {
@@ -287,7 +288,7 @@ enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller,
 {
 	struct sip_edit edit;
 	struct buf text = buf_growing(2 * SIP_MSG_MAX);
-	struct fork *f;
+	struct fork *f = NULL;
 
 	sip_edit_init(&edit, m);
 	sip_edit_max_forwards(&edit);

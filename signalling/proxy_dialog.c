@@ -111,7 +111,7 @@ static enum err send_request(struct relay *r, const struct flow *flow)
 	struct proxy *p = r->proxy;
 	struct fork_target t = { *flow, r->request->uri, str_from(r->instance) };
 	struct buf out = buf_growing(2 * SIP_MSG_MAX);
-	struct fork *f;
+	struct fork *f = NULL;
 	enum err e = edited_put(r, &out);
 
 	if (e == ERR_OK)

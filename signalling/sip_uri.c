@@ -37,14 +37,22 @@ static enum err next_param(struct str *rest, struct str *name, struct str *value
 	return ERR_OK;
 }
 
+#define PARAMS_MAX 24u
+
+/* No name twice (§19.1.1): two readers would take different ones. */
 static bool params_ok(struct str rest)
 {
-	struct str name, value;
+	struct str name[PARAMS_MAX], value;
+	size_t n = 0;
 	enum err e;
 
-	while ((e = next_param(&rest, &name, &value)) == ERR_OK)
-		;
-	return e == ERR_NOT_FOUND;
+	while (n < PARAMS_MAX && (e = next_param(&rest, &name[n], &value)) == ERR_OK) {
+		for (size_t i = 0; i < n; i++)
+			if (str_ieq(name[i], name[n]))
+				return false;
+		n++;
+	}
+	return n < PARAMS_MAX && e == ERR_NOT_FOUND;
 }
 
 static enum err parse_sip(struct str rest, struct sip_uri *u)

@@ -196,7 +196,7 @@ static const struct txn_user nobody;
 enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user, void *ctx,
 			struct txn **out)
 {
-	struct txn *t;
+	struct txn *t = NULL;
 	struct sip_msg m;
 	struct sip_refusal why;
 	enum err e = sip_msg_parse(request, &m, &why);

@@ -44,7 +44,7 @@ static void bad(void **state)
 	static const char *const cases[] = { "",	   "sip",	"sip:",	       ":a@x",	      "sip:@x",	     "sip:a@",	   "sip:a@x:",	    "sip:a@x:65536", "sip:a@x:1x",
 					     "sip:a b@x", "sip:a@x y", "sip:a@x;",     "sip:a@x;=b",  "sip:a@x;;lr", "sip:a@x?",   "sip:a@x?a",	    "sip:a@x?=b",    "sip:a%4@x",
 					     "sip:a%zz@x", "sip:a@x;b=%", "sip:a@[::1", "sip:a@[]",    "sip:a@b@x",   "sip:a<b@x", "sip:a\"b@x",    "sip:a@x_y",     "1 2:a",
-					     "sip:a\x01@x", "sip:a\x7f@x", "sip:\xc3\xbc@x" };
+					     "sip:a@x;lr;b=1;LR", "sip:a\x01@x", "sip:a\x7f@x", "sip:\xc3\xbc@x" };
 	char large[SIP_URI_MAX + 2];
 	struct sip_uri u;
 

@@ -1,0 +1,468 @@
+/* Whole calls driven at random. Two workers, four clients; each pair of input bytes is something that a client, the network or the clock does: invite, answer what
+ * came with any status, acknowledge, hang up, cancel, send it again, break it, vanish, come back. Nothing may crash; and when all is quiet no transaction, no
+ * call, no busy user is left, and every call has one record. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "signalling/call.h"
+#include "signalling/proxy.h"
+#include "signalling/sip_build.h"
+
+#define WORKERS 2u
+#define CLIENTS 4u
+#define QUEUE 64u
+
+static struct timers timers;
+static struct worker_ {
+	char name[8], sent_by[16];
+	struct proxy *proxy;
+} workers[WORKERS];
+static struct client {
+	char user[8], instance[16];
+	unsigned worker;
+	struct flow flow;
+	bool open, registered;
+	char *inbox[8]; /* latest messages, a ring */
+	unsigned got;
+	char *sent;     /* its latest request */
+} clients[CLIENTS];
+static struct {
+	unsigned to;
+	struct flow flow;
+	char *text;
+} wire[QUEUE];
+static unsigned wired, slots, serial;
+static int busy[CLIENTS], live;
+static bool store_away;
+
+static char *dup_str(struct str s)
+{
+	char *z = malloc(s.len + 1);
+
+	if (z == NULL)
+		abort();
+	memcpy(z, s.p, s.len);
+	z[s.len] = '\0';
+	return z;
+}
+
+static struct client *by_flow(const struct flow *f)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (clients[i].open && flow_eq(&clients[i].flow, f))
+			return &clients[i];
+	return NULL;
+}
+
+static void put_wire(unsigned to, const struct flow *flow, struct str text)
+{
+	if (wired == QUEUE)
+		return; /* lost, as with a broken stream */
+	wire[wired].to = to;
+	wire[wired].flow = *flow;
+	wire[wired++].text = dup_str(text);
+}
+
+static enum err host_send(void *host, const struct flow *flow, struct str message)
+{
+	struct worker_ *w = host;
+	struct client *c = by_flow(flow);
+	static struct sip_msg m;
+	struct sip_refusal why;
+
+	if (sip_msg_parse(message, &m, &why) != ERR_OK)
+		abort();
+	if (c != NULL) {
+		char **at = &c->inbox[c->got++ % ARRAY_LEN(c->inbox)];
+
+		free(*at);
+		*at = dup_str(message);
+		return ERR_OK;
+	}
+	if (strcmp(flow->worker, w->name) == 0 || flow_none(flow))
+		return ERR_CLOSED;
+	if (m.request && m.method != SIP_ACK) {
+		struct buf out = buf_growing(SIP_MSG_MAX);
+
+		if (sip_reply_put(&out, &m, &(struct sip_reply){ .status = 430, .to_tag = STR("t") }) == ERR_OK)
+			put_wire((unsigned)(w - workers), &(struct flow){ 0 }, buf_view(&out));
+		buf_fini(&out);
+	}
+	return ERR_OK;
+}
+
+static bool host_reliable(void *host, const struct flow *flow)
+{
+	(void)host;
+	(void)flow;
+	return true;
+}
+
+static enum err host_send_worker(void *host, struct str worker, const struct flow *from, struct str message)
+{
+	(void)host;
+	for (unsigned i = 0; i < WORKERS; i++) {
+		if (!str_eq(worker, str_from(workers[i].name)))
+			continue;
+		put_wire(i, from, message);
+		return ERR_OK;
+	}
+	return ERR_CLOSED;
+}
+
+static bool host_local(void *host, const struct flow *flow)
+{
+	return strcmp(flow->worker, ((struct worker_ *)host)->name) == 0;
+}
+
+static bool host_alive(void *host, const struct flow *flow)
+{
+	return !host_local(host, flow) || by_flow(flow) != NULL;
+}
+
+static void host_lookup(void *host, struct str user, struct str instance, location_fn done, void *arg)
+{
+	struct binding found[CLIENTS];
+	struct location loc = { .binding = found };
+
+	(void)host;
+	if (store_away) {
+		done(arg, ERR_TIMEOUT, &loc);
+		return;
+	}
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		const struct client *c = &clients[i];
+
+		if (!str_eq(user, str_from(c->user)))
+			continue;
+		loc.known = true;
+		if (!c->registered || (instance.len > 0 && !str_eq(instance, str_from(c->instance))))
+			continue;
+		struct binding *b = &found[loc.count++];
+
+		*b = (struct binding){ .flow = c->flow };
+		(void)snprintf(b->instance, sizeof(b->instance), "%s", c->instance);
+		(void)snprintf(b->contact, sizeof(b->contact), "sip:c%u@c.invalid", i);
+	}
+	done(arg, ERR_OK, &loc);
+}
+
+static void host_forget(void *host, const void *arg)
+{
+	(void)host;
+	(void)arg;
+}
+
+static void host_remove(void *host, struct str user, struct str instance, const struct flow *flow)
+{
+	(void)host;
+	(void)user;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (str_eq(instance, str_from(clients[i].instance)) && flow_eq(&clients[i].flow, flow))
+			clients[i].registered = false;
+}
+
+static void host_busy(void *host, struct str user, bool on)
+{
+	(void)host;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (str_eq(user, str_from(clients[i].user)))
+			busy[i] += on ? 1 : -1;
+}
+
+static void host_store(void *host, size_t argc, const struct str *argv)
+{
+	(void)host;
+	(void)argc;
+	if (str_eq(argv[0], STR("HDEL")))
+		live--;
+	if (str_eq(argv[0], STR("HSET")) && memmem(argv[3].p, argv[3].len, "trying", 6) != NULL)
+		live++;
+}
+
+static uint64_t host_wall(void *host)
+{
+	(void)host;
+	return 1700000000000 + timers.now_ms;
+}
+
+static const struct proxy_host host = {
+	.txn = { host_send, host_reliable }, .send_worker = host_send_worker, .alive = host_alive, .local = host_local, .lookup = host_lookup,
+	.forget = host_forget, .remove = host_remove, .busy = host_busy, .store = host_store, .wall_ms = host_wall,
+};
+
+static void deliver(void)
+{
+	for (unsigned rounds = 0; wired > 0 && rounds < 1000; rounds++) {
+		unsigned to = wire[0].to;
+		struct flow flow = wire[0].flow;
+		char *text = wire[0].text;
+
+		wired--;
+		memmove(&wire[0], &wire[1], wired * sizeof(wire[0]));
+		(void)proxy_receive(workers[to].proxy, &(struct origin){ .flow = flow, .peer = STR("peer") }, str_from(text));
+		free(text);
+	}
+}
+
+static void say(struct client *c, const char *text, bool keep)
+{
+	struct origin from = { .flow = c->flow, .user = str_from(c->user), .session = STR("5e55"), .perms = 3 };
+
+	if (!c->open)
+		return;
+	if (keep) {
+		char *copy = dup_str(str_from(text));
+
+		free(c->sent);
+		c->sent = copy;
+	}
+	(void)proxy_receive(workers[c->worker].proxy, &from, str_from(text));
+	deliver();
+}
+
+static void connect_client(struct client *c, unsigned worker)
+{
+	c->worker = worker;
+	c->flow = (struct flow){ .epoch = 1, .slot = ++slots, .generation = 1 };
+	(void)snprintf(c->flow.worker, sizeof(c->flow.worker), "%s", workers[worker].name);
+	c->open = c->registered = true;
+}
+
+static void invite(struct client *c, unsigned whom)
+{
+	char text[1024];
+
+	serial++;
+	(void)snprintf(text, sizeof(text),
+		       "INVITE sip:%s@x SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nFrom: <sip:%s@x>;tag=f%u\r\nTo: <sip:%s@x>\r\nCall-ID: c%u\r\n"
+		       "CSeq: 1 INVITE\r\nContact: <sip:%s@x;gr=%s>\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 x\r\n",
+		       clients[whom].user, serial, c->user, serial, clients[whom].user, serial, c->user, c->instance);
+	say(c, text, true);
+}
+
+static void answer(struct client *c, const char *request, unsigned which)
+{
+	static const unsigned status[] = { 100, 180, 200, 200, 200, 430, 480, 486, 487, 500, 503, 600, 603, 183, 302, 200 };
+	struct buf out = buf_growing(SIP_MSG_MAX);
+	struct sip_msg *m = malloc(sizeof(*m));
+	struct sip_refusal why;
+	char contact[128], tag[24];
+
+	(void)snprintf(contact, sizeof(contact), "Contact: <sip:%s@x;gr=%s>\r\n", c->user, c->instance);
+	(void)snprintf(tag, sizeof(tag), "t%s", c->instance);
+	if (m != NULL && sip_msg_parse(str_from(request), m, &why) == ERR_OK && m->request && m->method != SIP_ACK) {
+		unsigned s = status[which % ARRAY_LEN(status)];
+
+		if (sip_reply_put(&out, m, &(struct sip_reply){ .status = s, .to_tag = str_from(s > 100 ? tag : ""), .headers = str_from(contact),
+								.record_route = true }) == ERR_OK) {
+			buf_char(&out, '\0');
+			say(c, out.p, false);
+		}
+	}
+	free(m);
+	buf_fini(&out);
+}
+
+/* A request inside the dialog of a message that it got: the INVITE (as callee) or its 2xx (as caller). */
+static void in_dialog(struct client *c, const char *seen, const char *method)
+{
+	struct sip_msg *m = malloc(sizeof(*m));
+	struct sip_refusal why;
+	struct sip_addr contact;
+	char text[2048];
+
+	if (m == NULL || sip_msg_parse(str_from(seen), m, &why) != ERR_OK || sip_msg_addr(m, SIP_H_CONTACT, &contact) != ERR_OK) {
+		free(m);
+		return;
+	}
+	struct str from = sip_msg_value(m, m->request ? SIP_H_TO : SIP_H_FROM), to = sip_msg_value(m, m->request ? SIP_H_FROM : SIP_H_TO);
+	char tag[24];
+
+	(void)snprintf(tag, sizeof(tag), ";tag=t%s", c->instance);
+	serial++;
+	(void)snprintf(text, sizeof(text),
+		       "%s %.*s SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nRoute: %.*s\r\nFrom: %.*s%s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
+		       "CSeq: %u %s\r\nContact: <sip:%s@x;gr=%s>\r\n\r\n",
+		       method, STR_FMT(contact.uri), serial, STR_FMT(sip_msg_value(m, SIP_H_RECORD_ROUTE)), STR_FMT(from), m->request ? tag : "", STR_FMT(to),
+		       STR_FMT(m->call_id), strcmp(method, "ACK") == 0 ? m->cseq : serial + 1, method, c->user, c->instance);
+	free(m);
+	say(c, text, true);
+}
+
+static void cancel(struct client *c)
+{
+	struct sip_msg *m = malloc(sizeof(*m));
+	struct sip_refusal why;
+	struct buf out = buf_growing(SIP_MSG_MAX);
+
+	if (m != NULL && c->sent != NULL && sip_msg_parse(str_from(c->sent), m, &why) == ERR_OK && m->method == SIP_INVITE &&
+	    sip_cancel_put(&out, m, STR_NONE) == ERR_OK) {
+		buf_char(&out, '\0');
+		say(c, out.p, false);
+	}
+	free(m);
+	buf_fini(&out);
+}
+
+static void broken_copy(struct client *c, const char *seen, unsigned at)
+{
+	char *copy = dup_str(str_from(seen));
+	size_t len = strlen(copy);
+
+	if (len > 0)
+		copy[at * 7 % len] ^= (char)(1 + at % 30);
+	say(c, copy, false);
+	free(copy);
+}
+
+static void cut(struct client *c)
+{
+	struct flow flow = c->flow;
+
+	if (!c->open)
+		return;
+	c->open = false;
+	proxy_flow_lost(workers[c->worker].proxy, &flow, str_from(c->user));
+	deliver();
+}
+
+static void run(uint64_t ms)
+{
+	uint64_t step = ms > 2000 ? 500 : ms > 100 ? 50 : 1;
+
+	for (uint64_t end = timers.now_ms + ms; timers.now_ms < end;) {
+		timers_run(&timers, timers.now_ms + step);
+		deliver();
+	}
+}
+
+static void step(uint8_t op, uint8_t arg)
+{
+	static const char *const methods[] = { "ACK", "BYE", "INVITE", "UPDATE", "INFO", "REFER", "MESSAGE", "OPTIONS" };
+	struct client *c = &clients[op & 3];
+	const char *seen = c->inbox[arg % ARRAY_LEN(c->inbox)];
+
+	switch (op >> 2 & 15) {
+	case 0:
+	case 1:
+		invite(c, arg & 3);
+		break;
+	case 2:
+	case 3:
+	case 4:
+		if (seen != NULL)
+			answer(c, seen, arg / ARRAY_LEN(c->inbox));
+		break;
+	case 5:
+	case 6:
+	case 7:
+		if (seen != NULL)
+			in_dialog(c, seen, methods[arg / ARRAY_LEN(c->inbox) % ARRAY_LEN(methods)]);
+		break;
+	case 8:
+		cancel(c);
+		break;
+	case 9:
+		run(1u << (arg % 17));
+		break;
+	case 10:
+		cut(c);
+		c->registered = c->registered && (arg & 1) != 0;
+		break;
+	case 11:
+		if (!c->open)
+			connect_client(c, arg & 1);
+		break;
+	case 12:
+		if (c->sent != NULL) {
+			char *copy = dup_str(str_from(c->sent));
+
+			say(c, copy, false);
+			free(copy);
+		}
+		break;
+	case 13:
+		if (seen != NULL)
+			broken_copy(c, (arg & 1) != 0 || c->sent == NULL ? seen : c->sent, arg);
+		break;
+	case 14:
+		(void)proxy_hangup_user(workers[arg & 1].proxy, str_from(c->user), STR_NONE);
+		deliver();
+		break;
+	default:
+		store_away = (arg & 1) != 0;
+		break;
+	}
+}
+
+static void begin(void)
+{
+	static const char *const users[CLIENTS] = { "ann", "bob", "bob", "cyd" };
+
+	timers_init(&timers, 1);
+	wired = slots = serial = 0;
+	live = 0;
+	store_away = false;
+	memset(busy, 0, sizeof(busy));
+	for (unsigned i = 0; i < WORKERS; i++) {
+		struct worker_ *w = &workers[i];
+
+		(void)snprintf(w->name, sizeof(w->name), "n.%u", i);
+		(void)snprintf(w->sent_by, sizeof(w->sent_by), "n.%u.invalid", i);
+		struct proxy_config config = { .domain = STR("x"), .worker = str_from(w->name), .sent_by = str_from(w->sent_by), .secret = STR("secret"),
+					       .ring_timeout_ms = 45000, .lost_grace_ms = 30000, .calls_per_user = 4, .calls_max = 16, .txn_max = 16, .txn_total_max = 200,
+					       .times = TXN_TIMES_DEFAULT };
+
+		if (proxy_new(&config, &timers, &host, w, &w->proxy) != ERR_OK)
+			abort();
+	}
+	memset(clients, 0, sizeof(clients));
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		(void)snprintf(clients[i].user, sizeof(clients[i].user), "%s", users[i]);
+		(void)snprintf(clients[i].instance, sizeof(clients[i].instance), "i%u", i);
+		connect_client(&clients[i], i & 1);
+	}
+}
+
+/* All go away: whatever is left must end by itself. */
+static void finish(void)
+{
+	store_away = false;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		cut(&clients[i]);
+		clients[i].registered = false;
+	}
+	run(120000);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		for (unsigned kind = 0; kind < 4; kind++)
+			if (txn_layer_count(proxy_txns(workers[i].proxy), (enum txn_kind)kind) != 0)
+				abort();
+		if (calls_count(proxy_calls(workers[i].proxy)) != 0)
+			abort();
+		proxy_free(workers[i].proxy);
+	}
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		if (busy[i] != 0)
+			abort();
+		for (size_t k = 0; k < ARRAY_LEN(clients[i].inbox); k++)
+			free(clients[i].inbox[k]);
+		free(clients[i].sent);
+	}
+	if (live != 0)
+		abort();
+	for (unsigned i = 0; i < wired; i++)
+		free(wire[i].text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size > 256)
+		return 0;
+	begin();
+	for (size_t i = 0; i + 1 < size; i += 2)
+		step(data[i], data[i + 1]);
+	finish();
+	return 0;
+}
