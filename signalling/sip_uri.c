@@ -44,7 +44,7 @@ static bool params_ok(struct str rest)
 {
 	struct str name[PARAMS_MAX], value;
 	size_t n = 0;
-	enum err e;
+	enum err e = ERR_OK;
 
 	while (n < PARAMS_MAX && (e = next_param(&rest, &name[n], &value)) == ERR_OK) {
 		for (size_t i = 0; i < n; i++)
