@@ -10,7 +10,10 @@ struct check_setup {
 	struct tc_env env;
 	unsigned user_quota;  /* allocations a user may have: then 486 */
 	unsigned ports;       /* size of the relay's port range: then 508 */
+	unsigned peers;       /* permissions, and channels, of one allocation: then 508 */
+	unsigned challenges;  /* unauthenticated requests answered at once: then silence */
 	unsigned lifetime_s, nonce_lifetime_s; /* short ones, for the checks of what ends */
+	bool strict_expiry;   /* a credential must be valid with every request, not only when the allocation is made */
 	unsigned seed, rounds;
 };
 

@@ -1,6 +1,8 @@
-/* What ends by time: allocations and nonces (the server is configured with short ones), and, for the patient, permissions and channels, whose
- * times the RFC fixes. RFC 8656 §5, §9, §12; RFC 8489 §9.2. */
+/* What ends by time: allocations and nonces (the server is configured with short ones), credentials, and, for the patient, permissions,
+ * whose time the RFC fixes. RFC 8656 §5, §9, §12; RFC 8489 §9.2. */
 #include "tests/net/check.h"
+
+#include "common/clock.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -115,15 +117,36 @@ static const char *nonce_ages(const struct check_setup *s)
 	return NULL;
 }
 
+/* A long call outlives the credential it began with, unless the operator wants otherwise. A new allocation always needs a valid one. */
+static const char *credential_ends(const struct check_setup *s)
+{
+	static struct tc late;
+	long now = (long)(clock_wall_ms() / MS_PER_S);
+
+	tc_open_until(&pr.c, &s->env, "brief", NULL, now + 4);
+	int code = tc_allocate(&pr.c), before = tc_refresh(&pr.c, 600);
+	wait_s(5);
+	int after = tc_refresh(&pr.c, 600);
+	tc_open_until(&late, &s->env, "brief", NULL, now + 4);
+	int anew = tc_allocate(&late);
+	tc_close(&late);
+	check_done(&pr.c);
+	EXPECT(code == 0 && before == 0, "while it was valid: Allocate %d, Refresh %d", code, before);
+	EXPECT(after == (s->strict_expiry ? 401 : 0), "Refresh after its end gave %d", after);
+	EXPECT(anew == 401, "a new Allocate after its end gave %d", anew);
+	return NULL;
+}
+
 const struct check check_expiry[] = {
 	{ "an allocation ends without Refresh and lives on with it", allocation_ends },
 	{ "the 5-tuple of an ended allocation can be used again", tuple_reused },
 	{ "an old nonce is refused with 438", nonce_ages },
+	{ "a credential that ends during a call", credential_ends },
 	{ NULL, NULL },
 };
 
-/* §9: a permission lasts 300 s, and ChannelBind installs one; §12: a channel lasts 600 s. A channel whose permission is over relays nothing,
- * and is not renewed by data. */
+/* §9: a permission lasts 300 s, and ChannelBind installs one; §12: a channel lasts 600 s. A channel whose permission is over relays
+ * nothing, and is not renewed by data. */
 static const char *permission_300(const struct check_setup *s)
 {
 	TRY(pair_open(s, "patient"));

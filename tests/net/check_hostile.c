@@ -175,7 +175,7 @@ static const char *huge(void)
 }
 
 /* Writes an IPv4 packet of protocol `proto` with `ihl` words of header and sends it as it is; the kernel fills in only the checksum. */
-static void raw_ip(unsigned ihl, unsigned proto, uint16_t frag, uint16_t total, const uint8_t *body, size_t len)
+static void raw_from(struct in_addr from, unsigned ihl, unsigned proto, uint16_t frag, uint16_t total, const uint8_t *body, size_t len)
 {
 	static uint8_t p[2048];
 	struct sockaddr_in to = ar.c.env->server;
@@ -187,12 +187,17 @@ static void raw_ip(unsigned ihl, unsigned proto, uint16_t frag, uint16_t total, 
 	p[4] = (uint8_t)rnd();
 	p[6] = (uint8_t)(frag >> 8), p[7] = (uint8_t)frag;
 	p[8] = 64, p[9] = (uint8_t)proto;
-	memcpy(p + 12, &ar.c.env->local, 4);
+	memcpy(p + 12, &from, 4);
 	memcpy(p + 16, &to.sin_addr, 4);
 	for (size_t i = 20; i < head; i++)
 		p[i] = (uint8_t)(i % 4 == 0 ? 1 : rnd());
 	memcpy(p + head, body, len);
 	sendto(ar.raw, p, head + len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
+}
+
+static void raw_ip(unsigned ihl, unsigned proto, uint16_t frag, uint16_t total, const uint8_t *body, size_t len)
+{
+	raw_from(ar.c.env->local, ihl, proto, frag, total, body, len);
 }
 
 static size_t udp_body(uint8_t *out, uint16_t claimed, const void *data, size_t len)
@@ -226,6 +231,35 @@ static const char *bad_headers(void)
 	}
 	close(ar.raw);
 	return alive("wrong IP and UDP headers");
+}
+
+/* Requests and data that claim to come from the relay itself, from nowhere, from everybody: no answer, no loop. */
+static const char *odd_sources(void)
+{
+	static const char *const sources[] = { "0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.0.1", "10.83.84.255", "240.1.2.3", NULL };
+	static uint8_t body[1500];
+
+	ar.raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (ar.raw < 0)
+		return "SKIP no raw sockets here";
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct in_addr from = ar.c.env->server.sin_addr;
+		struct ts_msg m;
+		if (sources[i] != NULL)
+			inet_pton(AF_INET, sources[i], &from);
+		for (unsigned k = 0; k < 20; k++) {
+			valid(&m);
+			/* To the TURN port and to the relayed port, from its own ports among others; UDP checksum 0: none. */
+			uint16_t head[4] = { k % 2 ? ar.c.env->server.sin_port : ar.c.relayed.sin_port,
+					     k % 4 < 2 ? ar.c.env->server.sin_port : ar.c.relayed.sin_port,
+					     htons((uint16_t)(m.len + 8)), 0 };
+			memcpy(body, head, sizeof(head));
+			memcpy(body + 8, m.b, m.len);
+			raw_from(from, 5, 17, 0, (uint16_t)(28 + m.len), body, m.len + 8);
+		}
+	}
+	close(ar.raw);
+	return alive("packets from impossible sources");
 }
 
 static const char *other_protocols(void)
@@ -285,6 +319,7 @@ HOSTILE(truncations)
 HOSTILE(attribute_bombs)
 HOSTILE(huge)
 HOSTILE(bad_headers)
+HOSTILE(odd_sources)
 HOSTILE(other_protocols)
 HOSTILE(challenge_flood)
 
@@ -295,6 +330,7 @@ const struct check check_hostile[] = {
 	{ "messages full of attributes", check_attribute_bombs },
 	{ "huge datagrams in fragments", check_huge },
 	{ "IP options, fragments, wrong lengths and checksums", check_bad_headers },
+	{ "packets from the relay's own and from impossible addresses", check_odd_sources },
 	{ "other protocols at the TURN port", check_other_protocols },
 	{ "a flood of unauthenticated requests", check_challenge_flood },
 	{ NULL, NULL },

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MOST = 600 };
 
@@ -58,8 +59,61 @@ static const char *ports(const struct check_setup *s)
 	return exhaust(s, s->ports, NULL, 508);
 }
 
+/* Channels until refused; those that were made go on working, and a refused one has changed nothing. */
+static const char *channels(const struct check_setup *s)
+{
+	static struct tc c;
+	struct sockaddr_in first;
+	unsigned n = 0;
+	char buf[16];
+	int code = 0, fd;
+
+	if (s->peers == 0)
+		return "SKIP no small number of peers configured";
+	TRY(check_allocated(&c, s, "social"));
+	fd = tc_peer_open(s->env.peer, &first);
+	code = tc_bind(&c, 0x4000, first);
+	for (n = 1; code == 0 && n < s->peers + 4; n++)
+		code = tc_bind(&c, (uint16_t)(0x4000 + n), check_addr(s->env.peer, 2000 + n));
+	tc_send_channel(&c, 0x4000, "first", 5);
+	long got = tc_peer_recv(fd, buf, sizeof(buf), NULL, 1000);
+	check_done(&c);
+	close(fd);
+	EXPECT(code == 508 || code == 486, "after %u channels: %d", n - 1, code);
+	EXPECT(n - 1 == s->peers, "%u channels of %u", n - 1, s->peers);
+	EXPECT(got == 5, "the first channel is dead");
+	return NULL;
+}
+
+/* Unauthenticated requests beyond the budget get silence, so that spoofed ones do not become a flood; a live allocation does not suffer. */
+static const char *challenge_budget(const struct check_setup *s)
+{
+	static struct tc live, c;
+	struct ts_msg m;
+	unsigned answers = 0;
+
+	if (s->challenges == 0)
+		return "SKIP no small budget of challenges configured";
+	TRY(check_allocated(&live, s, "living"));
+	tc_open(&c, &s->env, "flood", NULL);
+	for (unsigned i = 0; i < 20 * s->challenges; i++) {
+		tc_request(&m, TS_ALLOCATE);
+		tc_send_raw(&c, m.b, m.len);
+	}
+	while (tc_recv(&c, 100))
+		answers++;
+	int code = tc_refresh(&live, 600);
+	tc_close(&c);
+	check_done(&live);
+	EXPECT(answers <= 2 * s->challenges, "%u of %u were answered", answers, 20 * s->challenges);
+	EXPECT(code == 0, "Refresh of a live allocation gave %d", code);
+	return NULL;
+}
+
 const struct check check_limits[] = {
 	{ "486 when a user has all the allocations allowed; all can be had again", user_quota },
 	{ "508 when no port is left; every port can be had again", ports },
+	{ "508 when an allocation has all the channels allowed", channels },
+	{ "challenges beyond the budget are not answered", challenge_budget },
 	{ NULL, NULL },
 };

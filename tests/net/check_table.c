@@ -67,12 +67,15 @@ struct row {
 #define DENIED_V6(X) \
 	X("::") X("::1") X("::ffff:127.0.0.1") X("::127.0.0.1") X("2002:7f00:1::") X("64:ff9b::7f00:1") X("fe80::1") X("ff02::1") \
 	X("fd00::1")
+/* Private and special ranges, which the configuration of the test does not allow (only its own subnet). */
+#define PRIVATE(X) X("10.0.0.1") X("172.16.0.1") X("172.31.255.254") X("192.168.1.1") X("100.64.0.1") X("198.18.0.1") X("192.0.0.8")
 #define PERMISSION_ROW(ip) \
 	{ "CreatePermission for " ip, ALLOCATED, TS_PERMISSION, GOOD, { AT(ip, 9) }, { { 0 } }, { 403 }, { 0 } },
 #define BIND_ROW(ip) { "ChannelBind to " ip, ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000), AT(ip, 9) }, { { 0 } }, { 403 }, { 0 } },
 #define PERMISSION_ROW_V6(ip) \
 	{ "CreatePermission for " ip, ALLOCATED, TS_PERMISSION, GOOD, { AT(ip, 9) }, { { 0 } }, { 443, 403 }, { 0 } },
-#define BIND_ROW_V6(ip) { "ChannelBind to " ip, ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000), AT(ip, 9) }, { { 0 } }, { 443, 403 }, { 0 } },
+#define BIND_ROW_V6(ip) \
+	{ "ChannelBind to " ip, ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000), AT(ip, 9) }, { { 0 } }, { 443, 403 }, { 0 } },
 
 static const struct row rows[] = {
 	/* Binding */
@@ -171,7 +174,8 @@ static const struct row rows[] = {
 	{ "ChannelBind by another user", ALLOCATED, TS_CHANNEL, STRANGER, { CHAN(0x4000), AT_PEER(9) }, .expect = { 441 } },
 	{ "ChannelBind to a public IPv6 peer", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000), AT("2001:db8::1", 9) }, .expect = { 443 } },
 	{ "ChannelBind to the server's own port", ALLOCATED, TS_CHANNEL, GOOD, { CHAN(0x4000), AT_SERVER }, .expect = { 403 } },
-	DENIED(PERMISSION_ROW) DENIED(BIND_ROW) DENIED_V6(PERMISSION_ROW_V6) DENIED_V6(BIND_ROW_V6)
+	DENIED(PERMISSION_ROW) DENIED(BIND_ROW) PRIVATE(PERMISSION_ROW) PRIVATE(BIND_ROW)
+	DENIED_V6(PERMISSION_ROW_V6) DENIED_V6(BIND_ROW_V6)
 };
 
 const char *check_because(const char *fmt, ...)

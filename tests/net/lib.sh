@@ -166,7 +166,7 @@ relay_start() {
 
 # A Binding answered within a second (turnutils_stunclient waits for ever).
 stun_quick() {
-	timeout 1 ip netns exec "$1" turnutils_stunclient "$RELAY_IP" 2>/dev/null | grep -q 'UDP reflexive addr'
+	timeout 1 ip netns exec "$1" turnutils_stunclient "$RELAY_IP" 2>/dev/null | grep 'UDP reflexive addr' >/dev/null
 }
 
 stun_or_dead() {

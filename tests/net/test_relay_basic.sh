@@ -12,7 +12,7 @@ in_ns() {
 }
 
 pings() {
-	in_ns ping -q -c 5 -i 0.05 -W 1 "$@" "$RELAY_IP" | grep -q ' 5 received, 0% packet loss'
+	in_ns ping -q -c 5 -i 0.05 -W 1 "$@" "$RELAY_IP" | grep ' 5 received, 0% packet loss' >/dev/null
 }
 
 arp_resolved() {
@@ -20,7 +20,7 @@ arp_resolved() {
 }
 
 arp_other_silent() {
-	! in_ns ping -q -c 1 -W 1 10.83.84.77 >/dev/null && ! ip -n "$NS" neigh show 10.83.84.77 | grep -q lladdr
+	! in_ns ping -q -c 1 -W 1 10.83.84.77 >/dev/null && ! ip -n "$NS" neigh show 10.83.84.77 | grep lladdr >/dev/null
 }
 
 reflexive_address() {

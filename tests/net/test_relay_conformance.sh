@@ -24,6 +24,8 @@ for cores in 1 2; do
 	relay_start "$NS" "cores = $cores" && with_sums "$cores" turncheck "$NS"
 done
 namespace NS
-relay_start "$NS" 'port-min = 50000' 'port-max = 50049' 'user-allocations = 7' &&
-	with_sums limits turncheck "$NS" --group limits --ports 50 --user-quota 7
+relay_start "$NS" 'port-min = 50000' 'port-max = 50049' 'user-allocations = 7' 'max-peers = 5' &&
+	with_sums limits turncheck "$NS" --group limits --ports 50 --user-quota 7 --peers 5
+namespace NS
+relay_start "$NS" 'challenge-rate = 5' 'challenge-burst = 10' && with_sums challenges turncheck "$NS" --group limits --challenges 10
 done_testing

@@ -18,6 +18,9 @@ if relay_start "$NS" 'lifetime = 3' 'lifetime-max = 3' 'nonce-lifetime = 10'; th
 	check 'no allocation is left behind' until_true 5 no_allocations
 	check 'SIGTERM ends it with status 0' relay_stop
 fi
+namespace NS
+relay_start "$NS" 'credential-expiry = always' && take_tap strict turncheck "$NS" --group expiry --strict-expiry
+relay_stop
 if [ -z "${SLOW:-}" ]; then
 	skip 'permissions end after 300 s' 'takes six minutes; SLOW=1 runs it'
 else

@@ -161,15 +161,15 @@ static void usage(void)
 {
 	puts("turncheck --server IP[:PORT] --realm REALM --secret-file FILE --local IP --peer IP --other IP\n"
 	     "  --group NAME        table, flows, data (these three by default), limits, hostile, expiry, slow; may be given again\n"
-	     "  --user-quota N, --ports N    what the server was configured with, for `limits`\n"
-	     "  --lifetime S, --nonce-lifetime S    the same, for `expiry`\n"
+	     "  --user-quota N, --ports N, --peers N, --challenges N    what the server was configured with, for `limits`\n"
+	     "  --lifetime S, --nonce-lifetime S, --strict-expiry    the same, for `expiry`\n"
 	     "  --seed N, --rounds N         for `hostile` (1, 200)\n"
 	     "  --hold N [--user U] [--call C] [--wait-gone MS]   hold allocations instead");
 	exit(0);
 }
 
 enum { OPT_SERVER = 256, OPT_REALM, OPT_SECRET, OPT_LOCAL, OPT_PEER, OPT_OTHER, OPT_GROUP, OPT_QUOTA, OPT_PORTS, OPT_SEED, OPT_ROUNDS,
-       OPT_LIFETIME, OPT_NONCE, OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_HELP };
+       OPT_PEERS, OPT_CHALLENGES, OPT_LIFETIME, OPT_NONCE, OPT_STRICT, OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_HELP };
 
 static void option(struct options *o, int c, char *arg)
 {
@@ -185,6 +185,9 @@ static void option(struct options *o, int c, char *arg)
 	case OPT_GROUP: pick_group(o, arg); break;
 	case OPT_QUOTA: o->setup.user_quota = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_PORTS: o->setup.ports = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_PEERS: o->setup.peers = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_CHALLENGES: o->setup.challenges = (unsigned)strtoul(arg, NULL, 10); break;
+	case OPT_STRICT: o->setup.strict_expiry = true; break;
 	case OPT_LIFETIME: o->setup.lifetime_s = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_NONCE: o->setup.nonce_lifetime_s = (unsigned)strtoul(arg, NULL, 10); break;
 	case OPT_SEED: o->setup.seed = (unsigned)strtoul(arg, NULL, 10); break;
@@ -206,6 +209,7 @@ int main(int argc, char **argv)
 		{ "group", 1, NULL, OPT_GROUP }, { "user-quota", 1, NULL, OPT_QUOTA }, { "ports", 1, NULL, OPT_PORTS },
 		{ "seed", 1, NULL, OPT_SEED }, { "rounds", 1, NULL, OPT_ROUNDS }, { "hold", 1, NULL, OPT_HOLD },
 		{ "user", 1, NULL, OPT_USER }, { "call", 1, NULL, OPT_CALL }, { "wait-gone", 1, NULL, OPT_GONE },
+		{ "peers", 1, NULL, OPT_PEERS }, { "challenges", 1, NULL, OPT_CHALLENGES }, { "strict-expiry", 0, NULL, OPT_STRICT },
 		{ "lifetime", 1, NULL, OPT_LIFETIME }, { "nonce-lifetime", 1, NULL, OPT_NONCE },
 		{ "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
 	};
