@@ -239,7 +239,7 @@ static X509_REQ *read_csr(struct str csr)
 
 enum err ca_sign_csr(struct ca *c, const struct ca_order *o, struct str csr, struct buf *pem, struct ca_issued *out, const char **wrong)
 {
-	struct ca_issued issued;
+	struct ca_issued issued = { 0 };
 	X509 *cert = NULL;
 	X509_REQ *req = read_csr(csr);
 	EVP_PKEY *key = req != NULL ? X509_REQ_get0_pubkey(req) : NULL;
@@ -268,7 +268,7 @@ enum err ca_make_p12(struct ca *c, const struct ca_order *o, const char *passphr
 		     struct ca_issued *out)
 {
 	char label[300];
-	struct ca_issued issued;
+	struct ca_issued issued = { 0 };
 	X509 *cert = NULL;
 	PKCS12 *p12 = NULL;
 	BIO *bio = BIO_new(BIO_s_mem());

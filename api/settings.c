@@ -159,9 +159,9 @@ enum err settings_check(struct settings *s, char *why, size_t why_size)
 	if (e != ERR_OK)
 		return e;
 
-	bool secure = str_starts(s->origin[0], STR("https://"));
-	char *host = strndup(s->origin[0].p + (secure ? 8 : 7), s->origin[0].len - (secure ? 8 : 7));
-	char *base = host != NULL ? join(secure ? "wss://" : "ws://", host) : NULL;
+	/* https://host becomes wss://host: the part behind the scheme's "http" stays. */
+	char *host = strndup(s->origin[0].p + 4, s->origin[0].len > 4 ? s->origin[0].len - 4 : 0);
+	char *base = host != NULL ? join("ws", host) : NULL;
 	s->socket_path = s->socket[0] != '\0' ? strdup(s->socket) : join(s->run_dir, "/api.sock");
 	s->metrics_path = join(s->run_dir, "/metrics.api.sock");
 	if (s->websocket_url[0] != '\0')

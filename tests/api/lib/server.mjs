@@ -114,7 +114,7 @@ export class Server {
 		if (this.redisProcess?.exitCode === null && this.redisProcess.signalCode === null)
 			await this.stopRedis();
 		rmSync(this.folder, { recursive: true, force: true });
-		if (status !== 0 || /AddressSanitizer|runtime error|worker-ended/.test(this.log))
+		if (status !== 0 || /Sanitizer|runtime error|worker-ended/.test(this.log))
 			throw new Error(`duplex-api ended with ${status}: ${this.log}`);
 	}
 
