@@ -42,9 +42,17 @@ const built = (entry) => {
 	return `/assets/${found[0].split('/').pop()}`;
 };
 
+// What the entry imports at once is fetched beside it, not after it.
+const entry = result.metafile.outputs[`dist${built('src/main.tsx')}`];
+const preload = entry.imports
+	.filter((i) => i.kind === 'import-statement')
+	.map((i) => `<link rel="modulepreload" href="/assets/${i.path.split('/').pop()}" />`)
+	.join('\n\t\t');
+
 const html = (await readFile(join(here, 'src', 'index.html'), 'utf8'))
 	.replace('%SCRIPT%', built('src/main.tsx'))
-	.replace('%STYLE%', built('src/styles/index.css'));
+	.replace('%STYLE%', built('src/styles/index.css'))
+	.replace('%PRELOAD%', preload);
 if (/<style|<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=/i.test(html)) throw new Error('index.html has inline code or style');
 await writeFile(join(dist, 'index.html'), html);
 await copyFile(join(here, 'src', 'favicon.svg'), join(dist, 'favicon.svg'));

@@ -52,7 +52,7 @@ export interface Certificate {
 
 export interface Version {
 	version: string;
-	/** Present when the server takes client certificates: where to go to log in with one. */
+	/** Where to go to log in with a client certificate; null when the server takes none. */
 	certificate_url?: string | null;
 }
 

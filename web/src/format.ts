@@ -38,5 +38,9 @@ export function initials(name: string): string {
 export function hue(username: string): number {
 	let h = 2166136261;
 	for (const c of username) h = Math.imul(h ^ (c.codePointAt(0) as number), 16777619);
+	// Short names differ in few bits: mix them, or they share a colour.
+	h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
+	h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+	h ^= h >>> 16;
 	return (h >>> 0) % 10;
 }

@@ -75,7 +75,7 @@ export function Certificates() {
 					});
 				}}
 			>
-				<Field id="certificate-label" label="Name of the device" value={label.value} onInput={(v) => (label.value = v)} required maxLength={64} error={error.value?.field('label')} />
+				<Field id="certificate-label" label="Name of the device" value={label.value} onInput={(v) => (label.value = v)} required maxLength={64} autocomplete="off" error={error.value?.field('label')} />
 				<Field id="certificate-passphrase" label="Passphrase for the file" type="password" value={passphrase.value} onInput={(v) => (passphrase.value = v)} required autocomplete="new-password" hint="You will need it once, when you import the file." error={error.value?.field('passphrase')} />
 				{error.value && error.value.fields.length === 0 && (
 					<p class="form-error" role="alert" data-testid="certificate-error">

@@ -22,6 +22,8 @@ export function Incoming({ client }: { client: Client }) {
 				</span>
 				<h2 id="incoming-name">{peer.name}</h2>
 				<p id="incoming-kind">{video ? 'Incoming video call' : 'Incoming call'}</p>
+				{/* A display name is chosen by its owner; the user name is not. */}
+				{!client.people.isContact(peer.username) && <p class="ring-stranger">@{peer.username}, not in your contacts</p>}
 				<div class="ring-buttons">
 					<RoundChoice kind="danger" icon="hangup" words="Decline" testid="decline" onClick={() => client.calls.decline()} />
 					<RoundChoice kind={video ? 'plain' : 'accept'} icon="phone" words={video ? 'Audio only' : 'Accept'} testid="accept-audio" onClick={() => void client.calls.answer(false)} />
