@@ -1,4 +1,5 @@
-/* See call.h. The table of calls, and what each knows of its two ends. What is written when something happens is call_record.c. */
+/* See call.h. The table of calls, and what each knows of its two ends. What is written when something happens is
+ * call_record.c. */
 #include "signalling/call_int.h"
 
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static char *dup_value(struct str s)
 	return z;
 }
 
-enum err calls_new(const struct proxy_host *ops, void *host, struct timers *timers, struct str worker, size_t max, struct calls **out)
+enum err calls_new(const struct proxy_host *ops, void *host, struct timers *timers, struct str worker, size_t max,
+		   struct calls **out)
 {
 	struct calls *cs = calloc(1, sizeof(*cs));
 
@@ -110,7 +112,8 @@ static enum err learn_party(struct call_party *p, const struct sip_msg *m, struc
 			return ERR_NO_MEMORY;
 		free(p->contact);
 		p->contact = z;
-		if (p->instance[0] == '\0' && sip_uri_parse(contact.uri, &uri) == ERR_OK && sip_uri_gruu(&uri, &instance))
+		if (p->instance[0] == '\0' && sip_uri_parse(contact.uri, &uri) == ERR_OK &&
+		    sip_uri_gruu(&uri, &instance))
 			keep(p->instance, sizeof(p->instance), instance);
 	}
 	if (p->tag == NULL || tag.p != p->tag) {
@@ -150,7 +153,8 @@ static void init_party(struct call *c, enum call_side side, struct str user)
 	list_init(&p->by_user);
 }
 
-enum err call_new(struct calls *cs, const struct sip_msg *m, struct str caller, struct str callee, const struct origin *from, struct call **out)
+enum err call_new(struct calls *cs, const struct sip_msg *m, struct str caller, struct str callee,
+		  const struct origin *from, struct call **out)
 {
 	struct sip_addr addr;
 	uint8_t id[CALL_ID_LEN / 2];
@@ -171,7 +175,8 @@ enum err call_new(struct calls *cs, const struct sip_msg *m, struct str caller, 
 	c->call_id = dup_str(m->call_id);
 	c->from = dup_value(sip_msg_value(m, SIP_H_FROM));
 	c->to = dup_value(sip_msg_value(m, SIP_H_TO));
-	if (c->call_id == NULL || c->from == NULL || c->to == NULL || learn_party(&c->party[CALL_CALLER], m, addr.tag) != ERR_OK) {
+	if (c->call_id == NULL || c->from == NULL || c->to == NULL ||
+	    learn_party(&c->party[CALL_CALLER], m, addr.tag) != ERR_OK) {
 		free_call(c);
 		return ERR_NO_MEMORY;
 	}
@@ -306,8 +311,8 @@ size_t calls_user_count(struct calls *cs, struct str user)
 	return n;
 }
 
-static enum err put_request(struct call *c, enum sip_method method, uint32_t cseq, enum call_side to, struct str via, struct str reason,
-			    struct buf *out)
+static enum err put_request(struct call *c, enum sip_method method, uint32_t cseq, enum call_side to, struct str via,
+			    struct str reason, struct buf *out)
 {
 	const struct call_party *target = &c->party[to];
 	char line[256];

@@ -13,11 +13,11 @@ struct calls {
 	struct timers *timers;
 	struct str worker;
 	size_t max, count;
-	uint64_t seed;                /* of the hashes: Call-IDs are chosen by clients */
+	uint64_t seed; /* of the hashes: Call-IDs are chosen by clients */
 	struct list by_call_id[CALLS_BUCKETS];
 	struct list by_user[CALLS_BUCKETS];
-	struct timer lease;           /* renews that of live:WORKER */
-	size_t shown;                 /* entries in live:WORKER */
+	struct timer lease; /* renews that of live:WORKER */
+	size_t shown;       /* entries in live:WORKER */
 	struct calls_stats stats;
 };
 

@@ -1,5 +1,6 @@
-/* What is written about a call: live:WORKER while it lasts, CDR and history at its end, the relay's event, "busy", the counts and one log line for each
- * change of state. All writes to Redis are fire and forget: a call never waits for its record. Owner: the worker's thread. */
+/* What is written about a call: live:WORKER while it lasts, CDR and history at its end, the relay's event, "busy", the
+ * counts and one log line for each change of state. All writes to Redis are fire and forget: a call never waits for its
+ * record. Owner: the worker's thread. */
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rkeys.h"
@@ -36,7 +37,7 @@ static void set_state(struct call *c, enum call_state s)
 	c->calls->stats.now[s]++;
 }
 
-/* --- live:WORKER -------------------------------------------------------------------------------------------------------------- */
+/* --- live:WORKER ------------------------------------------------------------------------------ */
 
 static void lease(struct calls *cs)
 {
@@ -56,7 +57,8 @@ void call_lease_due(struct timer *timer, UNUSED uint64_t now)
 		lease(cs);
 }
 
-/* {"id","caller","callee","media","state","started_at","answered_at","worker"}: names and ids need no escapes; times are ms since 1970, 0 = never. */
+/* {"id","caller","callee","media","state","started_at","answered_at","worker"}: names and ids need no escapes; times
+ * are ms since 1970, 0 = never. */
 static void show(struct call *c)
 {
 	struct calls *cs = c->calls;
@@ -65,10 +67,10 @@ static void show(struct call *c)
 	struct buf b = buf_fixed(json, sizeof(json));
 
 	buf_printf(&b,
-		   "{\"id\":\"%s\",\"caller\":\"%s\",\"callee\":\"%s\",\"media\":\"%s\",\"state\":\"%s\",\"started_at\":%" PRIu64
-		   ",\"answered_at\":%" PRIu64 ",\"worker\":\"%.*s\"}",
-		   c->id, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, c->video ? "video" : "audio", state_names[c->state],
-		   c->started_ms, c->answered_ms, STR_FMT(cs->worker));
+		   "{\"id\":\"%s\",\"caller\":\"%s\",\"callee\":\"%s\",\"media\":\"%s\",\"state\":\"%s\",\"started_"
+		   "at\":%" PRIu64 ",\"answered_at\":%" PRIu64 ",\"worker\":\"%.*s\"}",
+		   c->id, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, c->video ? "video" : "audio",
+		   state_names[c->state], c->started_ms, c->answered_ms, STR_FMT(cs->worker));
 	if (b.overflow)
 		return;
 	store(cs, 4, (struct str[]){ STR("HSET"), rkey_str(&key), str_from(c->id), buf_view(&b) });
@@ -83,7 +85,7 @@ static void hide(struct call *c)
 	store(c->calls, 3, (struct str[]){ STR("HDEL"), rkey_str(&key), str_from(c->id) });
 }
 
-/* --- busy --------------------------------------------------------------------------------------------------------------------- */
+/* --- busy ------------------------------------------------------------------------------------- */
 
 static void set_busy(struct call *c, enum call_side side, bool busy)
 {
@@ -95,7 +97,7 @@ static void set_busy(struct call *c, enum call_side side, bool busy)
 	c->calls->ops->busy(c->calls->host, str_from(p->user), busy);
 }
 
-/* --- states ------------------------------------------------------------------------------------------------------------------- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 void call_forked(struct call *c)
 {
@@ -125,15 +127,15 @@ void call_record_answered(struct call *c)
 	log_event(LOG_INFO, "call-answered", "id=%s after_ms=%" PRIu64, c->id, c->answered_ms - c->started_ms);
 }
 
-/* --- end ---------------------------------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 void call_tell_relay(struct calls *cs, struct str user, struct str uuid)
 {
 	if (uuid.len == 0)
 		return;
 	store(cs, 12,
-	      (struct str[]){ STR("XADD"), STR(RKEY_EV_RELAY), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"), STR("t"), STR(EV_CALL_END),
-			      STR("user"), user, STR("call"), uuid });
+	      (struct str[]){ STR("XADD"), STR(RKEY_EV_RELAY), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"),
+			      STR("t"), STR(EV_CALL_END), STR("user"), user, STR("call"), uuid });
 }
 
 static void add_record(struct calls *cs, struct str key, struct str max, const struct str *fields, size_t count)
@@ -148,26 +150,28 @@ static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, c
 {
 	char started[NUMBER_SIZE], ringing[NUMBER_SIZE], answered[NUMBER_SIZE], ended[NUMBER_SIZE], code[NUMBER_SIZE];
 	const struct str fields[] = {
-		STR(CDR_ID), str_from(c->id),
-		STR(CDR_CALL_ID), str_from(c->call_id),
-		STR(CDR_CALLER), str_from(c->party[CALL_CALLER].user),
-		STR(CDR_CALLEE), str_from(c->party[CALL_CALLEE].user),
-		STR(CDR_MEDIA), c->video ? STR("video") : STR("audio"),
-		STR(CDR_STARTED), number(c->started_ms, started),
-		STR(CDR_RINGING), number(c->ringing_ms, ringing),
+		STR(CDR_ID),       str_from(c->id),
+		STR(CDR_CALL_ID),  str_from(c->call_id),
+		STR(CDR_CALLER),   str_from(c->party[CALL_CALLER].user),
+		STR(CDR_CALLEE),   str_from(c->party[CALL_CALLEE].user),
+		STR(CDR_MEDIA),    c->video ? STR("video") : STR("audio"),
+		STR(CDR_STARTED),  number(c->started_ms, started),
+		STR(CDR_RINGING),  number(c->ringing_ms, ringing),
 		STR(CDR_ANSWERED), number(c->answered_ms, answered),
-		STR(CDR_ENDED), number(call_wall_ms(c->calls), ended),
-		STR(CDR_REASON), str_from(cdr_reason_name(reason)),
-		STR(CDR_STATUS), number(status, code),
-		STR(CDR_BY), str_from(by),
+		STR(CDR_ENDED),    number(call_wall_ms(c->calls), ended),
+		STR(CDR_REASON),   str_from(cdr_reason_name(reason)),
+		STR(CDR_STATUS),   number(status, code),
+		STR(CDR_BY),       str_from(by),
 	};
-	struct rkey caller = rkey_history(str_from(c->party[CALL_CALLER].user)), callee = rkey_history(str_from(c->party[CALL_CALLEE].user));
+	struct rkey caller = rkey_history(str_from(c->party[CALL_CALLER].user)),
+		    callee = rkey_history(str_from(c->party[CALL_CALLEE].user));
 
 	_Static_assert(ARRAY_LEN(fields) == 24, "room in add_record");
 	add_record(c->calls, STR(RKEY_CDRS), STR(CDR_MAX), fields, ARRAY_LEN(fields));
 	add_record(c->calls, rkey_str(&caller), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
 	/* A name that nobody has must not become a key; a call that was not permitted never reached the callee. */
-	if (c->callee_exists && reason != CDR_FORBIDDEN && strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)
+	if (c->callee_exists && reason != CDR_FORBIDDEN &&
+	    strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)
 		add_record(c->calls, rkey_str(&callee), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
 }
 
@@ -200,5 +204,6 @@ void call_end(struct call *c, enum cdr_reason reason, unsigned status, const cha
 	leave_live(c);
 	for (unsigned side = 0; side < 2; side++)
 		call_tell_relay(c->calls, str_from(c->party[side].user), str_from(c->party[side].uuid));
-	log_event(LOG_INFO, "call-ended", "id=%s reason=%s status=%u by=%s", c->id, cdr_reason_name(reason), status, by);
+	log_event(LOG_INFO, "call-ended", "id=%s reason=%s status=%u by=%s", c->id, cdr_reason_name(reason), status,
+		  by);
 }

@@ -1,5 +1,6 @@
-/* Forking and the choice of the best response (RFC 3261 §16.6 to §16.10). Owner: the worker's thread. A branch is one client transaction; the fork lives until
- * the last of them has ended, so that a 2xx that comes late still finds someone who ends that call. */
+/* Forking and the choice of the best response (RFC 3261 §16.6 to §16.10). Owner: the worker's thread. A branch is one
+ * client transaction; the fork lives until the last of them has ended, so that a 2xx that comes late still finds
+ * someone who ends that call. */
 #include "signalling/fork.h"
 
 #include <stdlib.h>
@@ -27,13 +28,13 @@ struct fork {
 	struct timer ring;
 	struct branch branch[FORK_BRANCHES_MAX];
 	size_t count, dead;
-	bool begun, told, rang;  /* told: final() was called, or nobody wants it */
+	bool begun, told, rang; /* told: final() was called, or nobody wants it */
 	bool is_invite;
 	struct branch *winner;
-	unsigned best_status;    /* 0: none yet */
-	struct sip_msg *best;    /* owned; NULL with a status: 408 of a branch that did not answer */
+	unsigned best_status; /* 0: none yet */
+	struct sip_msg *best; /* owned; NULL with a status: 408 of a branch that did not answer */
 	size_t best_branch;
-	char *cancel_headers;    /* owned: Reason line for CANCELs */
+	char *cancel_headers; /* owned: Reason line for CANCELs */
 };
 
 static const struct txn_user branch_user, cancel_user;
@@ -91,15 +92,17 @@ static void free_fork(struct fork *f)
 	free(f);
 }
 
-/* --- choosing (§16.7 step 6) -------------------------------------------------------------------------------------------------- */
+/* --- choosing (§16.7 step 6) ------------------------------------------------------------------ */
 
-/* Smaller is better. A 6xx beats all, then the lowest class; within 4xx those that tell the caller what to do, then what a person did, then the rest. */
+/* Smaller is better. A 6xx beats all, then the lowest class; within 4xx those that tell the caller what to do, then
+ * what a person did, then the rest. */
 static unsigned rank(unsigned status)
 {
 	static const struct {
 		uint16_t status;
 		uint16_t rank;
-	} within[] = { { 401, 1 }, { 407, 1 }, { 415, 1 }, { 420, 1 }, { 484, 1 }, { 486, 2 }, { 480, 3 }, { 408, 90 }, { 487, 91 }, { 430, 99 } };
+	} within[] = { { 401, 1 }, { 407, 1 }, { 415, 1 },  { 420, 1 },  { 484, 1 },
+		       { 486, 2 }, { 480, 3 }, { 408, 90 }, { 487, 91 }, { 430, 99 } };
 	unsigned r = 50;
 
 	if (status >= 600)
@@ -154,7 +157,7 @@ static void end_if_empty(struct fork *f)
 	free_fork(f);
 }
 
-/* --- cancelling (§9.1, §16.10) ------------------------------------------------------------------------------------------------ */
+/* --- cancelling (§9.1, §16.10) ---------------------------------------------------------------- */
 
 static void cancel_branch(struct fork *f, struct branch *b)
 {
@@ -214,7 +217,7 @@ static void ring_due(struct timer *timer, UNUSED uint64_t now)
 	tell_final(f, 408, NULL, NULL);
 }
 
-/* --- branches ----------------------------------------------------------------------------------------------------------------- */
+/* --- branches --------------------------------------------------------------------------------- */
 
 static void on_success(struct fork *f, struct branch *b, const struct sip_msg *m)
 {
@@ -300,8 +303,8 @@ static void on_ended(struct txn *t)
 
 static const struct txn_user branch_user = { .response = on_response, .failed = on_failed, .ended = on_ended };
 
-enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user, void *ctx,
-		  struct fork **out)
+enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user,
+		  void *ctx, struct fork **out)
 {
 	struct sip_msg m;
 	struct sip_refusal why;

@@ -1,5 +1,6 @@
-/* Response context of a forked request (RFC 3261 §16.7, §16.8, §16.10): one upstream, a branch for each device. Used for INVITE by proxy.c and for any other
- * method (MESSAGE) by whoever wants the best answer of several devices. One dead branch never fails the fork. */
+/* Response context of a forked request (RFC 3261 §16.7, §16.8, §16.10): one upstream, a branch for each device. Used
+ * for INVITE by proxy.c and for any other method (MESSAGE) by whoever wants the best answer of several devices. One
+ * dead branch never fails the fork. */
 #ifndef DUPLEX_SIGNALLING_FORK_H
 #define DUPLEX_SIGNALLING_FORK_H
 
@@ -12,11 +13,12 @@ struct fork;
 /* Where a branch goes; all is copied. */
 struct fork_target {
 	struct flow flow;
-	struct str uri;         /* the new Request-URI: the contact */
-	struct str instance;    /* for branch_dead: whose binding it is */
+	struct str uri;      /* the new Request-URI: the contact */
+	struct str instance; /* for branch_dead: whose binding it is */
 };
 
-/* Who is told. `m` is the response with our Via still on top; fork_strip_put gives the bytes to pass upstream. Any may be NULL. */
+/* Who is told. `m` is the response with our Via still on top; fork_strip_put gives the bytes to pass upstream. Any may
+ * be NULL. */
 struct fork_user {
 	/* 101 to 199. */
 	void (*provisional)(struct fork *f, const struct sip_msg *m);
@@ -34,19 +36,20 @@ struct fork_user {
 	void (*ended)(struct fork *f);
 };
 
-/* `edited` is the request to send, ready but for Via and Request-URI, copied. `user` and `ctx` are borrowed until ended(). */
-enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user, void *ctx,
-		  struct fork **out);
-/* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CLOSED and others: the branch could not start (branch_dead is
- * not called). */
+/* `edited` is the request to send, ready but for Via and Request-URI, copied. `user` and `ctx` are borrowed until
+ * ended(). */
+enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user,
+		  void *ctx, struct fork **out);
+/* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CLOSED and others: the branch
+ * could not start (branch_dead is not called). */
 enum err fork_add(struct fork *f, const struct fork_target *t);
-/* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled and the final is 408. 0: none. If no
- * branch is alive, final (480) and ended come before this returns. */
+/* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled
+ * and the final is 408. 0: none. If no branch is alive, final (480) and ended come before this returns. */
 void fork_begin(struct fork *f, uint64_t timeout_ms);
 /* Frees a fork without branches that has not begun. */
 void fork_discard(struct fork *f);
-/* Cancels the branches that have no final response; `reason` is a Reason value, or empty. The final answer is then the caller's business (487): final() is
- * not called any more, late_success and ended are. */
+/* Cancels the branches that have no final response; `reason` is a Reason value, or empty. The final answer is then the
+ * caller's business (487): final() is not called any more, late_success and ended are. */
 void fork_cancel(struct fork *f, struct str reason);
 
 /* The same for a request whose answer still goes up, whatever it is (a CANCEL of a re-INVITE). */

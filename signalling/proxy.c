@@ -1,4 +1,5 @@
-/* The front door of the SIP layer: see proxy.h. Parse, check, identity, transaction, then by method. Owner: the worker's thread. */
+/* The front door of the SIP layer: see proxy.h. Parse, check, identity, transaction, then by method. Owner: the
+ * worker's thread. */
 #include "signalling/proxy_int.h"
 
 #include <stdlib.h>
@@ -15,7 +16,8 @@ COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
 
 static const struct txn_user handler_user;
 
-enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host, struct proxy **out)
+enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host,
+		   struct proxy **out)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
 	enum err e;
@@ -28,7 +30,8 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 	p->host = host;
 	list_init(&p->relays);
 	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times,
-			  config->txn_total_max != 0 ? config->txn_total_max : TXN_TOTAL_PRESET, config->txn_max, &p->txns);
+			  config->txn_total_max != 0 ? config->txn_total_max : TXN_TOTAL_PRESET, config->txn_max,
+			  &p->txns);
 	if (e == ERR_OK)
 		e = calls_new(ops, host, timers, config->worker, config->calls_max, &p->calls);
 	if (e != ERR_OK) {
@@ -83,18 +86,23 @@ void proxy_tag(char tag[17])
 	tag[16] = '\0';
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------------------ */
+/* --- answers ---------------------------------------------------------------------------------- */
 
-static enum err reply_put(struct buf *out, const struct sip_msg *m, unsigned status, const char *phrase, struct str headers)
+static enum err reply_put(struct buf *out, const struct sip_msg *m, unsigned status, const char *phrase,
+			  struct str headers)
 {
 	char tag[17];
 
 	proxy_tag(tag);
-	return sip_reply_put(out, m, &(struct sip_reply){ .status = status, .phrase = phrase, .headers = headers,
-							  .to_tag = status > 100 ? str_of(tag, 16) : STR_NONE });
+	return sip_reply_put(out, m,
+			     &(struct sip_reply){ .status = status,
+						  .phrase = phrase,
+						  .headers = headers,
+						  .to_tag = status > 100 ? str_of(tag, 16) : STR_NONE });
 }
 
-void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status, const char *phrase, struct str headers)
+void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status,
+		  const char *phrase, struct str headers)
 {
 	struct buf out = buf_growing(SIP_MSG_MAX);
 
@@ -117,7 +125,8 @@ void proxy_reply(struct proxy *p, struct txn *server, unsigned status, const cha
 	buf_fini(&out);
 }
 
-struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m, const struct txn_user *user, void *ctx)
+struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m,
+			     const struct txn_user *user, void *ctx)
 {
 	struct txn *t;
 	enum err e = txn_server_new(p->txns, &from->flow, m, user, ctx, &t);
@@ -129,7 +138,7 @@ struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const s
 	return NULL;
 }
 
-/* --- receiving ---------------------------------------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 /* A worker's name if this is its sent-by. */
 static bool worker_of(struct str host, struct str *worker)
@@ -219,7 +228,8 @@ static void receive_request(struct proxy *p, const struct origin *from, const st
 	proxy_count(p, PROXY_C_REQUEST);
 	if (sip_check_request(m, &why, &headers) != ERR_OK) {
 		proxy_count(p, PROXY_C_CHECK);
-		proxy_refuse(p, &from->flow, m, why.status, why.phrase, headers.overflow ? STR_NONE : buf_view(&headers));
+		proxy_refuse(p, &from->flow, m, why.status, why.phrase,
+			     headers.overflow ? STR_NONE : buf_view(&headers));
 		return;
 	}
 	/* Retransmissions and the ACK of a failure need no second look. */
@@ -257,7 +267,7 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
 	return true;
 }
 
-/* --- requests of our own ------------------------------------------------------------------------------------------------------ */
+/* --- requests of our own ---------------------------------------------------------------------- */
 
 struct str proxy_via(struct proxy *p, char *mem, size_t size)
 {
@@ -267,8 +277,8 @@ struct str proxy_via(struct proxy *p, char *mem, size_t size)
 	return buf_view(&b);
 }
 
-enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_request *r, const struct txn_user *user, void *ctx,
-		    struct txn **out)
+enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_request *r, const struct txn_user *user,
+		    void *ctx, struct txn **out)
 {
 	char via[256];
 	struct buf b = buf_growing(2 * SIP_MSG_MAX);
@@ -283,8 +293,8 @@ enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_r
 	return e;
 }
 
-enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller, const struct binding *b, size_t count, struct str extra,
-		    const struct fork_user *user, void *ctx, uint64_t timeout_ms, struct fork **out)
+enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller, const struct binding *b, size_t count,
+		    struct str extra, const struct fork_user *user, void *ctx, uint64_t timeout_ms, struct fork **out)
 {
 	struct sip_edit edit;
 	struct buf text = buf_growing(2 * SIP_MSG_MAX);

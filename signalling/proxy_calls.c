@@ -1,6 +1,7 @@
 /* Calls that end from outside or because a side has vanished; and calls that nobody wants. Owner: the worker's thread.
  *
- * A call outlives its WebSockets: a side is *lost* only when its flow is dead and its device has no other binding for lost_grace_ms. */
+ * A call outlives its WebSockets: a side is *lost* only when its flow is dead and its device has no other binding for
+ * lost_grace_ms. */
 #include "signalling/proxy_int.h"
 
 #include "common/log.h"
@@ -21,7 +22,7 @@ void proxy_send_and_forget(struct proxy *p, const struct flow *flow, struct str 
 	(void)txn_client_new(p->txns, flow, request, &nobody, NULL, &t);
 }
 
-/* --- ending ------------------------------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void send_bye(struct call *c, enum call_side to, struct str reason)
 {
@@ -125,7 +126,7 @@ void proxy_calls_free_all(struct proxy *p)
 	}
 }
 
-/* --- vanished sides ----------------------------------------------------------------------------------------------------------- */
+/* --- vanished sides --------------------------------------------------------------------------- */
 
 static void found(struct call_party *party, const struct flow *flow)
 {
@@ -156,7 +157,8 @@ static void judge(struct call *c)
 		if (!gone_for_good(&c->party[side]))
 			continue;
 		log_event(LOG_INFO, "call-lost", "id=%s side=%s", c->id, side == CALL_CALLER ? "caller" : "callee");
-		proxy_call_stop(c, STR("SIP;cause=410;text=\"Call lost\""), CDR_LOST, side == CALL_CALLER ? "caller" : "callee");
+		proxy_call_stop(c, STR("SIP;cause=410;text=\"Call lost\""), CDR_LOST,
+				side == CALL_CALLER ? "caller" : "callee");
 		return;
 	}
 	uint64_t next = AUDIT_MS;
@@ -224,7 +226,8 @@ void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user)
 	enum call_side side;
 
 	txn_layer_flow_lost(p->txns, flow);
-	for (struct call *c = calls_of_user(p->calls, user, NULL, &side); c != NULL; c = calls_of_user(p->calls, user, c, &side)) {
+	for (struct call *c = calls_of_user(p->calls, user, NULL, &side); c != NULL;
+	     c = calls_of_user(p->calls, user, c, &side)) {
 		if (c->state != CALL_ANSWERED || !flow_eq(&c->party[side].flow, flow))
 			continue;
 		missing(&c->party[side]);
@@ -236,7 +239,8 @@ void proxy_registered(struct proxy *p, struct str user, const struct binding *b)
 {
 	enum call_side side;
 
-	for (struct call *c = calls_of_user(p->calls, user, NULL, &side); c != NULL; c = calls_of_user(p->calls, user, c, &side))
+	for (struct call *c = calls_of_user(p->calls, user, NULL, &side); c != NULL;
+	     c = calls_of_user(p->calls, user, c, &side))
 		if (c->state == CALL_ANSWERED && strcmp(c->party[side].instance, b->instance) == 0)
 			found(&c->party[side], &b->flow);
 }

@@ -1,8 +1,9 @@
-/* Requests inside a dialog: BYE, ACK, re-INVITE, UPDATE, INFO, REFER, NOTIFY (RFC 3261 §12.2, §16.12). Owner: the worker's thread.
+/* Requests inside a dialog: BYE, ACK, re-INVITE, UPDATE, INFO, REFER, NOTIFY (RFC 3261 §12.2, §16.12). Owner: the
+ * worker's thread.
  *
- * They carry our Record-Route as Route, which names the worker that keeps the call. There they go to the other side's device, wherever it is connected
- * now. When that worker is gone they go to the GRUU in their Request-URI instead (RFC 5627 §5.1), so that a call survives its worker. A device
- * whose flow has died since is looked up once more. */
+ * They carry our Record-Route as Route, which names the worker that keeps the call. There they go to the other side's
+ * device, wherever it is connected now. When that worker is gone they go to the GRUU in their Request-URI instead (RFC
+ * 5627 §5.1), so that a call survives its worker. A device whose flow has died since is looked up once more. */
 #include "signalling/proxy_int.h"
 
 #include <stdlib.h>
@@ -11,14 +12,14 @@
 
 /* One request on its way. Lives until its transactions and its look-up are over. */
 struct relay {
-	struct list node;           /* in proxy->relays */
+	struct list node; /* in proxy->relays */
 	struct proxy *proxy;
-	struct sip_msg *request;    /* owned */
-	struct txn *server;         /* NULL for ACK, and when over */
-	struct fork *fork;          /* the latest; NULL when over */
-	unsigned holds;             /* forks, a look-up under way, callers up the stack */
+	struct sip_msg *request; /* owned */
+	struct txn *server;      /* NULL for ACK, and when over */
+	struct fork *fork;       /* the latest; NULL when over */
+	unsigned holds;          /* forks, a look-up under way, callers up the stack */
 	bool looking, looked;
-	char user[USER_NAME_SIZE];  /* the target */
+	char user[USER_NAME_SIZE]; /* the target */
 	char instance[INSTANCE_MAX + 1];
 };
 
@@ -40,7 +41,7 @@ static void release(struct relay *r)
 	free_if_done(r);
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------------------ */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void answer(struct relay *r, unsigned status, const char *phrase)
 {
@@ -66,7 +67,7 @@ static void pass_up(struct relay *r, const struct sip_msg *m)
 	buf_fini(&out);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static enum err edited_put(struct relay *r, struct buf *out)
 {
@@ -135,7 +136,7 @@ static enum err send_to(struct relay *r, const struct flow *flow)
 	return r->request->method == SIP_ACK ? send_ack(r, flow) : send_request(r, flow);
 }
 
-/* --- finding the device ------------------------------------------------------------------------------------------------------- */
+/* --- finding the device ----------------------------------------------------------------------- */
 
 static void on_location(void *arg, enum err e, const struct location *loc)
 {
@@ -165,7 +166,7 @@ static void look_up(struct relay *r)
 	p->ops->lookup(p->host, str_from(r->user), str_from(r->instance), on_location, r);
 }
 
-/* --- the branch --------------------------------------------------------------------------------------------------------------- */
+/* --- the branch ------------------------------------------------------------------------------- */
 
 static void on_response(struct fork *f, const struct sip_msg *m)
 {
@@ -238,17 +239,18 @@ bool proxy_dialog_cancelled(struct txn *invite, const struct sip_msg *cancel)
 	return true;
 }
 
-/* --- receiving ---------------------------------------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
-static void refuse(struct proxy *p, const struct origin *from, const struct sip_msg *m, enum proxy_counter counter, unsigned status,
-		   const char *phrase)
+static void refuse(struct proxy *p, const struct origin *from, const struct sip_msg *m, enum proxy_counter counter,
+		   unsigned status, const char *phrase)
 {
 	proxy_count(p, m->method == SIP_ACK ? PROXY_C_STRAY_ACK : counter);
 	proxy_refuse(p, &from->flow, m, status, phrase, STR_NONE);
 }
 
 /* The relay of `m`, held, with its server transaction unless it is an ACK. NULL: answered. */
-static struct relay *new_relay(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str user, struct str instance)
+static struct relay *new_relay(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str user,
+			       struct str instance)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
@@ -299,7 +301,8 @@ static void by_gruu(struct proxy *p, const struct origin *from, const struct sip
 }
 
 /* What a request of one side tells about it. ERR_FORBIDDEN: it may not do this. */
-static enum err learn(struct proxy *p, struct call *c, enum call_side side, const struct origin *from, const struct sip_msg *m)
+static enum err learn(struct proxy *p, struct call *c, enum call_side side, const struct origin *from,
+		      const struct sip_msg *m)
 {
 	struct call_party *party = &c->party[side];
 	char name[USER_NAME_SIZE];
@@ -323,7 +326,8 @@ static enum err learn(struct proxy *p, struct call *c, enum call_side side, cons
 	return ERR_OK;
 }
 
-static void in_call(struct proxy *p, struct call *c, enum call_side side, const struct origin *from, const struct sip_msg *m)
+static void in_call(struct proxy *p, struct call *c, enum call_side side, const struct origin *from,
+		    const struct sip_msg *m)
 {
 	struct call_party *target = &c->party[call_other(side)];
 
@@ -336,7 +340,8 @@ static void in_call(struct proxy *p, struct call *c, enum call_side side, const 
 	else if (side == CALL_CALLER && m->cseq == c->invite_cseq)
 		c->acked = true;
 	if (m->method == SIP_INVITE || m->method == SIP_UPDATE)
-		(void)call_target_refresh(c, side, m); /* without memory the old target stays, a GRUU like the new one */
+		(void)call_target_refresh(c, side,
+					  m); /* without memory the old target stays, a GRUU like the new one */
 	struct relay *r = new_relay(p, from, m, str_from(target->user), str_from(target->instance));
 
 	if (r == NULL)
@@ -360,7 +365,8 @@ void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_m
 	if (e != ERR_OK) {
 		bool forged = e == ERR_FORBIDDEN;
 
-		refuse(p, from, m, forged ? PROXY_C_FORGED_ROUTE : PROXY_C_NO_CALL, forged ? 403 : 481, forged ? "Route is not ours" : NULL);
+		refuse(p, from, m, forged ? PROXY_C_FORGED_ROUTE : PROXY_C_NO_CALL, forged ? 403 : 481,
+		       forged ? "Route is not ours" : NULL);
 		return;
 	}
 	if (!str_eq(worker, p->config.worker)) {

@@ -1,4 +1,5 @@
-/* A connection is its user: what a client may say about who it is (RFC 3325 §4, §9.1), and what we say in its name. Owner: the worker's thread. */
+/* A connection is its user: what a client may say about who it is (RFC 3325 §4, §9.1), and what we say in its name.
+ * Owner: the worker's thread. */
 #include "signalling/proxy_int.h"
 
 #include "common/log.h"
@@ -36,7 +37,8 @@ static bool all_are_user(const struct proxy *p, const struct sip_msg *m, enum si
 	return true;
 }
 
-/* A Contact in our domain (a GRUU) must be the user's own. One in .invalid is a browser's that has no GRUU (RFC 7118 §5): it names nobody.
+/* A Contact in our domain (a GRUU) must be the user's own. One in .invalid is a browser's that has no GRUU (RFC 7118
+ * §5): it names nobody.
  * "*" belongs to REGISTER. */
 static bool contacts_are_user(const struct proxy *p, const struct sip_msg *m, struct str user)
 {
@@ -58,11 +60,12 @@ static bool contacts_are_user(const struct proxy *p, const struct sip_msg *m, st
 	return true;
 }
 
-static enum err forged(struct proxy *p, const struct origin *from, const struct sip_msg *m, enum proxy_counter counter, const char *phrase)
+static enum err forged(struct proxy *p, const struct origin *from, const struct sip_msg *m, enum proxy_counter counter,
+		       const char *phrase)
 {
 	proxy_count(p, counter);
-	log_event(LOG_INFO, "request-forged", "user=%s method=%s why=%s", log_value(from->user), log_value(m->method_text),
-		  log_value(str_from(phrase)));
+	log_event(LOG_INFO, "request-forged", "user=%s method=%s why=%s", log_value(from->user),
+		  log_value(m->method_text), log_value(str_from(phrase)));
 	proxy_refuse(p, &from->flow, m, 403, phrase, STR_NONE);
 	return ERR_FORBIDDEN;
 }
@@ -75,11 +78,13 @@ enum err proxy_check_identity(struct proxy *p, const struct origin *from, const 
 
 	if (proxy_from_user(p, m, name) != ERR_OK || !str_eq(str_from(name), from->user))
 		return forged(p, from, m, PROXY_C_FORGED_FROM, "From is not you");
-	if (!all_are_user(p, m, SIP_H_P_ASSERTED_IDENTITY, from->user) || !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user))
+	if (!all_are_user(p, m, SIP_H_P_ASSERTED_IDENTITY, from->user) ||
+	    !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Identity is not you");
 	if (!contacts_are_user(p, m, from->user))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Contact is not you");
-	/* A browser is the first hop: below its Via there is nothing, so nothing that it wrote there can steer a response. */
+	/* A browser is the first hop: below its Via there is nothing, so nothing that it wrote there can steer a
+	 * response. */
 	if (sip_list_next(&vias, &v) && sip_list_next(&vias, &v))
 		return forged(p, from, m, PROXY_C_FORGED_ROUTE, "More than one Via");
 	return ERR_OK;
@@ -87,8 +92,9 @@ enum err proxy_check_identity(struct proxy *p, const struct origin *from, const 
 
 void proxy_edit_identity(struct proxy *p, struct sip_edit *e, struct str user)
 {
-	static const enum sip_hdr ours[] = { SIP_H_ROUTE, SIP_H_RECORD_ROUTE, SIP_H_PATH, SIP_H_SERVICE_ROUTE, SIP_H_P_ASSERTED_IDENTITY,
-					     SIP_H_P_PREFERRED_IDENTITY, SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION };
+	static const enum sip_hdr ours[] = { SIP_H_ROUTE,         SIP_H_RECORD_ROUTE,        SIP_H_PATH,
+					     SIP_H_SERVICE_ROUTE, SIP_H_P_ASSERTED_IDENTITY, SIP_H_P_PREFERRED_IDENTITY,
+					     SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION };
 
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		sip_edit_drop(e, ours[i]);

@@ -1,5 +1,6 @@
-/* The inside of the proxy: shared by proxy.c (front door), proxy_identity.c (who may say what), proxy_route.c (Record-Route, handing on),
- * proxy_invite.c (new calls), proxy_dialog.c (inside calls) and proxy_calls.c (ending calls from outside, vanished sides). */
+/* The inside of the proxy: shared by proxy.c (front door), proxy_identity.c (who may say what), proxy_route.c
+ * (Record-Route, handing on), proxy_invite.c (new calls), proxy_dialog.c (inside calls) and proxy_calls.c (ending calls
+ * from outside, vanished sides). */
 #ifndef DUPLEX_SIGNALLING_PROXY_INT_H
 #define DUPLEX_SIGNALLING_PROXY_INT_H
 
@@ -8,25 +9,25 @@
 #include "signalling/sip_build.h"
 #include "signalling/sip_uri.h"
 
-#define WORKER_HOST_SUFFIX ".invalid"        /* of sent-by: see worker.h */
-#define SESSION_HEADER "X-Duplex-Session"    /* between workers: login session of the client who sent it */
+#define WORKER_HOST_SUFFIX ".invalid"         /* of sent-by: see worker.h */
+#define SESSION_HEADER     "X-Duplex-Session" /* between workers: login session of the client who sent it */
 #define PERMISSIONS_HEADER "X-Duplex-Permissions"
-#define AUDIT_MS 10000u                      /* between looks at whether the sides of a call are there */
+#define AUDIT_MS           10000u /* between looks at whether the sides of a call are there */
 
 struct proxy {
 	struct proxy_config config;
 	struct timers *timers;        /* borrowed */
 	const struct proxy_host *ops; /* borrowed */
 	void *host;
-	struct txn_layer *txns;       /* owned */
-	struct calls *calls;          /* owned */
+	struct txn_layer *txns; /* owned */
+	struct calls *calls;    /* owned */
 	struct {
 		proxy_handler fn;
 		void *arg;
 	} handler[SIP_METHOD_COUNT];
-	struct list relays;           /* in-dialog requests under way, proxy_dialog.c */
+	struct list relays; /* in-dialog requests under way, proxy_dialog.c */
 	uint64_t counter[PROXY_C_COUNT];
-	bool ending;                  /* proxy_free: send nothing more */
+	bool ending; /* proxy_free: send nothing more */
 };
 
 static inline void proxy_count(struct proxy *p, enum proxy_counter c)
@@ -35,9 +36,11 @@ static inline void proxy_count(struct proxy *p, enum proxy_counter c)
 }
 
 /* Answers without a transaction (§8.2.7, for refusals). Never to ACK. */
-void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status, const char *phrase, struct str headers);
+void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status,
+		  const char *phrase, struct str headers);
 /* Makes the server transaction, or answers 503 and returns NULL. */
-struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m, const struct txn_user *user, void *ctx);
+struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m,
+			     const struct txn_user *user, void *ctx);
 void proxy_tag(char tag[17]);
 
 /* proxy_identity.c: ERR_FORBIDDEN (answered and counted) when a client claims to be someone else. */
@@ -49,7 +52,8 @@ enum err proxy_from_user(const struct proxy *p, const struct sip_msg *m, char na
 
 /* proxy_route.c */
 void proxy_record_route_put(struct proxy *p, struct str call_id, struct buf *out);
-/* The worker that our own topmost Route names. ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for this Call-ID. */
+/* The worker that our own topmost Route names. ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for this Call-ID.
+ */
 enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker);
 /* Passes a client's message on to the worker it is for, with the client's session. */
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker);
@@ -66,7 +70,8 @@ bool proxy_dialog_cancelled(struct txn *invite, const struct sip_msg *cancel);
 /* Reason of a CANCEL as one line in `mem`; a preset if it has none. */
 struct str proxy_cancel_reason(const struct sip_msg *cancel, char *mem, size_t size);
 /* Ends a call that has not been answered: final response to the caller, CANCEL to the devices. */
-void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, struct str reason, enum cdr_reason why, const char *by);
+void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, struct str reason, enum cdr_reason why,
+		       const char *by);
 
 /* proxy_dialog.c */
 void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m);
@@ -77,7 +82,8 @@ void proxy_call_watch(struct call *c);
 void proxy_calls_free_all(struct proxy *p);
 /* BYE to both sides (either may be gone) and the record's end. */
 void proxy_call_stop(struct call *c, struct str reason, enum cdr_reason why, const char *by);
-/* ACK and BYE for a 2xx that nobody wants. §16.7 step 10 leaves it to the caller, but browsers that have hung up do not do it. */
+/* ACK and BYE for a 2xx that nobody wants. §16.7 step 10 leaves it to the caller, but browsers that have hung up do not
+ * do it. */
 void proxy_end_phantom(struct proxy *p, const struct sip_msg *response, const struct flow *flow, struct str reason);
 /* Sends bytes of a request of ours that nobody waits for. */
 void proxy_send_and_forget(struct proxy *p, const struct flow *flow, struct str request);

@@ -1,5 +1,6 @@
-/* A new call: permission, look-up, fork to the devices, answers back to the caller, CANCEL (RFC 3261 §9.2, §16.5 to §16.10). Owner: the worker's
- * thread. Everything hangs on the call record; it is freed when its transactions and look-ups are over. */
+/* A new call: permission, look-up, fork to the devices, answers back to the caller, CANCEL (RFC 3261 §9.2, §16.5 to
+ * §16.10). Owner: the worker's thread. Everything hangs on the call record; it is freed when its transactions and
+ * look-ups are over. */
 #include "signalling/proxy_int.h"
 
 #include "common/log.h"
@@ -12,7 +13,7 @@ static struct proxy *proxy_of(const struct call *c)
 	return c->driver;
 }
 
-/* --- answers to the caller ---------------------------------------------------------------------------------------------------- */
+/* --- answers to the caller -------------------------------------------------------------------- */
 
 static void pass_up(struct call *c, const struct sip_msg *m)
 {
@@ -38,7 +39,8 @@ static void refuse(struct call *c, unsigned status, const char *phrase, struct s
 	call_free_if_done(c);
 }
 
-void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, struct str reason, enum cdr_reason why, const char *by)
+void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, struct str reason, enum cdr_reason why,
+		       const char *by)
 {
 	char mem[320];
 	struct buf header = buf_fixed(mem, sizeof(mem));
@@ -54,7 +56,7 @@ void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, stru
 	call_free_if_done(c);
 }
 
-/* --- the caller's transaction ------------------------------------------------------------------------------------------------- */
+/* --- the caller's transaction ----------------------------------------------------------------- */
 
 static void invite_failed(struct txn *t, enum txn_failure why)
 {
@@ -79,7 +81,7 @@ static void invite_ended(struct txn *t)
 	call_free_if_done(c);
 }
 
-/* --- the devices -------------------------------------------------------------------------------------------------------------- */
+/* --- the devices ------------------------------------------------------------------------------ */
 
 static void on_provisional(struct fork *f, const struct sip_msg *m)
 {
@@ -149,7 +151,8 @@ static void on_late_success(struct fork *f, const struct sip_msg *m, const struc
 	bool elsewhere = c->answered_ms != 0;
 
 	proxy_end_phantom(proxy_of(c), m, &from->flow,
-			  elsewhere ? STR("SIP;cause=200;text=\"Call completed elsewhere\"") : STR("SIP;cause=487;text=\"Call ended\""));
+			  elsewhere ? STR("SIP;cause=200;text=\"Call completed elsewhere\"")
+				    : STR("SIP;cause=487;text=\"Call ended\""));
 	/* The device has allocated for a call that is none. */
 	if (sip_msg_session_id(m, &id) == ERR_OK)
 		call_tell_relay(c->calls, str_from(c->party[CALL_CALLEE].user), id.local);
@@ -252,7 +255,7 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 	fork_begin(c->fork, p->config.ring_timeout_ms);
 }
 
-/* --- letting it in ------------------------------------------------------------------------------------------------------------ */
+/* --- letting it in ---------------------------------------------------------------------------- */
 
 /* What the call is for and whether the caller may. */
 static bool permitted(struct proxy *p, const struct call *c, perm_set perms)
@@ -276,7 +279,8 @@ static enum err callee_of(struct proxy *p, const struct sip_msg *m, char name[US
 	return sip_uri_user_name(&u, p->config.domain, name, USER_NAME_SIZE);
 }
 
-static struct call *new_call(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct txn *server, struct str callee)
+static struct call *new_call(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct txn *server,
+			     struct str callee)
 {
 	struct call *c;
 
@@ -325,7 +329,7 @@ void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_m
 	p->ops->lookup(p->host, str_from(c->party[CALL_CALLEE].user), instance, on_location, c);
 }
 
-/* --- CANCEL ------------------------------------------------------------------------------------------------------------------- */
+/* --- CANCEL ----------------------------------------------------------------------------------- */
 
 struct str proxy_cancel_reason(const struct sip_msg *cancel, char *mem, size_t size)
 {
@@ -340,7 +344,8 @@ struct str proxy_cancel_reason(const struct sip_msg *cancel, char *mem, size_t s
 	return b.overflow ? STR("SIP;cause=487;text=\"Cancelled\"") : buf_view(&b);
 }
 
-/* The CANCEL crossed the answer, and the caller has forgotten the call: browsers neither ACK nor BYE then, so it is done here. */
+/* The CANCEL crossed the answer, and the caller has forgotten the call: browsers neither ACK nor BYE then, so it is
+ * done here. */
 static void end_answered(struct call *c)
 {
 	struct proxy *p = proxy_of(c);
@@ -376,8 +381,8 @@ void proxy_cancel(struct proxy *p, const struct origin *from, const struct sip_m
 
 	if (invite == NULL) {
 		/* Of a re-INVITE that went to the owner of its call. */
-		if (from->peer.len == 0 && proxy_route_worker(p, m, &worker) == ERR_OK && !str_eq(worker, p->config.worker) &&
-		    proxy_hand_on(p, from, m, worker) == ERR_OK)
+		if (from->peer.len == 0 && proxy_route_worker(p, m, &worker) == ERR_OK &&
+		    !str_eq(worker, p->config.worker) && proxy_hand_on(p, from, m, worker) == ERR_OK)
 			return;
 		proxy_count(p, PROXY_C_NO_CALL);
 		proxy_refuse(p, &from->flow, m, 481, NULL, STR_NONE);

@@ -1,7 +1,8 @@
-/* Our Record-Route, and messages that are for another worker (RFC 3261 §16.6 step 4, §16.12). Owner: the worker's thread.
+/* Our Record-Route, and messages that are for another worker (RFC 3261 §16.6 step 4, §16.12). Owner: the worker's
+ * thread.
  *
- * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker and Call-ID, so that a client can use it for this
- * one dialog and for nothing else. */
+ * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker and Call-ID, so that a client can
+ * use it for this one dialog and for nothing else. */
 #include "signalling/proxy_int.h"
 
 #include "common/crypto.h"

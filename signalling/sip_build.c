@@ -1,4 +1,5 @@
-/* Edit lists over received messages, and messages of our own (RFC 3261 §8.2.6, §9.1, §16.6, §17.1.1.3). Owner: the worker's thread; no state. */
+/* Edit lists over received messages, and messages of our own (RFC 3261 §8.2.6, §9.1, §16.6, §17.1.1.3). Owner: the
+ * worker's thread; no state. */
 #include "signalling/sip_build.h"
 
 #include <stdarg.h>
@@ -6,7 +7,7 @@
 
 #include "signalling/sip_char.h"
 
-/* --- edits ------------------------------------------------------------------------------------------------------------------- */
+/* --- edits ------------------------------------------------------------------------------------ */
 
 void sip_edit_init(struct sip_edit *e, const struct sip_msg *m)
 {
@@ -16,7 +17,8 @@ void sip_edit_init(struct sip_edit *e, const struct sip_msg *m)
 	e->used = 0;
 }
 
-/* Opens an edit at `at`, behind those that are there already: edits of one place come out in the order they were made. */
+/* Opens an edit at `at`, behind those that are there already: edits of one place come out in the order they were made.
+ */
 static void add(struct sip_edit *e, uint32_t at, uint32_t cut, size_t text, size_t len)
 {
 	unsigned i = e->count;
@@ -206,7 +208,7 @@ enum err sip_edit_put(const struct sip_edit *e, struct buf *out)
 	return buf_err(out);
 }
 
-/* --- messages of our own ----------------------------------------------------------------------------------------------------- */
+/* --- messages of our own ---------------------------------------------------------------------- */
 
 /* Values are copied without folds: one line in, one line out. */
 static void put_value(struct buf *out, struct str v)
@@ -302,7 +304,8 @@ enum err sip_request_put(struct buf *out, const struct sip_request *r)
 	return buf_err(out);
 }
 
-static enum err put_like_invite(struct buf *out, const struct sip_msg *invite, const char *method, struct str to, struct str headers)
+static enum err put_like_invite(struct buf *out, const struct sip_msg *invite, const char *method, struct str to,
+				struct str headers)
 {
 	struct sip_list vias = sip_list(invite, SIP_H_VIA);
 	struct str via;

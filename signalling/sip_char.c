@@ -2,7 +2,7 @@
 #include "signalling/sip_char.h"
 
 #define ALNUM (SIP_C_TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_HOST | SIP_C_WORD)
-#define MARK (SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER) /* every unreserved mark */
+#define MARK  (SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER) /* every unreserved mark */
 
 const uint8_t sip_char[256] = {
 	['0' ... '9'] = ALNUM | SIP_C_HEX | SIP_C_DIGIT,

@@ -1,4 +1,5 @@
-/* Character classes of RFC 3261 §25.1, as one table of bits, and the blanks that separate tokens. Internal to sip_*.c. */
+/* Character classes of RFC 3261 §25.1, as one table of bits, and the blanks that separate tokens. Internal to sip_*.c.
+ */
 #ifndef DUPLEX_SIGNALLING_SIP_CHAR_H
 #define DUPLEX_SIGNALLING_SIP_CHAR_H
 
@@ -69,7 +70,8 @@ static inline bool sip_all(struct str s, unsigned bits)
 
 /* Cuts a quoted-string off the front, without its quotes (§25.1; escapes stay). false if it does not end. */
 bool sip_take_quoted(struct str *s, struct str *out);
-/* Cuts host [":" port] off the front: name, IPv4, or IPv6 in brackets. Blanks around the colon are allowed if `blanks`. */
+/* Cuts host [":" port] off the front: name, IPv4, or IPv6 in brackets. Blanks around the colon are allowed if `blanks`.
+ */
 bool sip_take_hostport(struct str *s, bool blanks, struct str *host, uint16_t *port);
 
 #endif

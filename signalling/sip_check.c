@@ -189,10 +189,17 @@ static const struct {
 	const char *section;
 	rule_fn fn;
 } rules[] = {
-	{ "RFC 3261 §8.1.1.7", via },          { "RFC 3261 §8.1.1.3", from },       { "RFC 3261 §8.1.1.2", to },
-	{ "RFC 3261 §16.3 step 2", request_uri }, { "RFC 3261 §16.3 step 3", max_forwards }, { "RFC 3261 §16.3 step 5", proxy_require },
-	{ "RFC 3261 §20.34", routes },         { "RFC 3261 §8.1.1.8", contact },    { "RFC 3261 §20.15", content_type },
-	{ "RFC 3261 §20.12", content_encoding }, { "RFC 3261 §20.19", expires },
+	{ "RFC 3261 §8.1.1.7", via },
+	{ "RFC 3261 §8.1.1.3", from },
+	{ "RFC 3261 §8.1.1.2", to },
+	{ "RFC 3261 §16.3 step 2", request_uri },
+	{ "RFC 3261 §16.3 step 3", max_forwards },
+	{ "RFC 3261 §16.3 step 5", proxy_require },
+	{ "RFC 3261 §20.34", routes },
+	{ "RFC 3261 §8.1.1.8", contact },
+	{ "RFC 3261 §20.15", content_type },
+	{ "RFC 3261 §20.12", content_encoding },
+	{ "RFC 3261 §20.19", expires },
 };
 
 enum err sip_check_request(const struct sip_msg *m, struct sip_refusal *why, struct buf *headers)

@@ -1,5 +1,5 @@
-/* The one-pass index of a SIP message (RFC 3261 §7, §25.1). Owner: the worker's thread; no state of its own but constant tables.
- * Typed values are sip_value.c; rules about what a good message holds are sip_check.c. */
+/* The one-pass index of a SIP message (RFC 3261 §7, §25.1). Owner: the worker's thread; no state of its own but
+ * constant tables. Typed values are sip_value.c; rules about what a good message holds are sip_check.c. */
 #include "signalling/sip_msg.h"
 
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static uint8_t compact_of[26];
 
 static unsigned name_hash(const char *p, size_t len)
 {
-	unsigned first = (unsigned)(p[0] | 0x20), last = (unsigned)(p[len - 1] | 0x20), mid = (unsigned)(p[len / 2] | 0x20);
+	unsigned first = (unsigned)(p[0] | 0x20), last = (unsigned)(p[len - 1] | 0x20),
+		 mid = (unsigned)(p[len / 2] | 0x20);
 
 	return ((unsigned)len * 37 + first * 11 + last * 5 + mid * 3) % NAME_SLOTS;
 }
@@ -92,8 +93,8 @@ static enum err refuse(struct sip_refusal *why, unsigned status, const char *phr
 	return ERR_INVALID;
 }
 
-/* One line's end: its '\n' with a '\r' before it, or NULL. A bare CR or LF anywhere is an error: two parsers that disagree about where a line ends are
- * how headers are smuggled. */
+/* One line's end: its '\n' with a '\r' before it, or NULL. A bare CR or LF anywhere is an error: two parsers that
+ * disagree about where a line ends are how headers are smuggled. */
 static const char *line_end(const char *p, const char *end)
 {
 	const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -139,7 +140,8 @@ static enum err request_line(struct sip_msg *m, struct str line, struct sip_refu
 		return refuse(why, 400, "Bad method");
 	m->method = sip_method_from(method);
 	/* Exactly one blank between the three parts, none at the end (§7.1). */
-	if (line.p == NULL || uri.len == 0 || line.len == 0 || str_find(line, ' ') != line.len || str_find(line, '\t') != line.len)
+	if (line.p == NULL || uri.len == 0 || line.len == 0 || str_find(line, ' ') != line.len ||
+	    str_find(line, '\t') != line.len)
 		return refuse(why, 400, "Bad request line");
 	m->uri = uri;
 	if (!version_is(line)) {
@@ -180,8 +182,8 @@ static void link_field(struct sip_msg *m, enum sip_hdr id)
 	m->last[id] = m->count;
 }
 
-/* name *(SP / HTAB) ":" value, with folds (§7.3.1). Blanks before the colon belong to neither: the name that is looked up is what every
- * reader of the RFC sees. */
+/* name *(SP / HTAB) ":" value, with folds (§7.3.1). Blanks before the colon belong to neither: the name that is looked
+ * up is what every reader of the RFC sees. */
 static enum err header_line(struct sip_msg *m, const char **at, struct sip_refusal *why)
 {
 	const char *base = m->raw.p, *end = base + m->raw.len, *p = *at;
@@ -271,7 +273,7 @@ static enum err required(struct sip_msg *m, struct sip_refusal *why)
 		enum sip_hdr id;
 		const char *phrase;
 	} must[] = {
-		{ SIP_H_VIA, "Missing Via" },   { SIP_H_FROM, "Missing From" }, { SIP_H_TO, "Missing To" },
+		{ SIP_H_VIA, "Missing Via" },         { SIP_H_FROM, "Missing From" }, { SIP_H_TO, "Missing To" },
 		{ SIP_H_CALL_ID, "Missing Call-ID" }, { SIP_H_CSEQ, "Missing CSeq" },
 	};
 	struct sip_cseq cseq;
@@ -346,7 +348,8 @@ struct sip_msg *sip_msg_copy(const struct sip_msg *m)
 	memcpy(mem, m, index);
 	memcpy(mem + index, m->raw.p, m->raw.len);
 	struct sip_msg *copy = (struct sip_msg *)(void *)mem;
-	struct str *const slices[] = { &copy->raw, &copy->method_text, &copy->uri, &copy->phrase, &copy->call_id, &copy->body };
+	struct str *const slices[] = { &copy->raw,    &copy->method_text, &copy->uri,
+				       &copy->phrase, &copy->call_id,     &copy->body };
 
 	for (size_t i = 0; i < ARRAY_LEN(slices); i++)
 		move(slices[i], m->raw.p, mem + index);
@@ -355,8 +358,9 @@ struct sip_msg *sip_msg_copy(const struct sip_msg *m)
 
 bool sip_msg_answerable(const struct sip_msg *m)
 {
-	return m->request && m->headers_end != 0 && m->method != SIP_ACK && m->first[SIP_H_VIA] != 0 && m->first[SIP_H_FROM] != 0 &&
-	       m->first[SIP_H_TO] != 0 && m->first[SIP_H_CALL_ID] != 0 && m->first[SIP_H_CSEQ] != 0;
+	return m->request && m->headers_end != 0 && m->method != SIP_ACK && m->first[SIP_H_VIA] != 0 &&
+	       m->first[SIP_H_FROM] != 0 && m->first[SIP_H_TO] != 0 && m->first[SIP_H_CALL_ID] != 0 &&
+	       m->first[SIP_H_CSEQ] != 0;
 }
 
 enum err sip_msg_measure(struct str in, size_t *skip, size_t *len)

@@ -1,14 +1,15 @@
-/* A SIP message as an index of offsets into the buffer it was received in (RFC 3261 §7). One pass finds the start line, every header and the
- * body; nothing is copied or allocated, so a sip_msg is valid as long as that buffer. Values are typed lazily by the accessors below, strictly,
- * and only where they are used. Folded lines stay as they came; the accessors read a fold as a blank. */
+/* A SIP message as an index of offsets into the buffer it was received in (RFC 3261 §7). One pass finds the start line,
+ * every header and the body; nothing is copied or allocated, so a sip_msg is valid as long as that buffer. Values are
+ * typed lazily by the accessors below, strictly, and only where they are used. Folded lines stay as they came; the
+ * accessors read a fold as a blank. */
 #ifndef DUPLEX_SIGNALLING_SIP_MSG_H
 #define DUPLEX_SIGNALLING_SIP_MSG_H
 
 #include "common/buf.h"
 
-#define SIP_MSG_MAX 65536u  /* bytes; a larger one is answered with 513 */
-#define SIP_HDR_MAX 96u     /* header lines; more is 400 "Too many headers" */
-#define SIP_START_MAX 2048u /* bytes of the start line; more is 414 */
+#define SIP_MSG_MAX   65536u /* bytes; a larger one is answered with 513 */
+#define SIP_HDR_MAX   96u    /* header lines; more is 400 "Too many headers" */
+#define SIP_START_MAX 2048u  /* bytes of the start line; more is 414 */
 
 enum sip_hdr {
 	SIP_H_OTHER,
@@ -28,28 +29,28 @@ enum sip_method {
 
 /* One header line. Offsets from the start of the message; the value has no blanks at its ends. */
 struct sip_field {
-	uint32_t at;        /* first byte of the name */
+	uint32_t at; /* first byte of the name */
 	uint32_t value_at;
 	uint32_t value_len;
-	uint32_t end;       /* behind the line's (last) CRLF */
-	uint16_t next;      /* 1 + index of the next field of the same kind, 0 = none */
+	uint32_t end;  /* behind the line's (last) CRLF */
+	uint16_t next; /* 1 + index of the next field of the same kind, 0 = none */
 	uint16_t name_len;
-	uint16_t id;        /* enum sip_hdr */
+	uint16_t id; /* enum sip_hdr */
 };
 
 struct sip_msg {
-	struct str raw;          /* borrowed: start line to end of body */
+	struct str raw; /* borrowed: start line to end of body */
 	bool request;
-	enum sip_method method;  /* of the request, or of a response's CSeq */
-	unsigned status;         /* 0 in a request */
-	struct str method_text;  /* as written; in a response that of the CSeq */
-	struct str uri;          /* Request-URI, not parsed; see sip_uri.h */
-	struct str phrase;       /* of a response */
+	enum sip_method method; /* of the request, or of a response's CSeq */
+	unsigned status;        /* 0 in a request */
+	struct str method_text; /* as written; in a response that of the CSeq */
+	struct str uri;         /* Request-URI, not parsed; see sip_uri.h */
+	struct str phrase;      /* of a response */
 	uint32_t cseq;
 	struct str call_id;
 	struct str body;
-	uint32_t start_end;      /* behind the start line's CRLF */
-	uint32_t headers_end;    /* first byte of the empty line */
+	uint32_t start_end;   /* behind the start line's CRLF */
+	uint32_t headers_end; /* first byte of the empty line */
 	uint16_t count;
 	uint16_t first[SIP_H_COUNT]; /* 1 + index of the first field of a kind, 0 = none */
 	uint16_t last[SIP_H_COUNT];
@@ -58,25 +59,27 @@ struct sip_msg {
 
 /* Why a message was refused: the answer it deserves and our own reason. `phrase` is static text. */
 struct sip_refusal {
-	unsigned status;     /* 400, 413, 414, 416, 420, 483, 501, 505, 513 … */
+	unsigned status; /* 400, 413, 414, 416, 420, 483, 501, 505, 513 … */
 	const char *phrase;
 };
 
-/* Indexes `raw` (one whole message, as from one WebSocket message or one sip_msg_measure). Checks what everything else relies on: start line, line
- * ends, header names, Via, From, To, Call-ID and CSeq there and sound, headers that occur once, Content-Length against the body.
- * ERR_INVALID with *why set if it is refused. *m is then still filled as far as the index got, and sip_msg_answerable tells whether an answer can be
- * built from it. A message of a single CRLF or CRLF CRLF (RFC 5626 keep-alive) is for the caller to see before. */
+/* Indexes `raw` (one whole message, as from one WebSocket message or one sip_msg_measure). Checks what everything else
+ * relies on: start line, line ends, header names, Via, From, To, Call-ID and CSeq there and sound, headers that occur
+ * once, Content-Length against the body. ERR_INVALID with *why set if it is refused. *m is then still filled as far as
+ * the index got, and sip_msg_answerable tells whether an answer can be built from it. A message of a single CRLF or
+ * CRLF CRLF (RFC 5626 keep-alive) is for the caller to see before. */
 enum err sip_msg_parse(struct str raw, struct sip_msg *m, struct sip_refusal *why);
 
 /* A copy with its bytes in one block, released with free(). NULL: out of memory. */
 struct sip_msg *sip_msg_copy(const struct sip_msg *m);
 
-/* Whether a refused message is a request other than ACK and has what a response copies: Via, From, To, Call-ID, CSeq. */
+/* Whether a refused message is a request other than ACK and has what a response copies: Via, From, To, Call-ID, CSeq.
+ */
 bool sip_msg_answerable(const struct sip_msg *m);
 
-/* For a byte stream (TCP, the socket between workers): length of the first message in `in` by its Content-Length, 0 in *len if more bytes are
- * needed; leading CRLFs (keep-alives) are counted in *skip. ERR_TOO_LARGE above SIP_MSG_MAX, ERR_INVALID when the stream cannot be cut
- * (no Content-Length): close it. */
+/* For a byte stream (TCP, the socket between workers): length of the first message in `in` by its Content-Length, 0 in
+ * *len if more bytes are needed; leading CRLFs (keep-alives) are counted in *skip. ERR_TOO_LARGE above SIP_MSG_MAX,
+ * ERR_INVALID when the stream cannot be cut (no Content-Length): close it. */
 enum err sip_msg_measure(struct str in, size_t *skip, size_t *len);
 
 enum sip_method sip_method_from(struct str name);
@@ -116,11 +119,12 @@ bool sip_list_has(const struct sip_msg *m, enum sip_hdr h, struct str token);
 /* Cuts the first element off a comma list; false when nothing is left. */
 bool sip_comma_next(struct str *rest, struct str *value);
 
-/* A parameter of a `;name=value;flag` tail (starting at or before its first ';'), name case-insensitive. false if there is none; a flag gives an
- * empty value. Quotes are left on. */
+/* A parameter of a `;name=value;flag` tail (starting at or before its first ';'), name case-insensitive. false if there
+ * is none; a flag gives an empty value. Quotes are left on. */
 bool sip_param(struct str params, struct str name, struct str *value);
 
-/* name-addr or addr-spec with header parameters (§20.10): From, To, Contact, Route, Record-Route, Path, Refer-To, P-Asserted-Identity. */
+/* name-addr or addr-spec with header parameters (§20.10): From, To, Contact, Route, Record-Route, Path, Refer-To,
+ * P-Asserted-Identity. */
 struct sip_addr {
 	struct str display; /* without quotes, escapes left as they are; empty if none */
 	struct str uri;     /* without <> */
@@ -139,7 +143,7 @@ struct sip_via {
 	struct str host;      /* IPv6 with brackets */
 	uint16_t port;        /* 0 = none given */
 	struct str params;
-	struct str branch;    /* empty if none */
+	struct str branch; /* empty if none */
 };
 enum err sip_via_parse(struct str value, struct sip_via *out);
 /* The topmost Via. */
@@ -152,8 +156,8 @@ struct sip_cseq {
 };
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
 
-/* A header that is one number (Max-Forwards, Expires, Min-Expires, Content-Length; delta-seconds before ';' for Session-Expires, Min-SE, Retry-After).
- * ERR_NOT_FOUND, ERR_INVALID, ERR_TOO_LARGE above `max`. */
+/* A header that is one number (Max-Forwards, Expires, Min-Expires, Content-Length; delta-seconds before ';' for
+ * Session-Expires, Min-SE, Retry-After). ERR_NOT_FOUND, ERR_INVALID, ERR_TOO_LARGE above `max`. */
 enum err sip_msg_number(const struct sip_msg *m, enum sip_hdr h, uint32_t max, uint32_t *out);
 
 /* Session-ID (RFC 7989): 32 lower-case hex digits each; `remote` is empty if absent. */

@@ -103,7 +103,8 @@ enum err sip_uri_parse(struct str text, struct sip_uri *out)
 	if (colon == 0 || colon + 1 >= text.len)
 		return ERR_INVALID;
 	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f || text.p[i] == '<' || text.p[i] == '>' || text.p[i] == '"')
+		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f || text.p[i] == '<' || text.p[i] == '>' ||
+		    text.p[i] == '"')
 			return ERR_INVALID;
 	if (!sip_all(scheme, SIP_C_HOST) && !sip_all(scheme, SIP_C_TOKEN))
 		return ERR_INVALID;
@@ -175,10 +176,13 @@ static bool equal_unescaped(struct str a, struct str b, bool fold)
 	return x == y;
 }
 
-/* §19.1.4: user, ttl, method, maddr and transport must match even if only one URI has them; any other counts only if both have it. */
+/* §19.1.4: user, ttl, method, maddr and transport must match even if only one URI has them; any other counts only if
+ * both have it. */
 static bool params_match(const struct sip_uri *a, const struct sip_uri *b)
 {
-	static const struct str counts[] = { { "user", 4 }, { "ttl", 3 }, { "method", 6 }, { "maddr", 5 }, { "transport", 9 } };
+	static const struct str counts[] = {
+		{ "user", 4 }, { "ttl", 3 }, { "method", 6 }, { "maddr", 5 }, { "transport", 9 }
+	};
 	struct str rest = a->params, name, value, other;
 
 	while (next_param(&rest, &name, &value) == ERR_OK)
@@ -196,8 +200,9 @@ bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
 		return false;
 	if (a->scheme != SIP_SCHEME_SIP && a->scheme != SIP_SCHEME_SIPS)
 		return str_ieq(a->text, b->text);
-	return a->has_user == b->has_user && equal_unescaped(a->user, b->user, false) && equal_unescaped(a->password, b->password, false) &&
-	       str_ieq(a->host, b->host) && a->port == b->port && params_match(a, b) && str_eq(a->headers, b->headers);
+	return a->has_user == b->has_user && equal_unescaped(a->user, b->user, false) &&
+	       equal_unescaped(a->password, b->password, false) && str_ieq(a->host, b->host) && a->port == b->port &&
+	       params_match(a, b) && str_eq(a->headers, b->headers);
 }
 
 enum err sip_uri_user_name(const struct sip_uri *u, struct str domain, char *name, size_t size)

@@ -1,8 +1,9 @@
-/* Typed values of SIP headers, parsed when asked for (RFC 3261 §20, §25.1). Strict: ERR_INVALID rather than half a value. */
+/* Typed values of SIP headers, parsed when asked for (RFC 3261 §20, §25.1). Strict: ERR_INVALID rather than half a
+ * value. */
 #include "signalling/sip_char.h"
 #include "signalling/sip_msg.h"
 
-/* --- lists ------------------------------------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 bool sip_comma_next(struct str *rest, struct str *value)
 {
@@ -67,7 +68,7 @@ bool sip_list_has(const struct sip_msg *m, enum sip_hdr h, struct str token)
 	return false;
 }
 
-/* --- parameters -------------------------------------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 /* gen-value: token, host (IPv6 too), or quoted-string with its quotes on. */
 static bool take_param_value(struct str *s, struct str *value)
@@ -79,7 +80,8 @@ static bool take_param_value(struct str *s, struct str *value)
 		if (!sip_take_quoted(s, &inner))
 			return false;
 	} else {
-		while (s->len > 0 && (sip_is(s->p[0], SIP_C_TOKEN) || strchr(":[]/@&$", s->p[0]) != NULL) && s->p[0] != '\0') {
+		while (s->len > 0 && (sip_is(s->p[0], SIP_C_TOKEN) || strchr(":[]/@&$", s->p[0]) != NULL) &&
+		       s->p[0] != '\0') {
 			s->p++;
 			s->len--;
 		}
@@ -123,7 +125,8 @@ bool sip_param(struct str params, struct str name, struct str *value)
 	return false;
 }
 
-/* Walks all parameters: the grammar must hold, and `name` may occur once at most (two would be read differently by two parsers). */
+/* Walks all parameters: the grammar must hold, and `name` may occur once at most (two would be read differently by two
+ * parsers). */
 static enum err check_params(struct str params, struct str name, struct str *value)
 {
 	struct str key, v;
@@ -142,7 +145,7 @@ static enum err check_params(struct str params, struct str name, struct str *val
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
-/* --- addresses --------------------------------------------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 /* Up to '<': quoted-string, or tokens with blanks, or nothing. */
 static bool take_display(struct str *s, struct str *display)
@@ -169,7 +172,8 @@ enum err sip_addr_parse(struct str value, struct sip_addr *out)
 	struct sip_addr a = { 0 };
 	struct str s = str_trim(value);
 
-	/* A '<' in a parameter of an addr-spec can only be inside quotes; a display name never has a ';' outside them. */
+	/* A '<' in a parameter of an addr-spec can only be inside quotes; a display name never has a ';' outside them.
+	 */
 	size_t angle = str_find(s, '<'), semi = str_find(s, ';');
 
 	if (s.len > 0 && (s.p[0] == '"' || (angle < s.len && angle < semi))) {
@@ -211,7 +215,7 @@ enum err sip_msg_addr(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *
 	return sip_list_next(&it, &v) ? sip_addr_parse(v, out) : ERR_NOT_FOUND;
 }
 
-/* --- Via, CSeq, numbers ------------------------------------------------------------------------------------------------------ */
+/* --- Via, CSeq, numbers ----------------------------------------------------------------------- */
 
 static bool take_slash(struct str *s)
 {
@@ -227,8 +231,8 @@ enum err sip_via_parse(struct str value, struct sip_via *out)
 	struct sip_via v = { 0 };
 	struct str s = str_trim(value);
 
-	if (!str_ieq(sip_take(&s, SIP_C_TOKEN), STR("SIP")) || !take_slash(&s) || !str_eq(sip_take(&s, SIP_C_TOKEN), STR("2.0")) ||
-	    !take_slash(&s))
+	if (!str_ieq(sip_take(&s, SIP_C_TOKEN), STR("SIP")) || !take_slash(&s) ||
+	    !str_eq(sip_take(&s, SIP_C_TOKEN), STR("2.0")) || !take_slash(&s))
 		return ERR_INVALID;
 	v.transport = sip_take(&s, SIP_C_TOKEN);
 	if (v.transport.len == 0 || s.len == 0 || !sip_is_blank(s.p[0]))
@@ -293,7 +297,7 @@ enum err sip_msg_number(const struct sip_msg *m, enum sip_hdr h, uint32_t max, u
 	return e;
 }
 
-/* --- single-purpose headers -------------------------------------------------------------------------------------------------- */
+/* --- single-purpose headers ------------------------------------------------------------------- */
 
 static bool session_uuid(struct str s)
 {
@@ -331,7 +335,8 @@ unsigned sip_msg_reason_cause(const struct sip_msg *m)
 	while (sip_list_next(&it, &v)) {
 		struct str protocol = sip_take(&v, SIP_C_TOKEN);
 
-		if (str_ieq(protocol, STR("SIP")) && sip_param(v, STR("cause"), &cause) && str_to_u64(cause, 699, &n) == ERR_OK)
+		if (str_ieq(protocol, STR("SIP")) && sip_param(v, STR("cause"), &cause) &&
+		    str_to_u64(cause, 699, &n) == ERR_OK)
 			return (unsigned)n;
 	}
 	return 0;

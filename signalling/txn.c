@@ -1,4 +1,5 @@
-/* The transaction table: making, matching and ending transactions (RFC 3261 §17.1.3, §17.2.3). Owner: the worker's thread. The machines are txn_fsm.c. */
+/* The transaction table: making, matching and ending transactions (RFC 3261 §17.1.3, §17.2.3). Owner: the worker's
+ * thread. The machines are txn_fsm.c. */
 #include <stdlib.h>
 
 #include "common/crypto.h"
@@ -63,8 +64,8 @@ static void sweep(struct timer *timer, UNUSED uint64_t now)
 	}
 }
 
-enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by, const struct txn_times *times,
-		       size_t max, size_t per_flow, struct txn_layer **out)
+enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by,
+		       const struct txn_times *times, size_t max, size_t per_flow, struct txn_layer **out)
 {
 	struct txn_layer *l = calloc(1, sizeof(*l));
 	size_t n = BUCKETS_MIN;
@@ -80,8 +81,16 @@ enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *h
 	}
 	for (size_t i = 0; i < 2 * n; i++)
 		list_init(&lists[i]);
-	*l = (struct txn_layer){ .timers = timers, .ops = ops, .host = host, .sent_by = sent_by, .times = *times, .max = max,
-				 .per_flow = per_flow, .buckets = n, .bucket = lists, .flow_bucket = lists + n };
+	*l = (struct txn_layer){ .timers = timers,
+				 .ops = ops,
+				 .host = host,
+				 .sent_by = sent_by,
+				 .times = *times,
+				 .max = max,
+				 .per_flow = per_flow,
+				 .buckets = n,
+				 .bucket = lists,
+				 .flow_bucket = lists + n };
 	crypto_random(&l->seed, sizeof(l->seed));
 	crypto_random(&l->branch_salt, sizeof(l->branch_salt));
 	timer_init(&l->sweep, sweep);
@@ -107,10 +116,12 @@ void txn_via_put(struct txn_layer *l, struct buf *out)
 {
 	uint64_t random;
 
-	/* Unguessable, so that a response proves that its sender saw the request; the counter makes it unique for sure. */
+	/* Unguessable, so that a response proves that its sender saw the request; the counter makes it unique for sure.
+	 */
 	crypto_random(&random, sizeof(random));
-	buf_printf(out, "SIP/2.0/WSS %.*s;branch=" SIP_BRANCH_COOKIE "%016llx%llx.%llx", STR_FMT(l->sent_by), (unsigned long long)random,
-		   (unsigned long long)(l->branch_salt & 0xffffffffu), (unsigned long long)++l->branch_count);
+	buf_printf(out, "SIP/2.0/WSS %.*s;branch=" SIP_BRANCH_COOKIE "%016llx%llx.%llx", STR_FMT(l->sent_by),
+		   (unsigned long long)random, (unsigned long long)(l->branch_salt & 0xffffffffu),
+		   (unsigned long long)++l->branch_count);
 }
 
 /* What one client keeps us busy with (its chain also holds a few others' by chance of the hash). */
@@ -193,8 +204,8 @@ void txn_finish(struct txn *t)
 
 static const struct txn_user nobody;
 
-enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user, void *ctx,
-			struct txn **out)
+enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user,
+			void *ctx, struct txn **out)
 {
 	struct txn *t = NULL;
 	struct sip_msg m;
@@ -217,7 +228,8 @@ enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str
 }
 
 /* The server transaction that this request belongs to, or NULL. */
-static struct txn *find_server(const struct txn_layer *l, const struct flow *flow, const struct sip_msg *m, struct str method)
+static struct txn *find_server(const struct txn_layer *l, const struct flow *flow, const struct sip_msg *m,
+			       struct str method)
 {
 	struct sip_via via;
 
@@ -236,12 +248,13 @@ static struct txn *find_server(const struct txn_layer *l, const struct flow *flo
 	return NULL;
 }
 
-enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request, const struct txn_user *user, void *ctx,
-			struct txn **out)
+enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request,
+			const struct txn_user *user, void *ctx, struct txn **out)
 {
 	if (find_server(l, flow, request, key_method(request)) != NULL)
 		return ERR_EXISTS;
-	return new_txn(l, request->method == SIP_INVITE ? TXN_INVITE_SERVER : TXN_SERVER, flow, request, user, ctx, out);
+	return new_txn(l, request->method == SIP_INVITE ? TXN_INVITE_SERVER : TXN_SERVER, flow, request, user, ctx,
+		       out);
 }
 
 static enum txn_event event_of(unsigned status)
@@ -300,7 +313,8 @@ enum txn_match txn_layer_receive(struct txn_layer *l, const struct flow *flow, c
 	if (t == NULL)
 		return TXN_NEW_REQUEST;
 	/* The ACK of a 2xx is the user's, whatever its branch (RFC 6026 §8.7). */
-	if (txn_fsm_event(t, m->method == SIP_ACK ? TXN_E_ACK : TXN_E_REQUEST, NULL, STR_NONE) == ERR_CONFLICT && m->method == SIP_ACK)
+	if (txn_fsm_event(t, m->method == SIP_ACK ? TXN_E_ACK : TXN_E_REQUEST, NULL, STR_NONE) == ERR_CONFLICT &&
+	    m->method == SIP_ACK)
 		return TXN_NEW_REQUEST;
 	return TXN_ABSORBED;
 }
@@ -314,8 +328,8 @@ void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow)
 {
 	struct list *head = flow_bucket_of(l, flow), *it;
 
-	/* A callback may end others on this list, so the walk starts again after each. Every transaction leaves the list, or its Accepted state
-	 * ignores the event and is passed over. */
+	/* A callback may end others on this list, so the walk starts again after each. Every transaction leaves the
+	 * list, or its Accepted state ignores the event and is passed over. */
 	for (it = head->next; it != head;) {
 		struct txn *t = CONTAINER_OF(it, struct txn, by_flow);
 		bool accepted = t->kind == TXN_INVITE_CLIENT && t->state == TXN_S_ACCEPTED;

@@ -1,9 +1,11 @@
-/* Transactions (RFC 3261 §17, RFC 6026): four machines as state × event tables, timers A to K as events. One layer a worker, single-threaded. The layer
- * knows nothing of routing: it sends through `struct txn_ops`, and tells the user of a transaction through `struct txn_user`.
+/* Transactions (RFC 3261 §17, RFC 6026): four machines as state × event tables, timers A to K as events. One layer a
+ * worker, single-threaded. The layer knows nothing of routing: it sends through `struct txn_ops`, and tells the user of
+ * a transaction through `struct txn_user`.
  *
- * Matching (§17.1.3, §17.2.3): branch + sent-by + method (ACK counts as INVITE) + flow, never the branch alone: browser stacks have few branches. A
- * request whose branch lacks the magic cookie is refused by sip_check. Our own branches cannot be guessed, so a response is matched by branch + method, and may
- * come back by another flow than the request went (the device reconnected, or a peer worker answered 430 for it). */
+ * Matching (§17.1.3, §17.2.3): branch + sent-by + method (ACK counts as INVITE) + flow, never the branch alone: browser
+ * stacks have few branches. A request whose branch lacks the magic cookie is refused by sip_check. Our own branches
+ * cannot be guessed, so a response is matched by branch + method, and may come back by another flow than the request
+ * went (the device reconnected, or a peer worker answered 430 for it). */
 #ifndef DUPLEX_SIGNALLING_TXN_H
 #define DUPLEX_SIGNALLING_TXN_H
 
@@ -24,8 +26,8 @@ enum txn_failure {
 
 /* How transactions send. Implemented by the worker (flow.h) and by tests. */
 struct txn_ops {
-	/* One whole message; the bytes are copied or written before it returns. ERR_CLOSED: no such flow. ERR_FULL: its queue is full. Must not call
-	 * back into the layer. */
+	/* One whole message; the bytes are copied or written before it returns. ERR_CLOSED: no such flow. ERR_FULL: its
+	 * queue is full. Must not call back into the layer. */
 	enum err (*send)(void *host, const struct flow *flow, struct str message);
 	/* Reliable transports (all but UDP) have no retransmissions and timers D, I, J, K of zero. */
 	bool (*reliable)(void *host, const struct flow *flow);
@@ -33,7 +35,8 @@ struct txn_ops {
 
 /* Who is told; one static table a module. Any may be NULL. A callback may start and answer other transactions. */
 struct txn_user {
-	/* Client: a response, retransmissions of final ones left out. In the INVITE client machine also every further 2xx (RFC 6026 §8.4). */
+	/* Client: a response, retransmissions of final ones left out. In the INVITE client machine also every further
+	 * 2xx (RFC 6026 §8.4). */
 	void (*response)(struct txn *t, const struct sip_msg *m);
 	/* Client: there will be no final response. Server: no ACK came, or the response could not be sent. */
 	void (*failed)(struct txn *t, enum txn_failure why);
@@ -49,25 +52,30 @@ struct txn_times {
 };
 #define TXN_TIMES_DEFAULT ((struct txn_times){ 500, 4000, 5000 })
 
-/* `sent_by`: what our Via says, borrowed for the life of the layer, as is `ops`. `max`: transactions at once; `per_flow`: server
- * transactions at once of one flow. Above either a new one is refused with ERR_BUSY. */
-enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by, const struct txn_times *times,
-		       size_t max, size_t per_flow, struct txn_layer **out);
+/* `sent_by`: what our Via says, borrowed for the life of the layer, as is `ops`. `max`: transactions at once;
+ * `per_flow`: server transactions at once of one flow. Above either a new one is refused with ERR_BUSY. */
+enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by,
+		       const struct txn_times *times, size_t max, size_t per_flow, struct txn_layer **out);
 /* Ends every transaction (ended() is called) and frees the layer. */
 void txn_layer_free(struct txn_layer *l);
 
 /* "SIP/2.0/WSS SENT-BY;branch=z9hG4bK…" with a branch that was never used before by any worker. */
 void txn_via_put(struct txn_layer *l, struct buf *out);
 
-/* Sends `request` (with our Via on top) on `flow` as a new client transaction; the kind follows from the method (never ACK). The bytes are copied.
- * `user` and `ctx` are borrowed until ended(). If the transport refuses at once: the error is returned and no callback comes. */
-enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user, void *ctx, struct txn **out);
+/* Sends `request` (with our Via on top) on `flow` as a new client transaction; the kind follows from the method (never
+ * ACK). The bytes are copied. `user` and `ctx` are borrowed until ended(). If the transport refuses at once: the error
+ * is returned and no callback comes. */
+enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str request, const struct txn_user *user,
+			void *ctx, struct txn **out);
 
-/* A new server transaction for `request`, which is copied. ERR_EXISTS if there is one (cannot happen after TXN_NEW_REQUEST). */
-enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request, const struct txn_user *user, void *ctx, struct txn **out);
+/* A new server transaction for `request`, which is copied. ERR_EXISTS if there is one (cannot happen after
+ * TXN_NEW_REQUEST). */
+enum err txn_server_new(struct txn_layer *l, const struct flow *flow, const struct sip_msg *request,
+			const struct txn_user *user, void *ctx, struct txn **out);
 
-/* Sends a response (whole message) on a server transaction. After a final one other than INVITE's 2xx further calls are ignored (ERR_CONFLICT). ended()
- * may have been called when this returns; the memory itself is good until the next run of the timers. */
+/* Sends a response (whole message) on a server transaction. After a final one other than INVITE's 2xx further calls are
+ * ignored (ERR_CONFLICT). ended() may have been called when this returns; the memory itself is good until the next run
+ * of the timers. */
 enum err txn_respond(struct txn *t, struct str response);
 
 /* Where a received message belongs. */
@@ -86,7 +94,8 @@ void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow);
 
 /* Stops a transaction without telling failed(); ended() is called. */
 void txn_abandon(struct txn *t);
-/* A client INVITE that was cancelled but gets no final response ends after 64*T1 (§9.1): call when the CANCEL was sent. */
+/* A client INVITE that was cancelled but gets no final response ends after 64*T1 (§9.1): call when the CANCEL was sent.
+ */
 void txn_cancel_sent(struct txn *t);
 
 enum txn_kind txn_kind(const struct txn *t);
@@ -103,14 +112,14 @@ unsigned txn_status(const struct txn *t);
 size_t txn_layer_count(const struct txn_layer *l, enum txn_kind kind);
 
 /* Counters; plain words written by the worker's thread only, so that the metrics thread may read them. */
-#define TXN_COUNTERS(X)                                                                              \
-	X(TXN_C_CLIENT, "client", "client transactions begun")                                       \
-	X(TXN_C_SERVER, "server", "server transactions begun")                                       \
-	X(TXN_C_FULL, "refused_full", "transactions refused because the table was full")            \
-	X(TXN_C_RETRANSMIT_OUT, "retransmitted", "messages sent again by a timer")                  \
-	X(TXN_C_RETRANSMIT_IN, "absorbed", "retransmissions received and absorbed")                 \
-	X(TXN_C_STRAY_RESPONSE, "stray_response", "responses that belong to no transaction")        \
-	X(TXN_C_TIMEOUT, "timeout", "transactions that timed out")                                   \
+#define TXN_COUNTERS(X)                                                                      \
+	X(TXN_C_CLIENT, "client", "client transactions begun")                               \
+	X(TXN_C_SERVER, "server", "server transactions begun")                               \
+	X(TXN_C_FULL, "refused_full", "transactions refused because the table was full")     \
+	X(TXN_C_RETRANSMIT_OUT, "retransmitted", "messages sent again by a timer")           \
+	X(TXN_C_RETRANSMIT_IN, "absorbed", "retransmissions received and absorbed")          \
+	X(TXN_C_STRAY_RESPONSE, "stray_response", "responses that belong to no transaction") \
+	X(TXN_C_TIMEOUT, "timeout", "transactions that timed out")                           \
 	X(TXN_C_TRANSPORT, "transport", "transactions that failed with their flow")
 COUNTER_ENUM(txn_counter, TXN_COUNTERS, TXN_C_COUNT);
 extern const struct counter_name txn_counter_names[];

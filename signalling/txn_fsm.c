@@ -1,4 +1,5 @@
-/* The four transaction machines of RFC 3261 §17 with the corrections of RFC 6026, as state × event tables. Owner: the worker's thread.
+/* The four transaction machines of RFC 3261 §17 with the corrections of RFC 6026, as state × event tables. Owner: the
+ * worker's thread.
  *
  *  INVITE client (RFC 6026 fig. 5)                INVITE server (RFC 6026 fig. 7)
  *    Calling --1xx--> Proceeding                    Proceeding --1xx from user--> Proceeding
@@ -21,20 +22,20 @@
 
 /* What a transition does, in this order. */
 enum {
-	ACT_ACK = 1 << 0,            /* send ACK for the failure response */
-	ACT_SEND = 1 << 1,           /* send the user's response */
-	ACT_RESEND = 1 << 2,         /* send again what was sent last */
-	ACT_BACKOFF = 1 << 3,        /* timer A doubles (§17.1.1.2), E and G double up to T2 */
-	ACT_STOP_RESEND = 1 << 4,    /* stop A, E, G */
-	ACT_STOP_TIMEOUT = 1 << 5,   /* stop B, F, H */
+	ACT_ACK = 1 << 0,          /* send ACK for the failure response */
+	ACT_SEND = 1 << 1,         /* send the user's response */
+	ACT_RESEND = 1 << 2,       /* send again what was sent last */
+	ACT_BACKOFF = 1 << 3,      /* timer A doubles (§17.1.1.2), E and G double up to T2 */
+	ACT_STOP_RESEND = 1 << 4,  /* stop A, E, G */
+	ACT_STOP_TIMEOUT = 1 << 5, /* stop B, F, H */
 	ACT_START_G_H = 1 << 6,
-	ACT_LINGER = 1 << 7,         /* start D, I, J, K, L or M, as the new state says */
-	ACT_PASS = 1 << 8,           /* the response to the user */
+	ACT_LINGER = 1 << 7, /* start D, I, J, K, L or M, as the new state says */
+	ACT_PASS = 1 << 8,   /* the response to the user */
 	ACT_TELL_ACKED = 1 << 9,
 	ACT_TELL_TIMEOUT = 1 << 10,
 	ACT_TELL_TRANSPORT = 1 << 11,
 	ACT_COUNT_ABSORBED = 1 << 12,
-	ACT_SLOW = 1 << 13,          /* timer E is T2 from here (§17.1.2.2) */
+	ACT_SLOW = 1 << 13, /* timer E is T2 from here (§17.1.2.2) */
 };
 #define STOP (ACT_STOP_RESEND | ACT_STOP_TIMEOUT)
 
@@ -43,7 +44,10 @@ struct cell {
 	uint8_t next; /* enum txn_state */
 	uint16_t act;
 };
-#define TO(state, actions) { true, TXN_S_##state, (actions) }
+#define TO(state, actions)                     \
+	{                                      \
+		true, TXN_S_##state, (actions) \
+	}
 
 static const struct cell invite_client[TXN_S_COUNT][TXN_E_COUNT] = {
 	[TXN_S_CALLING] = {
@@ -299,7 +303,8 @@ enum err txn_fsm_event(struct txn *t, enum txn_event ev, const struct sip_msg *m
 	if ((c->act & ACT_RESEND) != 0)
 		e = send_again(t);
 	move_timers(t, c->act);
-	/* The table is entered again only after this transition is complete: a user that answers inside a callback finds the new state. */
+	/* The table is entered again only after this transition is complete: a user that answers inside a callback
+	 * finds the new state. */
 	tell(t, c->act, m);
 	if (e != ERR_OK && t->state != TXN_S_TERMINATED)
 		(void)txn_fsm_event(t, TXN_E_TRANSPORT, NULL, STR_NONE);
@@ -335,6 +340,6 @@ void txn_fsm_start(struct txn *t)
 		return;
 	t->interval = t->layer->times.t1;
 	if (!t->reliable)
-		timer_arm(w, &t->resend, t->interval);                  /* A, E */
-	timer_arm(w, &t->timeout, 64ull * t->layer->times.t1);           /* B, F */
+		timer_arm(w, &t->resend, t->interval);         /* A, E */
+	timer_arm(w, &t->timeout, 64ull * t->layer->times.t1); /* B, F */
 }

@@ -15,10 +15,10 @@ enum txn_state {
 };
 
 enum txn_event {
-	TXN_E_1XX,       /* client: response received; server: response from the user */
+	TXN_E_1XX, /* client: response received; server: response from the user */
 	TXN_E_2XX,
-	TXN_E_FINAL,     /* 3xx to 6xx */
-	TXN_E_REQUEST,   /* server: the request again */
+	TXN_E_FINAL,   /* 3xx to 6xx */
+	TXN_E_REQUEST, /* server: the request again */
 	TXN_E_ACK,
 	TXN_E_RESEND,    /* timers A, E, G */
 	TXN_E_TIMEOUT,   /* timers B, F, H */
@@ -28,9 +28,9 @@ enum txn_event {
 };
 
 struct txn {
-	struct list by_key;       /* chain in layer->bucket; later in layer->dead */
-	struct list by_flow;      /* chain in layer->flow_bucket */
-	struct txn_layer *layer;  /* borrowed: outlives us */
+	struct list by_key;      /* chain in layer->bucket; later in layer->dead */
+	struct list by_flow;     /* chain in layer->flow_bucket */
+	struct txn_layer *layer; /* borrowed: outlives us */
 	const struct txn_user *user;
 	void *ctx;
 	struct timer resend, timeout, linger;
@@ -38,15 +38,15 @@ struct txn {
 	enum txn_kind kind;
 	enum txn_state state;
 	bool reliable;
-	bool finished;            /* ended() was called */
-	uint32_t interval;        /* of `resend`, ms */
-	unsigned status;          /* of the last response */
+	bool finished;     /* ended() was called */
+	uint32_t interval; /* of `resend`, ms */
+	unsigned status;   /* of the last response */
 	uint64_t hash;
-	struct str branch;        /* into the request */
-	struct str host;          /* server: sent-by of the request's top Via */
+	struct str branch; /* into the request */
+	struct str host;   /* server: sent-by of the request's top Via */
 	uint16_t port;
-	struct sip_msg *request;  /* owned, with its bytes */
-	char *response;           /* owned: last one sent, kept on unreliable flows only */
+	struct sip_msg *request; /* owned, with its bytes */
+	char *response;          /* owned: last one sent, kept on unreliable flows only */
 	size_t response_len;
 };
 
@@ -59,7 +59,7 @@ struct txn_layer {
 	size_t max, per_flow, count;
 	size_t by_kind[4];
 	uint64_t seed, branch_salt, branch_count;
-	struct timer sweep;       /* frees what is on `dead` */
+	struct timer sweep; /* frees what is on `dead` */
 	struct list dead;
 	uint64_t counter[TXN_C_COUNT];
 	size_t buckets;           /* power of two */
@@ -69,8 +69,8 @@ struct txn_layer {
 
 /* First state and first timers. */
 void txn_fsm_start(struct txn *t);
-/* The one place where a transaction changes state. `m`: the response that came (client) or NULL; `out`: the response to send (server). ERR_CONFLICT if the event means
- * nothing in this state; the error of the transport otherwise. */
+/* The one place where a transaction changes state. `m`: the response that came (client) or NULL; `out`: the response to
+ * send (server). ERR_CONFLICT if the event means nothing in this state; the error of the transport otherwise. */
 enum err txn_fsm_event(struct txn *t, enum txn_event ev, const struct sip_msg *m, struct str out);
 /* Takes it out of the tables, tells ended(), and leaves it to the sweep. */
 void txn_finish(struct txn *t);

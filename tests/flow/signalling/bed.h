@@ -1,6 +1,6 @@
-/* A bed for SIP flows: several workers with the real proxy and transactions, on a virtual clock, with fake connections, location and store. Clients are scripts:
- * they take what came to them and answer. Nothing is delivered inside a call of the code under test; bed_run() moves messages between
- * workers and the clock forward. */
+/* A bed for SIP flows: several workers with the real proxy and transactions, on a virtual clock, with fake connections,
+ * location and store. Clients are scripts: they take what came to them and answer. Nothing is delivered inside a call
+ * of the code under test; bed_run() moves messages between workers and the clock forward. */
 #ifndef DUPLEX_TESTS_BED_H
 #define DUPLEX_TESTS_BED_H
 
@@ -14,9 +14,9 @@
 
 #define BED_WORKERS 3u
 #define BED_CLIENTS 12u
-#define BED_INBOX 64u
-#define BED_STORE 256u
-#define BED_DOMAIN "example.com"
+#define BED_INBOX   64u
+#define BED_STORE   256u
+#define BED_DOMAIN  "example.com"
 
 struct bed;
 
@@ -60,7 +60,7 @@ struct bed {
 	bool redis_lists_dead; /* look-ups still find bindings whose connection is gone */
 };
 
-/* --- the host ----------------------------------------------------------------------------------------------------------------- */
+/* --- the host --------------------------------------------------------------------------------- */
 
 static inline struct bed_client *bed_by_flow(struct bed *b, const struct flow *f)
 {
@@ -195,7 +195,8 @@ static inline void bed_remove_op(void *host, struct str user, struct str instanc
 	for (unsigned i = 0; i < b->clients; i++) {
 		struct bed_client *c = &b->client[i];
 
-		if (str_eq(user, str_from(c->user)) && str_eq(instance, str_from(c->instance)) && flow_eq(&c->flow, flow)) {
+		if (str_eq(user, str_from(c->user)) && str_eq(instance, str_from(c->instance)) &&
+		    flow_eq(&c->flow, flow)) {
 			c->registered = false;
 			b->removed++;
 		}
@@ -248,7 +249,7 @@ static const struct proxy_host bed_host = {
 	.wall_ms = bed_wall_op,
 };
 
-/* --- life --------------------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static inline void bed_start_worker(struct bed *b, unsigned i)
 {
@@ -302,7 +303,7 @@ static inline void bed_free(struct bed *b)
 	free(b);
 }
 
-/* --- clients ------------------------------------------------------------------------------------------------------------------ */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 static inline void bed_connect(struct bed_client *c, unsigned worker)
 {
@@ -329,7 +330,9 @@ static inline struct bed_client *bed_client(struct bed *b, const char *user, uns
 
 static inline bool bed_raw(struct bed_client *c, struct str message)
 {
-	struct origin from = { .flow = c->flow, .user = str_from(c->user), .session = str_from(c->session), .perms = c->perms };
+	struct origin from = {
+		.flow = c->flow, .user = str_from(c->user), .session = str_from(c->session), .perms = c->perms
+	};
 
 	return proxy_receive(c->bed->worker[c->worker].proxy, &from, message);
 }
@@ -346,7 +349,8 @@ static inline void bed_settle(struct bed *b)
 		b->wired--;
 		memmove(&b->wire[0], &b->wire[1], b->wired * sizeof(b->wire[0]));
 		if (!b->worker[to].dead)
-			(void)proxy_receive(b->worker[to].proxy, &(struct origin){ .flow = flow, .peer = str_from(from) }, str_from(text));
+			(void)proxy_receive(b->worker[to].proxy,
+					    &(struct origin){ .flow = flow, .peer = str_from(from) }, str_from(text));
 		free(text);
 	}
 }
@@ -374,7 +378,8 @@ static inline void bed_cut(struct bed_client *c)
 	bed_settle(c->bed);
 }
 
-/* The oldest message it got whose start line begins with `start`, in a static buffer, parsed. Fails the test if there is none. */
+/* The oldest message it got whose start line begins with `start`, in a static buffer, parsed. Fails the test if there
+ * is none. */
 static inline const struct sip_msg *bed_take(struct bed_client *c, const char *start)
 {
 	static char text[16][8192];
@@ -415,10 +420,10 @@ static inline void bed_nothing(const struct bed_client *c)
 	assert_int_equal(c->got, 0);
 }
 
-/* --- messages of a browser ---------------------------------------------------------------------------------------------------- */
+/* --- messages of a browser -------------------------------------------------------------------- */
 
-#define BED_AUDIO "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
-#define BED_VIDEO BED_AUDIO "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+#define BED_AUDIO  "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
+#define BED_VIDEO  BED_AUDIO "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
 #define BED_UUID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define BED_UUID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
@@ -449,7 +454,8 @@ static inline const char *bed_branch(void)
 }
 
 /* A request in (or, with an empty target, starting) a dialog; `headers` are whole lines. */
-static inline void bed_request(struct bed_client *c, struct bed_dialog *d, const char *method, const char *headers, const char *body)
+static inline void bed_request(struct bed_client *c, struct bed_dialog *d, const char *method, const char *headers,
+			       const char *body)
 {
 	char text[8192];
 	bool ack = strcmp(method, "ACK") == 0;
@@ -458,10 +464,12 @@ static inline void bed_request(struct bed_client *c, struct bed_dialog *d, const
 	if (strcmp(method, "INVITE") == 0)
 		d->invite_cseq = d->cseq + 1;
 	(void)snprintf(text, sizeof(text),
-		       "%s %s SIP/2.0\r\nVia: SIP/2.0/WSS %s.invalid;branch=%s\r\nMax-Forwards: 69\r\nFrom: <%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
+		       "%s %s SIP/2.0\r\nVia: SIP/2.0/WSS %s.invalid;branch=%s\r\nMax-Forwards: 69\r\nFrom: "
+		       "<%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
 		       "CSeq: %u %s\r\n%s%s%s%s%sContact: <%s>\r\nContent-Length: %zu\r\n\r\n%s",
-		       method, d->target, c->user, d->branch, d->local, d->local_tag, d->remote, d->call_id, ack ? d->invite_cseq : ++d->cseq,
-		       method, d->route[0] != '\0' ? "Route: " : "", d->route, d->route[0] != '\0' ? "\r\n" : "", headers,
+		       method, d->target, c->user, d->branch, d->local, d->local_tag, d->remote, d->call_id,
+		       ack ? d->invite_cseq : ++d->cseq, method, d->route[0] != '\0' ? "Route: " : "", d->route,
+		       d->route[0] != '\0' ? "\r\n" : "", headers,
 		       body[0] != '\0' ? "Content-Type: application/sdp\r\n" : "", bed_gruu(c), strlen(body), body);
 	bed_say(c, str_from(text));
 }
@@ -487,7 +495,8 @@ static inline void bed_cancel(struct bed_client *c, const struct bed_dialog *d)
 	char text[2048];
 
 	(void)snprintf(text, sizeof(text),
-		       "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/WSS %s.invalid;branch=%s\r\nMax-Forwards: 69\r\nFrom: <%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
+		       "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/WSS %s.invalid;branch=%s\r\nMax-Forwards: 69\r\nFrom: "
+		       "<%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
 		       "CSeq: %u CANCEL\r\nContent-Length: 0\r\n\r\n",
 		       d->target, c->user, d->branch, d->local, d->local_tag, d->remote, d->call_id, d->cseq);
 	bed_say(c, str_from(text));
@@ -500,7 +509,8 @@ static inline void bed_answer(struct bed_client *c, const struct sip_msg *reques
 	char headers[512], tag[32];
 
 	(void)snprintf(tag, sizeof(tag), "tag%s", c->instance + strlen(c->instance) - 3);
-	(void)snprintf(headers, sizeof(headers), "Contact: <%s>\r\nSession-ID: " BED_UUID_B ";remote=" BED_UUID_A "\r\n", bed_gruu(c));
+	(void)snprintf(headers, sizeof(headers),
+		       "Contact: <%s>\r\nSession-ID: " BED_UUID_B ";remote=" BED_UUID_A "\r\n", bed_gruu(c));
 	assert_ok(sip_reply_put(&out, request,
 				&(struct sip_reply){ .status = status,
 						     .to_tag = status > 100 ? str_from(tag) : STR_NONE,
@@ -564,7 +574,7 @@ static inline void bed_call(struct bed_client *a, struct bed_client *b, struct b
 	bed_nothing(b);
 }
 
-/* --- what was written --------------------------------------------------------------------------------------------------------- */
+/* --- what was written ------------------------------------------------------------------------- */
 
 /* How many commands start with `start` and contain `part`. */
 static inline unsigned bed_stored(const struct bed *b, const char *start, const char *part)

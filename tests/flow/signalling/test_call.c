@@ -68,13 +68,19 @@ static void what_the_callee_sees(void **state)
 {
 	struct bed *b = *state;
 	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
-	struct bed_dialog d = { .cseq = 1, .call_id = "x", .local_tag = "f", .local = "sip:alice@" BED_DOMAIN, .target = "sip:bob@" BED_DOMAIN,
+	struct bed_dialog d = { .cseq = 1,
+				.call_id = "x",
+				.local_tag = "f",
+				.local = "sip:alice@" BED_DOMAIN,
+				.target = "sip:bob@" BED_DOMAIN,
 				.remote = "<sip:bob@" BED_DOMAIN ">" };
 	struct sip_addr a;
 
 	bed_request(alice, &d, "INVITE",
-		    "Route: <sip:evil@evil.example;lr>\r\nRecord-Route: <sip:evil@evil.example;lr>\r\nX-Duplex-Session: forged\r\n"
-		    "P-Asserted-Identity: <sip:alice@" BED_DOMAIN ">\r\nP-Asserted-Identity: \"A\" <sip:alice@" BED_DOMAIN ">\r\nX-Other: stays\r\n",
+		    "Route: <sip:evil@evil.example;lr>\r\nRecord-Route: "
+		    "<sip:evil@evil.example;lr>\r\nX-Duplex-Session: forged\r\n"
+		    "P-Asserted-Identity: <sip:alice@" BED_DOMAIN
+		    ">\r\nP-Asserted-Identity: \"A\" <sip:alice@" BED_DOMAIN ">\r\nX-Other: stays\r\n",
 		    BED_VIDEO);
 	const struct sip_msg *m = bed_take(bob, "INVITE sip:c1@c1.invalid;transport=ws ");
 
@@ -91,7 +97,7 @@ static void what_the_callee_sees(void **state)
 	(void)bed_take(alice, "SIP/2.0 486 ");
 }
 
-/* --- every way a call can fail ------------------------------------------------------------------------------------------------ */
+/* --- every way a call can fail ---------------------------------------------------------------- */
 
 static void failure(struct bed *b, unsigned status, const char *reason, const char *by)
 {
@@ -230,13 +236,17 @@ static void too_many(void **state)
 	assert_false(bed_has(alice, "SIP/2.0 503 "));
 }
 
-/* --- identity ----------------------------------------------------------------------------------------------------------------- */
+/* --- identity --------------------------------------------------------------------------------- */
 
 static void forged(void **state)
 {
 	struct bed *b = *state;
 	struct bed_client *mallory = bed_client(b, "mallory", 0), *bob = bed_client(b, "bob", 0);
-	struct bed_dialog d = { .cseq = 1, .call_id = "f", .local_tag = "f", .local = "sip:alice@" BED_DOMAIN, .target = "sip:bob@" BED_DOMAIN,
+	struct bed_dialog d = { .cseq = 1,
+				.call_id = "f",
+				.local_tag = "f",
+				.local = "sip:alice@" BED_DOMAIN,
+				.target = "sip:bob@" BED_DOMAIN,
 				.remote = "<sip:bob@" BED_DOMAIN ">" };
 
 	bed_request(mallory, &d, "INVITE", "", BED_AUDIO);
@@ -280,7 +290,8 @@ static void forged_route(void **state)
 static void bye_of_a_stranger(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1), *mallory = bed_client(b, "mallory", 2);
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1),
+			  *mallory = bed_client(b, "mallory", 2);
 	struct bed_dialog da, db;
 
 	bed_call(alice, bob, &da, &db);
@@ -290,7 +301,7 @@ static void bye_of_a_stranger(void **state)
 	bed_nothing(bob);
 }
 
-/* --- cancelling --------------------------------------------------------------------------------------------------------------- */
+/* --- cancelling ------------------------------------------------------------------------------- */
 
 static void cancelled(void **state)
 {
@@ -335,14 +346,20 @@ static void cancel_of_nothing(void **state)
 {
 	struct bed *b = *state;
 	struct bed_client *alice = bed_client(b, "alice", 0);
-	struct bed_dialog d = { .cseq = 1, .call_id = "c", .local_tag = "f", .local = "sip:alice@" BED_DOMAIN, .target = "sip:bob@" BED_DOMAIN,
-				.remote = "<sip:bob@" BED_DOMAIN ">", .branch = "z9hG4bKnone" };
+	struct bed_dialog d = { .cseq = 1,
+				.call_id = "c",
+				.local_tag = "f",
+				.local = "sip:alice@" BED_DOMAIN,
+				.target = "sip:bob@" BED_DOMAIN,
+				.remote = "<sip:bob@" BED_DOMAIN ">",
+				.branch = "z9hG4bKnone" };
 
 	bed_cancel(alice, &d);
 	(void)bed_take(alice, "SIP/2.0 481 ");
 }
 
-/* The 200 was on its way when the caller cancelled, and the browser forgets it: the callee must not be left in an open call. */
+/* The 200 was on its way when the caller cancelled, and the browser forgets it: the callee must not be left in an open
+ * call. */
 static void cancel_crosses_answer(void **state)
 {
 	struct bed *b = *state;

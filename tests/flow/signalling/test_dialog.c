@@ -55,7 +55,8 @@ static void cancelled_reinvite(void **state)
 
 	bed_answer(alice, m, 180, "");
 	(void)snprintf(cancel, sizeof(cancel),
-		       "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/WSS bob.invalid;branch=%s\r\nRoute: %s\r\nFrom: <%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
+		       "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/WSS bob.invalid;branch=%s\r\nRoute: %s\r\nFrom: "
+		       "<%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
 		       "CSeq: %u CANCEL\r\n\r\n",
 		       db.target, db.branch, db.route, db.local, db.local_tag, db.remote, db.call_id, db.cseq);
 	bed_say(bob, str_from(cancel));
@@ -266,7 +267,8 @@ static void hung_up_by_admin(void **state)
 static void session_ends(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1), *carol = bed_client(b, "carol", 0);
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1),
+			  *carol = bed_client(b, "carol", 0);
 	struct bed_dialog da, db;
 
 	bed_call(alice, bob, &da, &db);
@@ -307,11 +309,21 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-		T(reinvite_both_ways), T(cancelled_reinvite), T(video_needs_permission_later_too),
-		T(callee_reconnects), T(caller_reconnects_elsewhere), T(owner_dies),
-		T(owner_restarts), T(callee_vanishes_here), T(callee_vanishes_elsewhere),
-		T(back_in_time), T(store_away_loses_nobody), T(bye_to_one_who_is_gone),
-		T(hung_up_by_admin), T(session_ends), T(stopping_ends_no_call),
+		T(reinvite_both_ways),
+		T(cancelled_reinvite),
+		T(video_needs_permission_later_too),
+		T(callee_reconnects),
+		T(caller_reconnects_elsewhere),
+		T(owner_dies),
+		T(owner_restarts),
+		T(callee_vanishes_here),
+		T(callee_vanishes_elsewhere),
+		T(back_in_time),
+		T(store_away_loses_nobody),
+		T(bye_to_one_who_is_gone),
+		T(hung_up_by_admin),
+		T(session_ends),
+		T(stopping_ends_no_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

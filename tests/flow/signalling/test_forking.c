@@ -17,7 +17,8 @@ static int teardown(void **state)
 static void first_answer_wins(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
 
@@ -45,7 +46,8 @@ static void first_answer_wins(void **state)
 static void both_answer(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
 
@@ -72,7 +74,8 @@ static void both_answer(void **state)
 static void decline_is_for_all(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 
 	(void)bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
@@ -91,7 +94,8 @@ static void decline_is_for_all(void **state)
 static void busy_then_no_answer(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 
 	(void)bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
@@ -109,7 +113,8 @@ static void busy_then_no_answer(void **state)
 static void dead_branch_remote(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *dead = bed_client(b, "bob", 1), *live = bed_client(b, "bob", 2);
+	struct bed_client *alice = bed_client(b, "alice", 0), *dead = bed_client(b, "bob", 1),
+			  *live = bed_client(b, "bob", 2);
 
 	dead->open = false;
 	(void)bed_invite(alice, "bob", BED_AUDIO);
@@ -128,7 +133,8 @@ static void dead_branch_remote(void **state)
 static void all_dead(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *here = bed_client(b, "bob", 0), *there = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *here = bed_client(b, "bob", 0),
+			  *there = bed_client(b, "bob", 1);
 
 	here->open = there->open = false;
 	(void)bed_invite(alice, "bob", BED_AUDIO);
@@ -141,7 +147,8 @@ static void all_dead(void **state)
 static void dies_while_ringing(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 
 	(void)bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
@@ -158,7 +165,8 @@ static void dies_while_ringing(void **state)
 static void second_call_reaches_the_device(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1), *carol = bed_client(b, "carol", 2);
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1),
+			  *carol = bed_client(b, "carol", 2);
 	struct bed_dialog da, db;
 
 	bed_call(alice, bob, &da, &db);
@@ -189,7 +197,8 @@ static void answer_again(void **state)
 static void late_answer_after_ring_time(void **state)
 {
 	struct bed *b = *state;
-	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0),
+			  *desk = bed_client(b, "bob", 1);
 
 	(void)bed_invite(alice, "bob", BED_AUDIO);
 	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
@@ -212,10 +221,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-		T(first_answer_wins), T(both_answer),	   T(decline_is_for_all),
-		T(busy_then_no_answer), T(dead_branch_remote), T(all_dead),
-		T(dies_while_ringing), T(second_call_reaches_the_device), T(answer_again),
-		T(late_answer_after_ring_time),
+		T(first_answer_wins),  T(both_answer),
+		T(decline_is_for_all), T(busy_then_no_answer),
+		T(dead_branch_remote), T(all_dead),
+		T(dies_while_ringing), T(second_call_reaches_the_device),
+		T(answer_again),       T(late_answer_after_ring_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

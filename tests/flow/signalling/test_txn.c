@@ -1,5 +1,5 @@
-/* The four transaction machines on a virtual clock: every retransmission and every time-out of RFC 3261 §17 and RFC 6026, on unreliable and on
- * reliable transport, to the millisecond of the wheel. */
+/* The four transaction machines on a virtual clock: every retransmission and every time-out of RFC 3261 §17 and RFC
+ * 6026, on unreliable and on reliable transport, to the millisecond of the wheel. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "signalling/txn.h"
 #include "tests/lib/cm.h"
 
-#define T1 500u
+#define T1       500u
 #define SENT_MAX 64u
 
 static struct timers timers;
@@ -110,8 +110,9 @@ static struct sip_msg *message(const char *start, const char *branch, const char
 
 	turn = (turn + 1) % 4;
 	(void)snprintf(text[turn], sizeof(text[0]),
-		       "%s\r\nVia: SIP/2.0/UDP h:5060;branch=%s\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 %s\r\n\r\n", start,
-		       branch, method);
+		       "%s\r\nVia: SIP/2.0/UDP h:5060;branch=%s\r\nFrom: <sip:a@x>;tag=1\r\nTo: "
+		       "<sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 %s\r\n\r\n",
+		       start, branch, method);
 	assert_ok(sip_msg_parse(str_from(text[turn]), &m[turn], &why));
 	return &m[turn];
 }
@@ -173,7 +174,7 @@ static void sent_at(const uint64_t *want, size_t count)
 		assert_int_equal(sent[i].at - 10000, want[i]);
 }
 
-/* --- INVITE client (§17.1.1) -------------------------------------------------------------------------------------------------- */
+/* --- INVITE client (§17.1.1) ------------------------------------------------------------------ */
 
 /* Timer A doubles without bound, timer B ends it after 64*T1. */
 static void invite_client_no_answer(void **state)
@@ -237,7 +238,8 @@ static void invite_client_failure_reliable(void **state)
 	response(486, "INVITE");
 	assert_int_equal(sent_count, 2);
 	assert_int_equal(ends, 1); /* D is 0 */
-	assert_int_equal(txn_layer_receive(layer, &flow, message("SIP/2.0 486 X", "z9hG4bKc", "INVITE")), TXN_STRAY_RESPONSE);
+	assert_int_equal(txn_layer_receive(layer, &flow, message("SIP/2.0 486 X", "z9hG4bKc", "INVITE")),
+			 TXN_STRAY_RESPONSE);
 }
 
 /* RFC 6026: each 2xx is passed on for 64*T1 (timer M), and none is acknowledged here. */
@@ -269,7 +271,9 @@ static void invite_client_transport(void **state)
 
 	(void)state;
 	send_error = ERR_CLOSED;
-	assert_err(txn_client_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bKc", "INVITE")->raw, &user, &responses, &t), ERR_CLOSED);
+	assert_err(txn_client_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bKc", "INVITE")->raw, &user,
+				  &responses, &t),
+		   ERR_CLOSED);
 	assert_int_equal(failures + ends, 0);
 	send_error = ERR_OK;
 	(void)client("INVITE");
@@ -280,7 +284,7 @@ static void invite_client_transport(void **state)
 	assert_int_equal(ends, 1);
 }
 
-/* --- other client (§17.1.2) --------------------------------------------------------------------------------------------------- */
+/* --- other client (§17.1.2) ------------------------------------------------------------------- */
 
 /* Timer E doubles up to T2, timer F ends it. */
 static void client_no_answer(void **state)
@@ -333,7 +337,7 @@ static void client_final_reliable(void **state)
 	assert_int_equal(failures, 1); /* F runs on any transport */
 }
 
-/* --- INVITE server (§17.2.1) -------------------------------------------------------------------------------------------------- */
+/* --- INVITE server (§17.2.1) ------------------------------------------------------------------ */
 
 /* The last provisional again for each retransmission; G doubles up to T2 until the ACK; then I. */
 static void invite_server_failure(void **state)
@@ -422,7 +426,7 @@ static void invite_server_transport(void **state)
 	assert_err(respond(t, 486, "INVITE"), ERR_CONFLICT);
 }
 
-/* --- other server (§17.2.2) --------------------------------------------------------------------------------------------------- */
+/* --- other server (§17.2.2) ------------------------------------------------------------------- */
 
 static void server_final(void **state)
 {
@@ -452,7 +456,7 @@ static void server_final_reliable(void **state)
 	assert_int_equal(ends, 1);
 }
 
-/* --- matching, limits, ends --------------------------------------------------------------------------------------------------- */
+/* --- matching, limits, ends ------------------------------------------------------------------- */
 
 static void matching(void **state)
 {
@@ -461,8 +465,10 @@ static void matching(void **state)
 	const struct sip_msg *m = message("INVITE sip:b@x SIP/2.0", "z9hG4bKs", "INVITE");
 
 	assert_int_equal(txn_layer_receive(layer, &other_flow, m), TXN_NEW_REQUEST);
-	assert_int_equal(txn_layer_receive(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bKS", "INVITE")), TXN_NEW_REQUEST);
-	assert_int_equal(txn_layer_receive(layer, &flow, message("OPTIONS sip:b@x SIP/2.0", "z9hG4bKs", "OPTIONS")), TXN_NEW_REQUEST);
+	assert_int_equal(txn_layer_receive(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bKS", "INVITE")),
+			 TXN_NEW_REQUEST);
+	assert_int_equal(txn_layer_receive(layer, &flow, message("OPTIONS sip:b@x SIP/2.0", "z9hG4bKs", "OPTIONS")),
+			 TXN_NEW_REQUEST);
 	const struct sip_msg *cancel = message("CANCEL sip:b@x SIP/2.0", "z9hG4bKs", "CANCEL");
 
 	assert_int_equal(txn_layer_receive(layer, &flow, cancel), TXN_NEW_REQUEST);
@@ -472,14 +478,18 @@ static void matching(void **state)
 	struct sip_msg foreign;
 	struct sip_refusal why;
 
-	assert_ok(sip_msg_parse(STR("INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP other:5060;branch=z9hG4bKs\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\n"
-				    "Call-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"), &foreign, &why));
+	assert_ok(sip_msg_parse(STR("INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP other:5060;branch=z9hG4bKs\r\nFrom: "
+				    "<sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\n"
+				    "Call-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"),
+				&foreign, &why));
 	assert_int_equal(txn_layer_receive(layer, &flow, &foreign), TXN_NEW_REQUEST);
 	/* A response to CANCEL is not one to INVITE, though the branch is the same. */
 	(void)client("INVITE");
-	assert_int_equal(txn_layer_receive(layer, &flow, message("SIP/2.0 200 X", "z9hG4bKc", "CANCEL")), TXN_STRAY_RESPONSE);
+	assert_int_equal(txn_layer_receive(layer, &flow, message("SIP/2.0 200 X", "z9hG4bKc", "CANCEL")),
+			 TXN_STRAY_RESPONSE);
 	/* … and one that comes by another flow is. */
-	assert_int_equal(txn_layer_receive(layer, &other_flow, message("SIP/2.0 180 X", "z9hG4bKc", "INVITE")), TXN_ABSORBED);
+	assert_int_equal(txn_layer_receive(layer, &other_flow, message("SIP/2.0 180 X", "z9hG4bKc", "INVITE")),
+			 TXN_ABSORBED);
 }
 
 static void limits(void **state)
@@ -490,14 +500,20 @@ static void limits(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
 		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
-		assert_ok(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user, &responses, &t));
+		assert_ok(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user,
+					 &responses, &t));
 	}
-	assert_err(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bK9", "INVITE"), &user, &responses, &t), ERR_BUSY);
+	assert_err(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bK9", "INVITE"), &user,
+				  &responses, &t),
+		   ERR_BUSY);
 	for (unsigned i = 0; i < 4; i++) {
 		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
-		assert_ok(txn_server_new(layer, &other_flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user, &responses, &t));
+		assert_ok(txn_server_new(layer, &other_flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user,
+					 &responses, &t));
 	}
-	assert_err(txn_client_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bKc", "BYE")->raw, &user, &responses, &t), ERR_BUSY);
+	assert_err(txn_client_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bKc", "BYE")->raw, &user,
+				  &responses, &t),
+		   ERR_BUSY);
 	assert_int_equal(txn_layer_counters(layer)[TXN_C_FULL], 2);
 	assert_int_equal(txn_layer_count(layer, TXN_INVITE_SERVER), 8);
 }
@@ -552,12 +568,28 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-		T(invite_client_no_answer), T(invite_client_ringing), T(invite_client_failure), T(invite_client_failure_reliable),
-		T(invite_client_success),   T(invite_client_transport), T(client_no_answer),	T(client_proceeding),
-		T(client_final),	    T(client_final_reliable),	T(invite_server_failure), T(invite_server_no_ack),
-		T(invite_server_ack_reliable), T(invite_server_success), T(invite_server_transport), T(server_final),
-		T(server_final_reliable),   T(matching),		T(limits),		T(flow_lost),
-		T(abandoned),		    T(branches),
+		T(invite_client_no_answer),
+		T(invite_client_ringing),
+		T(invite_client_failure),
+		T(invite_client_failure_reliable),
+		T(invite_client_success),
+		T(invite_client_transport),
+		T(client_no_answer),
+		T(client_proceeding),
+		T(client_final),
+		T(client_final_reliable),
+		T(invite_server_failure),
+		T(invite_server_no_ack),
+		T(invite_server_ack_reliable),
+		T(invite_server_success),
+		T(invite_server_transport),
+		T(server_final),
+		T(server_final_reliable),
+		T(matching),
+		T(limits),
+		T(flow_lost),
+		T(abandoned),
+		T(branches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,18 @@
-/* Whole calls driven at random. Two workers, four clients; each pair of input bytes is something that a client, the network or the clock does: invite, answer what
- * came with any status, acknowledge, hang up, cancel, send it again, break it, vanish, come back. Nothing may crash; and when all is quiet no transaction, no
- * call, no busy user is left, and every call has one record. */
+/* Whole calls driven at random. Two workers, four clients; each pair of input bytes is something that a client, the
+ * network or the clock does: invite, answer what came with any status, acknowledge, hang up, cancel, send it again,
+ * break it, vanish, come back. Nothing may crash; and when all is quiet no transaction, no call, no busy user is left,
+ * and every call has one record. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "signalling/call.h"
 #include "signalling/proxy.h"
 #include "signalling/sip_build.h"
 
 #define WORKERS 2u
 #define CLIENTS 4u
-#define QUEUE 64u
+#define QUEUE   64u
 
 static struct timers timers;
 static struct worker_ {
@@ -24,7 +26,7 @@ static struct client {
 	bool open, registered;
 	char *inbox[8]; /* latest messages, a ring */
 	unsigned got;
-	char *sent;     /* its latest request */
+	char *sent; /* its latest request */
 } clients[CLIENTS];
 static struct {
 	unsigned to;
@@ -187,8 +189,16 @@ static uint64_t host_wall(void *host)
 }
 
 static const struct proxy_host host = {
-	.txn = { host_send, host_reliable }, .send_worker = host_send_worker, .alive = host_alive, .local = host_local, .lookup = host_lookup,
-	.forget = host_forget, .remove = host_remove, .busy = host_busy, .store = host_store, .wall_ms = host_wall,
+	.txn = { host_send, host_reliable },
+	.send_worker = host_send_worker,
+	.alive = host_alive,
+	.local = host_local,
+	.lookup = host_lookup,
+	.forget = host_forget,
+	.remove = host_remove,
+	.busy = host_busy,
+	.store = host_store,
+	.wall_ms = host_wall,
 };
 
 static void deliver(void)
@@ -200,7 +210,8 @@ static void deliver(void)
 
 		wired--;
 		memmove(&wire[0], &wire[1], wired * sizeof(wire[0]));
-		(void)proxy_receive(workers[to].proxy, &(struct origin){ .flow = flow, .peer = STR("peer") }, str_from(text));
+		(void)proxy_receive(workers[to].proxy, &(struct origin){ .flow = flow, .peer = STR("peer") },
+				    str_from(text));
 		free(text);
 	}
 }
@@ -234,16 +245,19 @@ static void invite(struct client *c, unsigned whom)
 	char text[1024];
 
 	serial++;
-	(void)snprintf(text, sizeof(text),
-		       "INVITE sip:%s@x SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nFrom: <sip:%s@x>;tag=f%u\r\nTo: <sip:%s@x>\r\nCall-ID: c%u\r\n"
-		       "CSeq: 1 INVITE\r\nContact: <sip:%s@x;gr=%s>\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 x\r\n",
-		       clients[whom].user, serial, c->user, serial, clients[whom].user, serial, c->user, c->instance);
+	(void)snprintf(
+		text, sizeof(text),
+		"INVITE sip:%s@x SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nFrom: "
+		"<sip:%s@x>;tag=f%u\r\nTo: <sip:%s@x>\r\nCall-ID: c%u\r\n"
+		"CSeq: 1 INVITE\r\nContact: <sip:%s@x;gr=%s>\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 x\r\n",
+		clients[whom].user, serial, c->user, serial, clients[whom].user, serial, c->user, c->instance);
 	say(c, text, true);
 }
 
 static void answer(struct client *c, const char *request, unsigned which)
 {
-	static const unsigned status[] = { 100, 180, 200, 200, 200, 430, 480, 486, 487, 500, 503, 600, 603, 183, 302, 200 };
+	static const unsigned status[] = { 100, 180, 200, 200, 200, 430, 480, 486,
+					   487, 500, 503, 600, 603, 183, 302, 200 };
 	struct buf out = buf_growing(SIP_MSG_MAX);
 	struct sip_msg *m = malloc(sizeof(*m));
 	struct sip_refusal why;
@@ -254,8 +268,11 @@ static void answer(struct client *c, const char *request, unsigned which)
 	if (m != NULL && sip_msg_parse(str_from(request), m, &why) == ERR_OK && m->request && m->method != SIP_ACK) {
 		unsigned s = status[which % ARRAY_LEN(status)];
 
-		if (sip_reply_put(&out, m, &(struct sip_reply){ .status = s, .to_tag = str_from(s > 100 ? tag : ""), .headers = str_from(contact),
-								.record_route = true }) == ERR_OK) {
+		if (sip_reply_put(&out, m,
+				  &(struct sip_reply){ .status = s,
+						       .to_tag = str_from(s > 100 ? tag : ""),
+						       .headers = str_from(contact),
+						       .record_route = true }) == ERR_OK) {
 			buf_char(&out, '\0');
 			say(c, out.p, false);
 		}
@@ -272,20 +289,24 @@ static void in_dialog(struct client *c, const char *seen, const char *method)
 	struct sip_addr contact;
 	char text[2048];
 
-	if (m == NULL || sip_msg_parse(str_from(seen), m, &why) != ERR_OK || sip_msg_addr(m, SIP_H_CONTACT, &contact) != ERR_OK) {
+	if (m == NULL || sip_msg_parse(str_from(seen), m, &why) != ERR_OK ||
+	    sip_msg_addr(m, SIP_H_CONTACT, &contact) != ERR_OK) {
 		free(m);
 		return;
 	}
-	struct str from = sip_msg_value(m, m->request ? SIP_H_TO : SIP_H_FROM), to = sip_msg_value(m, m->request ? SIP_H_FROM : SIP_H_TO);
+	struct str from = sip_msg_value(m, m->request ? SIP_H_TO : SIP_H_FROM),
+		   to = sip_msg_value(m, m->request ? SIP_H_FROM : SIP_H_TO);
 	char tag[24];
 
 	(void)snprintf(tag, sizeof(tag), ";tag=t%s", c->instance);
 	serial++;
 	(void)snprintf(text, sizeof(text),
-		       "%s %.*s SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nRoute: %.*s\r\nFrom: %.*s%s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
+		       "%s %.*s SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nRoute: %.*s\r\nFrom: "
+		       "%.*s%s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
 		       "CSeq: %u %s\r\nContact: <sip:%s@x;gr=%s>\r\n\r\n",
-		       method, STR_FMT(contact.uri), serial, STR_FMT(sip_msg_value(m, SIP_H_RECORD_ROUTE)), STR_FMT(from), m->request ? tag : "", STR_FMT(to),
-		       STR_FMT(m->call_id), strcmp(method, "ACK") == 0 ? m->cseq : serial + 1, method, c->user, c->instance);
+		       method, STR_FMT(contact.uri), serial, STR_FMT(sip_msg_value(m, SIP_H_RECORD_ROUTE)),
+		       STR_FMT(from), m->request ? tag : "", STR_FMT(to), STR_FMT(m->call_id),
+		       strcmp(method, "ACK") == 0 ? m->cseq : serial + 1, method, c->user, c->instance);
 	free(m);
 	say(c, text, true);
 }
@@ -296,8 +317,8 @@ static void cancel(struct client *c)
 	struct sip_refusal why;
 	struct buf out = buf_growing(SIP_MSG_MAX);
 
-	if (m != NULL && c->sent != NULL && sip_msg_parse(str_from(c->sent), m, &why) == ERR_OK && m->method == SIP_INVITE &&
-	    sip_cancel_put(&out, m, STR_NONE) == ERR_OK) {
+	if (m != NULL && c->sent != NULL && sip_msg_parse(str_from(c->sent), m, &why) == ERR_OK &&
+	    m->method == SIP_INVITE && sip_cancel_put(&out, m, STR_NONE) == ERR_OK) {
 		buf_char(&out, '\0');
 		say(c, out.p, false);
 	}
@@ -339,7 +360,9 @@ static void run(uint64_t ms)
 
 static void step(uint8_t op, uint8_t arg)
 {
-	static const char *const methods[] = { "ACK", "BYE", "INVITE", "UPDATE", "INFO", "REFER", "MESSAGE", "OPTIONS" };
+	static const char *const methods[] = {
+		"ACK", "BYE", "INVITE", "UPDATE", "INFO", "REFER", "MESSAGE", "OPTIONS"
+	};
 	struct client *c = &clients[op & 3];
 	const char *seen = c->inbox[arg % ARRAY_LEN(c->inbox)];
 
@@ -400,6 +423,7 @@ static void begin(void)
 {
 	static const char *const users[CLIENTS] = { "ann", "bob", "bob", "cyd" };
 
+	log_init("fuzz", LOG_ERROR);
 	timers_init(&timers, 1);
 	wired = slots = serial = 0;
 	live = 0;
@@ -410,8 +434,16 @@ static void begin(void)
 
 		(void)snprintf(w->name, sizeof(w->name), "n.%u", i);
 		(void)snprintf(w->sent_by, sizeof(w->sent_by), "n.%u.invalid", i);
-		struct proxy_config config = { .domain = STR("x"), .worker = str_from(w->name), .sent_by = str_from(w->sent_by), .secret = STR("secret"),
-					       .ring_timeout_ms = 45000, .lost_grace_ms = 30000, .calls_per_user = 4, .calls_max = 16, .txn_max = 16, .txn_total_max = 200,
+		struct proxy_config config = { .domain = STR("x"),
+					       .worker = str_from(w->name),
+					       .sent_by = str_from(w->sent_by),
+					       .secret = STR("secret"),
+					       .ring_timeout_ms = 45000,
+					       .lost_grace_ms = 30000,
+					       .calls_per_user = 4,
+					       .calls_max = 16,
+					       .txn_max = 16,
+					       .txn_total_max = 200,
 					       .times = TXN_TIMES_DEFAULT };
 
 		if (proxy_new(&config, &timers, &host, w, &w->proxy) != ERR_OK)

@@ -1,4 +1,5 @@
-/* A message from the network: index, rules, every accessor, an edit of every kind, an answer. What is put out must parse again. */
+/* A message from the network: index, rules, every accessor, an edit of every kind, an answer. What is put out must
+ * parse again. */
 #include <stdlib.h>
 
 #include "signalling/sip_build.h"
@@ -73,8 +74,9 @@ static void answer(const struct sip_msg *m)
 	struct sip_refusal why;
 	struct sip_via via;
 
-	if (sip_reply_put(&out, m, &(struct sip_reply){ .status = 400, .to_tag = STR("t") }) == ERR_OK && out.len <= SIP_MSG_MAX &&
-	    sip_check_response(m) == ERR_OK && sip_msg_parse(buf_view(&out), &again, &why) == ERR_OK)
+	if (sip_reply_put(&out, m, &(struct sip_reply){ .status = 400, .to_tag = STR("t") }) == ERR_OK &&
+	    out.len <= SIP_MSG_MAX && sip_check_response(m) == ERR_OK &&
+	    sip_msg_parse(buf_view(&out), &again, &why) == ERR_OK)
 		must(again.status == 400 && sip_msg_via(&again, &via) == ERR_OK);
 	buf_fini(&out);
 }

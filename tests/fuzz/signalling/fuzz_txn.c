@@ -1,5 +1,5 @@
-/* The transaction machines driven at random: each input byte is an event, the clock included. Nothing may crash, each transaction ends exactly once, and after
- * a quiet time none is left. */
+/* The transaction machines driven at random: each input byte is an event, the clock included. Nothing may crash, each
+ * transaction ends exactly once, and after a quiet time none is left. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,8 +71,11 @@ static const struct sip_msg *message(unsigned slot, const char *start, const cha
 	static struct sip_msg m;
 	struct sip_refusal why;
 
-	(void)snprintf(text, sizeof(text), "%s\r\nVia: SIP/2.0/WSS h;branch=z9hG4bK%u\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\n"
-		       "CSeq: 1 %s\r\n\r\n", start, slot, method);
+	(void)snprintf(text, sizeof(text),
+		       "%s\r\nVia: SIP/2.0/WSS h;branch=z9hG4bK%u\r\nFrom: <sip:a@x>;tag=1\r\nTo: "
+		       "<sip:b@x>;tag=2\r\nCall-ID: c\r\n"
+		       "CSeq: 1 %s\r\n\r\n",
+		       start, slot, method);
 	if (sip_msg_parse(str_from(text), &m, &why) != ERR_OK)
 		abort();
 	return &m;

@@ -4,9 +4,10 @@
 #include "signalling/sip_build.h"
 #include "tests/lib/cm.h"
 
-#define REQUEST                                                                                                       \
-	"INVITE sip:b@x SIP/2.0\r\nv: SIP/2.0/WSS a;branch=z9hG4bK1\r\nRoute: <sip:r1@x;lr>, <sip:r2@x;lr>\r\n"      \
-	"Route: <sip:r3@x;lr>\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n" \
+#define REQUEST                                                                                                 \
+	"INVITE sip:b@x SIP/2.0\r\nv: SIP/2.0/WSS a;branch=z9hG4bK1\r\nRoute: <sip:r1@x;lr>, <sip:r2@x;lr>\r\n" \
+	"Route: <sip:r3@x;lr>\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 "              \
+	"INVITE\r\nMax-Forwards: 70\r\n"                                                                        \
 	"Subject: folded\r\n  twice\r\nX-A: 1\r\nX-B: 2\r\nContent-Length: 3\r\n\r\nabc"
 
 static struct sip_msg m;
@@ -58,9 +59,12 @@ static void forwarding(void **state)
 	sip_edit_drop(&e, SIP_H_ROUTE);
 	sip_edit_drop_prefix(&e, STR("x-a"));
 	sip_edit_append(&e, "P-Asserted-Identity: <sip:a@x>\r\n");
-	result("INVITE sip:device@d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nRecord-Route: <sip:w;lr>\r\n"
-	       "v: SIP/2.0/WSS a;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 69\r\n"
-	       "Subject: folded\r\n  twice\r\nX-B: 2\r\nContent-Length: 3\r\nP-Asserted-Identity: <sip:a@x>\r\n\r\nabc");
+	result("INVITE sip:device@d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WSS "
+	       "w;branch=z9hG4bK2\r\nRecord-Route: <sip:w;lr>\r\n"
+	       "v: SIP/2.0/WSS a;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 "
+	       "INVITE\r\nMax-Forwards: 69\r\n"
+	       "Subject: folded\r\n  twice\r\nX-B: 2\r\nContent-Length: 3\r\nP-Asserted-Identity: "
+	       "<sip:a@x>\r\n\r\nabc");
 }
 
 /* The first header dropped and lines put in the same place. */
@@ -100,7 +104,8 @@ static void sets(void **state)
 	contains("\r\nSubject: 5\r\nX-A");
 	contains("\r\nExpires: 60\r\n\r\nabc");
 	contains("z9hG4bK1;received=192.0.2.1\r\n");
-	parse("OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/WSS a;branch=z9hG4bK1\r\nf: a\r\nt: b\r\ni: c\r\nCSeq: 1 OPTIONS\r\n\r\n");
+	parse("OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/WSS a;branch=z9hG4bK1\r\nf: a\r\nt: b\r\ni: c\r\nCSeq: 1 "
+	      "OPTIONS\r\n\r\n");
 	sip_edit_max_forwards(&e);
 	assert_ok(sip_edit_put(&e, &out));
 	contains("\r\nMax-Forwards: 70\r\n\r\n");
@@ -148,21 +153,31 @@ static void as_slices(void **state)
 static void replies(void **state)
 {
 	(void)state;
-	parse("INVITE sip:b@x SIP/2.0\r\nv: SIP/2.0/WSS w;branch=z9hG4bK2,\r\n SIP/2.0/WSS a;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP u\r\n"
-	      "Record-Route: <sip:w;lr>\r\nf: <sip:a@x>;tag=1\r\nt:\r\n <sip:b@x>\r\ni: c\r\nCSeq: 1\r\n INVITE\r\n\r\n");
-	assert_ok(sip_reply_put(&out, &m, &(struct sip_reply){ .status = 180, .to_tag = STR("T"), .record_route = true, .headers = STR("A: b\r\n") }));
-	assert_str(buf_view(&out),
-		   "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2, SIP/2.0/WSS a;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP u\r\n"
-		   "Record-Route: <sip:w;lr>\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=T\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nA: b\r\n"
-		   "Content-Length: 0\r\n\r\n");
+	parse("INVITE sip:b@x SIP/2.0\r\nv: SIP/2.0/WSS w;branch=z9hG4bK2,\r\n SIP/2.0/WSS a;branch=z9hG4bK1\r\nVia: "
+	      "SIP/2.0/UDP u\r\n"
+	      "Record-Route: <sip:w;lr>\r\nf: <sip:a@x>;tag=1\r\nt:\r\n <sip:b@x>\r\ni: c\r\nCSeq: 1\r\n "
+	      "INVITE\r\n\r\n");
+	assert_ok(sip_reply_put(
+		&out, &m,
+		&(struct sip_reply){
+			.status = 180, .to_tag = STR("T"), .record_route = true, .headers = STR("A: b\r\n") }));
+	assert_str(buf_view(&out), "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2, SIP/2.0/WSS "
+				   "a;branch=z9hG4bK1\r\nVia: SIP/2.0/UDP u\r\n"
+				   "Record-Route: <sip:w;lr>\r\nFrom: <sip:a@x>;tag=1\r\nTo: "
+				   "<sip:b@x>;tag=T\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nA: b\r\n"
+				   "Content-Length: 0\r\n\r\n");
 	buf_reset(&out);
-	assert_ok(sip_reply_put(&out, &m, &(struct sip_reply){ .status = 480, .phrase = "Not registered", .content_type = STR("text/plain"),
-							       .body = STR("hi") }));
+	assert_ok(sip_reply_put(&out, &m,
+				&(struct sip_reply){ .status = 480,
+						     .phrase = "Not registered",
+						     .content_type = STR("text/plain"),
+						     .body = STR("hi") }));
 	assert_true(str_starts(buf_view(&out), STR("SIP/2.0 480 Not registered\r\n")));
 	assert_false(has("tag=T"));
 	contains("Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi");
 	/* A To with a tag keeps it. */
-	parse("BYE sip:b@x SIP/2.0\r\nVia: x\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n");
+	parse("BYE sip:b@x SIP/2.0\r\nVia: x\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 "
+	      "BYE\r\n\r\n");
 	assert_ok(sip_reply_put(&out, &m, &(struct sip_reply){ .status = 200, .to_tag = STR("T") }));
 	contains("To: <sip:b@x>;tag=2\r\n");
 }
@@ -173,34 +188,53 @@ static void cancel_and_ack(void **state)
 	struct sip_refusal why;
 
 	(void)state;
-	parse("INVITE sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nVia: SIP/2.0/WSS a;branch=z9hG4bK1\r\nRoute: <sip:r;lr>\r\n"
+	parse("INVITE sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nVia: SIP/2.0/WSS "
+	      "a;branch=z9hG4bK1\r\nRoute: <sip:r;lr>\r\n"
 	      "From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContent-Length: 1\r\n\r\nx");
 	assert_ok(sip_cancel_put(&out, &m, STR("Reason: SIP;cause=200\r\n")));
-	assert_str(buf_view(&out), "CANCEL sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nMax-Forwards: 70\r\nRoute: <sip:r;lr>\r\n"
-				   "From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\nReason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n");
-	assert_ok(sip_msg_parse(STR("SIP/2.0 486 Busy\r\nVia: x\r\nFrom: f\r\nTo: <sip:b@x>;tag=9\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n\r\n"), &response, &why));
+	assert_str(buf_view(&out), "CANCEL sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nMax-Forwards: "
+				   "70\r\nRoute: <sip:r;lr>\r\n"
+				   "From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\nReason: "
+				   "SIP;cause=200\r\nContent-Length: 0\r\n\r\n");
+	assert_ok(sip_msg_parse(STR("SIP/2.0 486 Busy\r\nVia: x\r\nFrom: f\r\nTo: <sip:b@x>;tag=9\r\nCall-ID: "
+				    "c\r\nCSeq: 7 INVITE\r\n\r\n"),
+				&response, &why));
 	buf_reset(&out);
 	assert_ok(sip_ack_put(&out, &m, &response));
-	assert_str(buf_view(&out), "ACK sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nMax-Forwards: 70\r\nRoute: <sip:r;lr>\r\n"
-				   "From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=9\r\nCall-ID: c\r\nCSeq: 7 ACK\r\nContent-Length: 0\r\n\r\n");
+	assert_str(
+		buf_view(&out),
+		"ACK sip:d SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK2\r\nMax-Forwards: 70\r\nRoute: <sip:r;lr>\r\n"
+		"From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=9\r\nCall-ID: c\r\nCSeq: 7 ACK\r\nContent-Length: "
+		"0\r\n\r\n");
 }
 
 static void requests(void **state)
 {
 	(void)state;
 	out = buf_fixed(mem, sizeof(mem));
-	assert_ok(sip_request_put(&out, &(struct sip_request){ .method = SIP_NOTIFY, .uri = STR("sip:a"), .via = STR("SIP/2.0/WSS w;branch=z9hG4bK3"),
-							       .from = STR("<sip:s>;tag=1"), .to = STR("<sip:a>;tag=2"), .call_id = STR("c"), .cseq = 3,
-							       .headers = STR("Event: presence\r\n"), .content_type = STR("text/plain"), .body = STR("x") }));
-	assert_str(buf_view(&out), "NOTIFY sip:a SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK3\r\nMax-Forwards: 70\r\nFrom: <sip:s>;tag=1\r\nTo: <sip:a>;tag=2\r\n"
-				   "Call-ID: c\r\nCSeq: 3 NOTIFY\r\nEvent: presence\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx");
+	assert_ok(sip_request_put(&out, &(struct sip_request){ .method = SIP_NOTIFY,
+							       .uri = STR("sip:a"),
+							       .via = STR("SIP/2.0/WSS w;branch=z9hG4bK3"),
+							       .from = STR("<sip:s>;tag=1"),
+							       .to = STR("<sip:a>;tag=2"),
+							       .call_id = STR("c"),
+							       .cseq = 3,
+							       .headers = STR("Event: presence\r\n"),
+							       .content_type = STR("text/plain"),
+							       .body = STR("x") }));
+	assert_str(buf_view(&out), "NOTIFY sip:a SIP/2.0\r\nVia: SIP/2.0/WSS w;branch=z9hG4bK3\r\nMax-Forwards: "
+				   "70\r\nFrom: <sip:s>;tag=1\r\nTo: <sip:a>;tag=2\r\n"
+				   "Call-ID: c\r\nCSeq: 3 NOTIFY\r\nEvent: presence\r\nContent-Type: "
+				   "text/plain\r\nContent-Length: 1\r\n\r\nx");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing),   cmocka_unit_test(forwarding), cmocka_unit_test(first_line), cmocka_unit_test(pops),	cmocka_unit_test(sets),
-		cmocka_unit_test(overflow),  cmocka_unit_test(as_slices),  cmocka_unit_test(replies),	 cmocka_unit_test(cancel_and_ack), cmocka_unit_test(requests),
+		cmocka_unit_test(nothing),   cmocka_unit_test(forwarding), cmocka_unit_test(first_line),
+		cmocka_unit_test(pops),      cmocka_unit_test(sets),       cmocka_unit_test(overflow),
+		cmocka_unit_test(as_slices), cmocka_unit_test(replies),    cmocka_unit_test(cancel_and_ack),
+		cmocka_unit_test(requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 #include "tests/lib/cm.h"
 #include "tests/lib/guard.h"
 
-#define MUST "Via: SIP/2.0/WSS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\n"
+#define MUST    "Via: SIP/2.0/WSS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\n"
 #define OPTIONS "OPTIONS sip:b@x SIP/2.0\r\n" MUST "CSeq: 1 OPTIONS\r\n"
 
 static struct sip_msg m;
@@ -24,10 +24,18 @@ static void start_lines(void **state)
 		const char *line;
 		unsigned status;
 	} cases[] = {
-		{ "OPTIONS sip:b@x SIP/2.0", 0 },      { "OPTIONS sip:b@x sip/2.0", 0 },     { "OPTIONS sip:b@x SIP/3.0", 505 },
-		{ "OPTIONS sip:b@x HTTP/1.1", 400 },   { "OPTIONS sip:b@x", 400 },           { "OPTIONS  sip:b@x SIP/2.0", 400 },
-		{ "OPTIONS sip:b@x SIP/2.0 ", 400 },   { " OPTIONS sip:b@x SIP/2.0", 400 },  { "OPTIONS sip:b@x\tSIP/2.0", 400 },
-		{ "OPT IONS sip:b@x SIP/2.0", 400 },   { "OPTI\"ONS sip:b@x SIP/2.0", 400 }, { "GET / HTTP/1.1", 400 },
+		{ "OPTIONS sip:b@x SIP/2.0", 0 },
+		{ "OPTIONS sip:b@x sip/2.0", 0 },
+		{ "OPTIONS sip:b@x SIP/3.0", 505 },
+		{ "OPTIONS sip:b@x HTTP/1.1", 400 },
+		{ "OPTIONS sip:b@x", 400 },
+		{ "OPTIONS  sip:b@x SIP/2.0", 400 },
+		{ "OPTIONS sip:b@x SIP/2.0 ", 400 },
+		{ " OPTIONS sip:b@x SIP/2.0", 400 },
+		{ "OPTIONS sip:b@x\tSIP/2.0", 400 },
+		{ "OPT IONS sip:b@x SIP/2.0", 400 },
+		{ "OPTI\"ONS sip:b@x SIP/2.0", 400 },
+		{ "GET / HTTP/1.1", 400 },
 		{ "", 400 },
 	};
 	char text[1024];
@@ -47,8 +55,10 @@ static void status_lines(void **state)
 	static const struct {
 		const char *line;
 		unsigned status; /* 0 = refused */
-	} cases[] = { { "SIP/2.0 200 OK", 200 }, { "SIP/2.0 200 ", 200 },  { "SIP/2.0 200", 0 },    { "SIP/2.0 099 X", 0 }, { "SIP/2.0 700 X", 0 },
-		      { "SIP/2.0 20 X", 0 },     { "SIP/2.0 2000 X", 0 },  { "SIP/1.0 200 OK", 0 }, { "SIP/2.0  200 OK", 0 }, { "SIP/2.0 -12 OK", 0 } };
+	} cases[] = { { "SIP/2.0 200 OK", 200 }, { "SIP/2.0 200 ", 200 }, { "SIP/2.0 200", 0 },
+		      { "SIP/2.0 099 X", 0 },    { "SIP/2.0 700 X", 0 },  { "SIP/2.0 20 X", 0 },
+		      { "SIP/2.0 2000 X", 0 },   { "SIP/1.0 200 OK", 0 }, { "SIP/2.0  200 OK", 0 },
+		      { "SIP/2.0 -12 OK", 0 } };
 	char text[1024];
 
 	(void)state;
@@ -71,7 +81,9 @@ static void status_lines(void **state)
 /* Compact, folded, in odd case, with blanks before the colon: the same header, so that no filter is got round. */
 static void disguises(void **state)
 {
-	static const char *const lines[] = { "Subject: x", "s: x", "S: x", "SUBJECT:x", "sUbJeCt \t : x", "Subject:\r\n x", "s\t:\t\r\n\t \r\n  x  " };
+	static const char *const lines[] = {
+		"Subject: x", "s: x", "S: x", "SUBJECT:x", "sUbJeCt \t : x", "Subject:\r\n x", "s\t:\t\r\n\t \r\n  x  "
+	};
 	char text[1024];
 
 	(void)state;
@@ -91,8 +103,12 @@ static void bad_headers(void **state)
 	static const struct {
 		const char *lines, *phrase;
 	} cases[] = {
-		{ "Subject x", "Bad header name" },      { ": x", "Bad header name" },           { "Sub ject: x", "Bad header name" },
-		{ "Subject: a\nVia: b", "Bad line end" }, { "Subject: a\rVia: b", "Bad line end" }, { "Subject: a\r\r", "Bad line end" },
+		{ "Subject x", "Bad header name" },
+		{ ": x", "Bad header name" },
+		{ "Sub ject: x", "Bad header name" },
+		{ "Subject: a\nVia: b", "Bad line end" },
+		{ "Subject: a\rVia: b", "Bad line end" },
+		{ "Subject: a\r\r", "Bad line end" },
 		{ "Subject: a\r\nSubject: b", "Header given twice" },
 		{ "s: a\r\nSUBJECT : b", "Header given twice" },
 		{ "Content-Length: 1", "Body shorter than Content-Length" },
@@ -117,8 +133,8 @@ static void bad_headers(void **state)
 static void required_headers(void **state)
 {
 	static const char *const names[] = { "Via", "From", "To", "Call-ID", "CSeq" };
-	static const char *const lines[] = { "Via: SIP/2.0/WSS a;branch=z9hG4bK1\r\n", "From: <sip:a@x>;tag=1\r\n", "To: <sip:b@x>\r\n", "Call-ID: c\r\n",
-					     "CSeq: 1 OPTIONS\r\n" };
+	static const char *const lines[] = { "Via: SIP/2.0/WSS a;branch=z9hG4bK1\r\n", "From: <sip:a@x>;tag=1\r\n",
+					     "To: <sip:b@x>\r\n", "Call-ID: c\r\n", "CSeq: 1 OPTIONS\r\n" };
 	char text[1024], want[64];
 
 	(void)state;
@@ -249,9 +265,10 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(start_lines), cmocka_unit_test(status_lines), cmocka_unit_test(disguises), cmocka_unit_test(bad_headers),
-		cmocka_unit_test(required_headers), cmocka_unit_test(limits), cmocka_unit_test(bodies), cmocka_unit_test(streams),
-		cmocka_unit_test(copies), cmocka_unit_test(names),
+		cmocka_unit_test(start_lines), cmocka_unit_test(status_lines),     cmocka_unit_test(disguises),
+		cmocka_unit_test(bad_headers), cmocka_unit_test(required_headers), cmocka_unit_test(limits),
+		cmocka_unit_test(bodies),      cmocka_unit_test(streams),          cmocka_unit_test(copies),
+		cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,10 +14,12 @@ static void good(void **state)
 		const char *params, *headers;
 	} cases[] = {
 		{ "sip:a@x", SIP_SCHEME_SIP, "a", "x", 0, "", "" },
-		{ "SIPS:a:pw@x.example:5061;transport=tcp;lr?to=a%40b&c=", SIP_SCHEME_SIPS, "a", "x.example", 5061, ";transport=tcp;lr", "?to=a%40b&c=" },
+		{ "SIPS:a:pw@x.example:5061;transport=tcp;lr?to=a%40b&c=", SIP_SCHEME_SIPS, "a", "x.example", 5061,
+		  ";transport=tcp;lr", "?to=a%40b&c=" },
 		{ "sip:x", SIP_SCHEME_SIP, "", "x", 0, "", "" },
 		{ "sip:a;b=c,d/e?f@x", SIP_SCHEME_SIP, "a;b=c,d/e?f", "x", 0, "", "" },
-		{ "sip:%00%41@[2001:db8::1]:99;gr=urn:uuid:1", SIP_SCHEME_SIP, "%00%41", "[2001:db8::1]", 99, ";gr=urn:uuid:1", "" },
+		{ "sip:%00%41@[2001:db8::1]:99;gr=urn:uuid:1", SIP_SCHEME_SIP, "%00%41", "[2001:db8::1]", 99,
+		  ";gr=urn:uuid:1", "" },
 		{ "tel:+1-234", SIP_SCHEME_TEL, "", "", 0, "", "" },
 		{ "urn:uuid:1", SIP_SCHEME_OTHER, "", "", 0, "", "" },
 	};
@@ -41,10 +43,37 @@ static void good(void **state)
 
 static void bad(void **state)
 {
-	static const char *const cases[] = { "",	   "sip",	"sip:",	       ":a@x",	      "sip:@x",	     "sip:a@",	   "sip:a@x:",	    "sip:a@x:65536", "sip:a@x:1x",
-					     "sip:a b@x", "sip:a@x y", "sip:a@x;",     "sip:a@x;=b",  "sip:a@x;;lr", "sip:a@x?",   "sip:a@x?a",	    "sip:a@x?=b",    "sip:a%4@x",
-					     "sip:a%zz@x", "sip:a@x;b=%", "sip:a@[::1", "sip:a@[]",    "sip:a@b@x",   "sip:a<b@x", "sip:a\"b@x",    "sip:a@x_y",     "1 2:a",
-					     "sip:a@x;lr;b=1;LR", "sip:a\x01@x", "sip:a\x7f@x", "sip:\xc3\xbc@x" };
+	static const char *const cases[] = { "",
+					     "sip",
+					     "sip:",
+					     ":a@x",
+					     "sip:@x",
+					     "sip:a@",
+					     "sip:a@x:",
+					     "sip:a@x:65536",
+					     "sip:a@x:1x",
+					     "sip:a b@x",
+					     "sip:a@x y",
+					     "sip:a@x;",
+					     "sip:a@x;=b",
+					     "sip:a@x;;lr",
+					     "sip:a@x?",
+					     "sip:a@x?a",
+					     "sip:a@x?=b",
+					     "sip:a%4@x",
+					     "sip:a%zz@x",
+					     "sip:a@x;b=%",
+					     "sip:a@[::1",
+					     "sip:a@[]",
+					     "sip:a@b@x",
+					     "sip:a<b@x",
+					     "sip:a\"b@x",
+					     "sip:a@x_y",
+					     "1 2:a",
+					     "sip:a@x;lr;b=1;LR",
+					     "sip:a\x01@x",
+					     "sip:a\x7f@x",
+					     "sip:\xc3\xbc@x" };
 	char large[SIP_URI_MAX + 2];
 	struct sip_uri u;
 
@@ -128,7 +157,8 @@ static void user_names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(equal), cmocka_unit_test(user_names) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(equal),
+					    cmocka_unit_test(user_names) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

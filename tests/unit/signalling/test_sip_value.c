@@ -1,11 +1,14 @@
-/* Typed values: addresses, Via, lists, parameters, numbers. Every prefix of each valid value is parsed beside a page without access. */
+/* Typed values: addresses, Via, lists, parameters, numbers. Every prefix of each valid value is parsed beside a page
+ * without access. */
 #include <stdio.h>
 
 #include "signalling/sip_msg.h"
 #include "tests/lib/cm.h"
 #include "tests/lib/guard.h"
 
-#define MUST "OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/WSS a;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n"
+#define MUST                                                                                             \
+	"OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/WSS a;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: " \
+	"<sip:b@x>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n"
 
 static struct sip_msg m;
 
@@ -36,9 +39,26 @@ static void addresses(void **state)
 		{ "<tel:+123>;tag=a.b-c", "", "tel:+123", "a.b-c" },
 		{ "\r\n <sip:a@x>\r\n ;tag=1", "", "sip:a@x", "1" },
 	};
-	static const char *const bad[] = { "",		"<>",	      "<sip:a@x",      "sip:a@x>",	   "\"A <sip:a@x>",	 "\"A\" sip:a@x",  "< sip:a@x>",
-					   "<sip:a @x>", "A, B <sip:a@x>", "sip:a@x?b=c", "sip:a@x,b", "<sip:a@x>tag=1", "<sip:a@x>;tag=", "<sip:a@x>;;tag=1",
-					   "<sip:a@x>;tag=1;tag=2", "<sip:a@x>;tag=1 2", "<sip:a@x>;t\"ag=1", "<<sip:a@x>>", "\"A\\", "<sip:a@x>,<sip:b@x>",
+	static const char *const bad[] = { "",
+					   "<>",
+					   "<sip:a@x",
+					   "sip:a@x>",
+					   "\"A <sip:a@x>",
+					   "\"A\" sip:a@x",
+					   "< sip:a@x>",
+					   "<sip:a @x>",
+					   "A, B <sip:a@x>",
+					   "sip:a@x?b=c",
+					   "sip:a@x,b",
+					   "<sip:a@x>tag=1",
+					   "<sip:a@x>;tag=",
+					   "<sip:a@x>;;tag=1",
+					   "<sip:a@x>;tag=1;tag=2",
+					   "<sip:a@x>;tag=1 2",
+					   "<sip:a@x>;t\"ag=1",
+					   "<<sip:a@x>>",
+					   "\"A\\",
+					   "<sip:a@x>,<sip:b@x>",
 					   ";tag=1" };
 	struct guard g = guard_new(256);
 	struct sip_addr a;
@@ -70,10 +90,22 @@ static void vias(void **state)
 		{ "SIP/2.0/TCP [2001:db8::1]:5061;branch=x;received=[2001:db8::2]", "TCP", "[2001:db8::1]", 5061, "x" },
 		{ "SIP/2.0/UDP host", "UDP", "host", 0, "" },
 	};
-	static const char *const bad[] = { "",		"SIP/2.0",	     "SIP/2.0/UDP",	    "SIP/2.0/UDPhost",	"SIP/3.0/UDP host", "HTTP/2.0/UDP host",
-					   "SIP/2.0/UDP ;branch=x", "SIP/2.0/UDP host:;branch=x", "SIP/2.0/UDP host:99999", "SIP/2.0/UDP [::1",
-					   "SIP/2.0/UDP []", "SIP/2.0/UDP host;branch=x;branch=y", "SIP/2.0/UDP host;branch=x y", "SIP/2.0/UDP host x",
-					   "SIP/2.0/UDP host;;", "SIP/2.0/UDP [zz]" };
+	static const char *const bad[] = { "",
+					   "SIP/2.0",
+					   "SIP/2.0/UDP",
+					   "SIP/2.0/UDPhost",
+					   "SIP/3.0/UDP host",
+					   "HTTP/2.0/UDP host",
+					   "SIP/2.0/UDP ;branch=x",
+					   "SIP/2.0/UDP host:;branch=x",
+					   "SIP/2.0/UDP host:99999",
+					   "SIP/2.0/UDP [::1",
+					   "SIP/2.0/UDP []",
+					   "SIP/2.0/UDP host;branch=x;branch=y",
+					   "SIP/2.0/UDP host;branch=x y",
+					   "SIP/2.0/UDP host x",
+					   "SIP/2.0/UDP host;;",
+					   "SIP/2.0/UDP [zz]" };
 	struct guard g = guard_new(256);
 	struct sip_via v;
 
@@ -132,7 +164,8 @@ static void numbers(void **state)
 	uint32_t n = 77;
 
 	(void)state;
-	with("Max-Forwards: 070\r\nExpires: x\r\nMin-SE: 90;a=b\r\nSession-Expires: 1800 ;refresher=uac\r\nRetry-After: 5 (soon);duration=3\r\nMin-Expires: 4294967296\r\n");
+	with("Max-Forwards: 070\r\nExpires: x\r\nMin-SE: 90;a=b\r\nSession-Expires: 1800 "
+	     ";refresher=uac\r\nRetry-After: 5 (soon);duration=3\r\nMin-Expires: 4294967296\r\n");
 	assert_ok(sip_msg_number(&m, SIP_H_MAX_FORWARDS, 255, &n));
 	assert_int_equal(n, 70);
 	assert_err(sip_msg_number(&m, SIP_H_MAX_FORWARDS, 69, &n), ERR_TOO_LARGE);
@@ -150,7 +183,10 @@ static void numbers(void **state)
 
 static void cseqs(void **state)
 {
-	static const char *const bad[] = { "", "1", "INVITE", "1INVITE", "2147483648 INVITE", "99999999999999999999 INVITE", "1 IN VITE", "1 INVITE x", "-1 INVITE" };
+	static const char *const bad[] = {
+		"",          "1",          "INVITE",   "1INVITE", "2147483648 INVITE", "99999999999999999999 INVITE",
+		"1 IN VITE", "1 INVITE x", "-1 INVITE"
+	};
 	struct sip_cseq c;
 
 	(void)state;
@@ -226,8 +262,9 @@ static void video(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses), cmocka_unit_test(vias),	   cmocka_unit_test(lists),   cmocka_unit_test(parameters), cmocka_unit_test(numbers),
-		cmocka_unit_test(cseqs),     cmocka_unit_test(session_ids), cmocka_unit_test(reasons), cmocka_unit_test(video),
+		cmocka_unit_test(addresses),   cmocka_unit_test(vias),    cmocka_unit_test(lists),
+		cmocka_unit_test(parameters),  cmocka_unit_test(numbers), cmocka_unit_test(cseqs),
+		cmocka_unit_test(session_ids), cmocka_unit_test(reasons), cmocka_unit_test(video),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
