@@ -15,6 +15,7 @@ struct lookup {
 	void *user_data;
 	struct list node;         /* on `lookups` */
 	bool account_known;       /* the first reply came */
+	bool again;               /* this is the second try */
 	bool known;
 	char user[USER_NAME_SIZE];
 	char instance[INSTANCE_MAX + 1]; /* "" = all devices */
@@ -68,6 +69,8 @@ static void finish(struct lookup *l, enum err e)
 	free(l);
 }
 
+static void ask(struct lookup *l);
+
 static void on_account(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct lookup *l = user_data;
@@ -87,13 +90,29 @@ static void on_bindings(void *user_data, enum err e, const struct redisReply *re
 		if (stored_get(rds_text(rds_at(reply, i)), rds_text(rds_at(reply, i + 1)), &s) == ERR_OK)
 			add(l, &s, wall);
 	}
-	finish(l, e == ERR_OK && !l->account_known ? ERR_TIMEOUT : e);
+	if (e == ERR_OK && !l->account_known)
+		e = ERR_TIMEOUT;
+	/* A read may be repeated: a Redis that is busy writing to a slow disk has often answered by the second deadline. */
+	if (e == ERR_TIMEOUT && !l->again) {
+		l->again = true;
+		l->count = 0;
+		ask(l);
+		return;
+	}
+	finish(l, e);
+}
+
+static void ask(struct lookup *l)
+{
+	struct rkey account = rkey_user(str_from(l->user)), location = rkey_location(str_from(l->user));
+
+	RDS_ASYNC(l->w->rds, on_account, l, STR("HGET"), rkey_str(&account), STR("state"));
+	RDS_ASYNC(l->w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
 }
 
 void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
-	struct rkey account = rkey_user(user), location = rkey_location(user);
 
 	if (l == NULL || str_copy(user, l->user, sizeof(l->user)) != ERR_OK) {
 		struct location none = { 0 };
@@ -109,8 +128,7 @@ void location_lookup(struct worker *w, struct str user, struct str instance, loc
 	l->fn = fn;
 	l->user_data = user_data;
 	list_append(&lookups, &l->node);
-	RDS_ASYNC(w->rds, on_account, l, STR("HGET"), rkey_str(&account), STR("state"));
-	RDS_ASYNC(w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
+	ask(l);
 }
 
 void location_forget(struct worker *w, const void *user_data)

@@ -13,6 +13,8 @@
 #include "signalling/worker.h"
 
 #define STREAM_ID_MAX 47u
+#define RETRY_MS 1000u
+#define TRIES_MAX 5u
 
 struct chat {
 	struct worker *w;
@@ -24,6 +26,8 @@ struct drain {
 	struct worker *w;
 	struct list node;
 	struct txn *txn;                 /* the MESSAGE under way; NULL = none */
+	struct timer retry;              /* Redis did not answer: once more */
+	unsigned tries;
 	bool again;                      /* something was stored meanwhile */
 	bool taken;                      /* the device's answer was 2xx */
 	struct flow flow;
@@ -51,6 +55,7 @@ enum err message_new(struct worker *w, struct chat **out)
 static void drain_free(struct drain *d)
 {
 	rds_async_forget(d->w->rds, d);
+	timer_stop(loop_timers(d->w->loop), &d->retry);
 	list_remove(&d->node);
 	free(d);
 }
@@ -71,6 +76,21 @@ void message_free(struct chat *c)
 	free(c);
 }
 
+static void on_retry(struct timer *t, uint64_t now_ms)
+{
+	(void)now_ms;
+	next(CONTAINER_OF(t, struct drain, retry));
+}
+
+/* Beyond that what is left waits for the next REGISTER. */
+static void try_again(struct drain *d)
+{
+	if (++d->tries > TRIES_MAX)
+		drain_free(d);
+	else
+		timer_arm(loop_timers(d->w->loop), &d->retry, RETRY_MS);
+}
+
 /* --- one message --- */
 
 static void on_response(struct txn *t, const struct sip_msg *m)
@@ -83,9 +103,9 @@ static void on_deleted(void *user_data, enum err e, const struct redisReply *rep
 	struct drain *d = user_data;
 
 	(void)reply;
-	/* Not deleted: it will come again, with the same Call-ID, after the next REGISTER. */
+	/* Not deleted: it will come again, with the same Call-ID. */
 	if (e != ERR_OK)
-		drain_free(d);
+		try_again(d);
 	else
 		next(d);
 }
@@ -153,12 +173,16 @@ static void on_entry(void *user_data, enum err e, const struct redisReply *reply
 	struct drain *d = user_data;
 	const struct redisReply *entry = rds_at(reply, 0);
 
-	if (e == ERR_OK && entry == NULL && d->again) {
+	if (e != ERR_OK) {
+		try_again(d);
+		return;
+	}
+	if (entry == NULL && d->again) {
 		d->again = false;
 		next(d);
 		return;
 	}
-	if (e != ERR_OK || entry == NULL || str_copy(rds_text(rds_at(entry, 0)), d->entry, sizeof(d->entry)) != ERR_OK ||
+	if (entry == NULL || str_copy(rds_text(rds_at(entry, 0)), d->entry, sizeof(d->entry)) != ERR_OK ||
 	    send(d, rds_at(entry, 1)) != ERR_OK)
 		drain_free(d);
 }
@@ -192,6 +216,7 @@ void message_deliver(struct worker *w, struct str user, const struct binding *b)
 	d->w = w;
 	d->flow = b->flow;
 	memcpy(d->contact, b->contact, sizeof(d->contact));
+	timer_init(&d->retry, on_retry);
 	list_append(&w->chat->drains, &d->node);
 	next(d);
 }

@@ -80,6 +80,7 @@ static void unlearn(struct peers *ps, struct peer *p)
 		if (ps->peer[i] != p)
 			continue;
 		ps->peer[i] = ps->peer[--ps->count];
+		rds_async_forget(ps->w->rds, p);
 		peer_stream_close(&p->out);
 		free(p);
 		return;

@@ -14,6 +14,7 @@
 #define SUBS_A_FLOW 4u
 #define EXPIRES_PRESET_S 3600u
 #define POLL_MS 1000u
+#define RETRY_MS 2000u
 #define LIST_USER "contacts"
 
 enum err presence_new(struct worker *w, struct presence **out)
@@ -61,6 +62,7 @@ void sub_free(struct sub *s)
 		rds_async_forget(s->w->rds, s);
 	timer_stop(wheel, &s->expiry);
 	timer_stop(wheel, &s->gather);
+	timer_stop(wheel, &s->reading);
 	sub_unwatch_all(s);
 	list_remove(&s->node);
 	p->sub_count--;
@@ -107,14 +109,21 @@ static void on_contacts(void *user_data, enum err e, const struct redisReply *re
 		load(s);
 		return;
 	}
-	/* Without Redis the list is read when it is back: presence_redis_up. */
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		timer_arm(loop_timers(s->w->loop), &s->reading, RETRY_MS);
 		return;
+	}
 	rewatch(s, reply);
 	s->loaded = true;
 	s->full = true;
 	s->loaded_ms = worker_now(s->w);
 	sub_notify_soon(s);
+}
+
+static void on_reading(struct timer *t, uint64_t now_ms)
+{
+	(void)now_ms;
+	load(CONTAINER_OF(t, struct sub, reading));
 }
 
 static void load(struct sub *s)
@@ -149,7 +158,7 @@ void presence_redis_up(struct worker *w)
 	LIST_FOR_EACH (it, tmp, &w->presence->subs) {
 		struct sub *s = CONTAINER_OF(it, struct sub, node);
 
-		if (!s->loaded)
+		if (!s->loaded && !s->loading)
 			load(s);
 	}
 	presence_refresh(w);
@@ -222,6 +231,7 @@ static struct sub *sub_new(struct worker *w, const struct sip_msg *m, const stru
 	hex_put(&tag, random, sizeof(random));
 	timer_init(&s->expiry, on_expiry);
 	timer_init(&s->gather, sub_on_gather);
+	timer_init(&s->reading, on_reading);
 	list_append(&w->presence->subs, &s->node);
 	w->presence->sub_count++;
 	w->count->watchers = w->presence->sub_count;

@@ -33,6 +33,7 @@ struct sub {
 	struct list node;             /* on presence.subs */
 	struct flow flow;
 	struct timer expiry;
+	struct timer reading;         /* the contacts could not be read: once more */
 	struct timer gather;          /* a NOTIFY is due: changes of the next moment go along */
 	struct txn *notify;           /* the one under way (RFC 6665 §4.2.2: one after the other); NULL = none */
 	bool loading;                 /* its contacts are being read */

@@ -8,6 +8,7 @@
 #define SWEEP_TICK_MS 20u
 #define SWEEP_BATCH 50u
 #define EXPIRY_SLACK_MS 500u
+#define RETRY_MS 2000u
 
 static void on_state(void *arg, enum err e, enum presence_status status, uint64_t until_ms)
 {
@@ -21,8 +22,11 @@ static void on_state(void *arg, enum err e, enum presence_status status, uint64_
 		target_look(t);
 		return;
 	}
-	if (e != ERR_OK)
-		return; /* the last known state stands until Redis is back: presence_refresh */
+	if (e != ERR_OK) {
+		/* The last known state stands until Redis answers. */
+		timer_arm(loop_timers(t->w->loop), &t->expiry, RETRY_MS);
+		return;
+	}
 	if (until_ms != 0)
 		timer_arm(loop_timers(t->w->loop), &t->expiry, (until_ms > wall ? until_ms - wall : 0) + EXPIRY_SLACK_MS);
 	if (t->known && t->status == status)

@@ -12,6 +12,7 @@
 #include "signalling/worker.h"
 
 #define AGAIN_TICK_MS 100u
+#define DROP_AGAIN_MS 1000u
 #define AGAIN_BATCH 50u /* bindings written again a tick: 500 a second a worker */
 
 /* A binding of one of our flows. */
@@ -28,16 +29,35 @@ struct reg {
 	char text[];
 };
 
+/* A compare-and-delete under way. It is repeated until Redis has done it, or the binding has expired anyway. */
+struct drop {
+	struct worker *w;
+	struct list node;       /* on registrar.drops */
+	struct timer timer;
+	uint64_t end_ms;        /* monotonic */
+	char user[USER_NAME_SIZE];
+	struct str field, token, session; /* lie in text */
+	char text[];
+};
+
 struct registrar {
 	struct worker *w;
 	struct usermap users;
-	struct list dirty;
+	struct list dirty, drops;
 	struct timer again;
 	size_t count;
 };
 
 static void on_again(struct timer *t, uint64_t now_ms);
 static void on_timer(struct timer *t, uint64_t now_ms);
+static void send_drop(struct drop *d);
+
+static void drop_free(struct drop *d)
+{
+	timer_stop(loop_timers(d->w->loop), &d->timer);
+	list_remove(&d->node);
+	free(d);
+}
 
 enum err registrar_new(struct worker *w, struct registrar **out)
 {
@@ -48,6 +68,7 @@ enum err registrar_new(struct worker *w, struct registrar **out)
 	r->w = w;
 	usermap_init(&r->users);
 	list_init(&r->dirty);
+	list_init(&r->drops);
 	timer_init(&r->again, on_again);
 	*out = r;
 	return ERR_OK;
@@ -72,6 +93,8 @@ void registrar_free(struct registrar *r)
 	if (r == NULL)
 		return;
 	timer_stop(loop_timers(r->w->loop), &r->again);
+	while (!list_empty(&r->drops))
+		drop_free(CONTAINER_OF(r->drops.next, struct drop, node));
 	for (size_t i = 0; i < USERMAP_BUCKETS; i++) {
 		while (!list_empty(&r->users.bucket[i]))
 			reg_free(CONTAINER_OF(r->users.bucket[i].next, struct reg, by_user));
@@ -169,37 +192,55 @@ void reg_local_each(struct worker *w, struct str user, void (*fn)(const struct s
 
 /* --- taking back --- */
 
-struct drop {
-	struct worker *w;
-	char user[USER_NAME_SIZE];
-};
-
 static void on_dropped(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct drop *d = user_data;
 
+	if (e != ERR_OK && worker_now(d->w) < d->end_ms) {
+		timer_arm(loop_timers(d->w->loop), &d->timer, DROP_AGAIN_MS);
+		return;
+	}
 	if (e == ERR_OK && rds_int(rds_at(reply, 1)) > 0) {
 		d->w->count->stat[STAT_UNREGISTERED] += (uint64_t)rds_int(rds_at(reply, 1));
 		if (rds_int(rds_at(reply, 2)) == 0)
 			presence_publish(d->w, str_from(d->user), PRESENCE_OFFLINE);
 	}
-	free(d);
+	drop_free(d);
+}
+
+static void on_drop_again(struct timer *t, uint64_t now_ms)
+{
+	(void)now_ms;
+	send_drop(CONTAINER_OF(t, struct drop, timer));
+}
+
+static void send_drop(struct drop *d)
+{
+	struct rkey location = rkey_location(str_from(d->user));
+	char digits[24];
+	struct buf now = buf_fixed(digits, sizeof(digits));
+
+	buf_u64(&now, clock_wall_ms());
+	RDS_ASYNC_EVAL(d->w->rds, &reg_script_drop, on_dropped, d, 1, rkey_str(&location), buf_view(&now), d->field, d->token, d->session);
 }
 
 void reg_drop(struct worker *w, struct str user, struct str field, struct str token, struct str session)
 {
-	struct drop *d = calloc(1, sizeof(*d));
-	struct rkey location = rkey_location(user);
-	char digits[24];
-	struct buf now = buf_fixed(digits, sizeof(digits));
+	struct drop *d = calloc(1, sizeof(*d) + field.len + token.len + session.len);
 
 	if (d == NULL || str_copy(user, d->user, sizeof(d->user)) != ERR_OK) {
 		free(d);
 		return;
 	}
+	char *at = d->text;
 	d->w = w;
-	buf_u64(&now, clock_wall_ms());
-	RDS_ASYNC_EVAL(w->rds, &reg_script_drop, on_dropped, d, 1, rkey_str(&location), buf_view(&now), field, token, session);
+	d->field = keep(&at, field);
+	d->token = keep(&at, token);
+	d->session = keep(&at, session);
+	d->end_ms = worker_now(w) + w->conf->register_max_s * MS_PER_S;
+	timer_init(&d->timer, on_drop_again);
+	list_append(&w->registrar->drops, &d->node);
+	send_drop(d);
 }
 
 static void take_back(struct reg *g)

@@ -144,7 +144,7 @@ static unsigned check_head(const struct head *h)
 enum err ws_upgrade_parse(struct str in, struct ws_upgrade *out, unsigned *status)
 {
 	struct str limited = str_sub(in, 0, WS_UPGRADE_MAX);
-	const char *end = limited.len > 0 ? memmem(limited.p, limited.len, "\r\n\r\n", 4) : NULL;
+	const char *end = limited.p != NULL ? memmem(limited.p, limited.len, "\r\n\r\n", 4) : NULL;
 	struct head h = { 0 };
 	unsigned lines = 0, answer = 101;
 

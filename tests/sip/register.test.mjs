@@ -163,9 +163,8 @@ describe('Redis away', () => {
     assert.equal(message.status, 500);
     assert.ok(message.get('Retry-After'));
     await system.startRedis();
-    await system.redis('HSET', 'user:{nora}', 'state', 'active');
-    await system.redis('HSET', `session:{nora}:${ua.session}`, 'created', '1');
-    await until('binding written again', async () => (await bindings('nora')) === 1);
+    await until('the refresh that Redis missed is written', async () =>
+      (await system.redis('HVALS', 'location:{nora}')).split('\n')[2] === String(ua.registerCseq));
     await until('events flow again', async () => {
       await system.event('session.end', 'user', 'nora', 'session', ua.session);
       return ua.ws.readyState !== 1;

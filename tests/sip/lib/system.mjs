@@ -55,11 +55,12 @@ export class System {
   }
 
   async startRedis() {
-    this.#redis = spawn('redis-server', ['--port', '0', '--unixsocket', this.redisSocket, '--save', '', '--appendonly', 'no',
-      '--dir', this.dir, '--loglevel', 'warning'], { stdio: 'ignore' });
+    this.#redis = spawn('redis-server', ['--port', '0', '--unixsocket', this.redisSocket, '--save', '', '--appendonly', 'yes',
+      '--appendfsync', 'everysec', '--dir', this.dir, '--loglevel', 'warning'], { stdio: 'ignore' });
     await until('redis', async () => (await this.redis('PING').catch(() => '')) === 'PONG');
   }
 
+  /** Kills it; what it held is there again after startRedis. */
   async stopRedis() {
     await end(this.#redis, 'SIGKILL');
     rmSync(this.redisSocket, { force: true });
