@@ -65,7 +65,10 @@ function execute(command, seconds) {
 		child.on("exit", (code, signal) => {
 			clearTimeout(timer);
 			end("SIGKILL");
-			setImmediate(() => done({ output, status: signal ?? code, overrun }));
+			// "close" comes when the last output is read; a process that left the group may hold the pipe for ever.
+			const finish = () => done({ output, status: signal ?? code, overrun });
+			child.once("close", finish);
+			setTimeout(finish, 2000).unref();
 		});
 	});
 }
