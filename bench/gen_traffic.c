@@ -279,7 +279,7 @@ static void pump(struct traffic *t, double pps, uint64_t start, uint64_t end)
 
 struct gen_result traffic_run(struct traffic *t, double pps, double seconds)
 {
-	static const uint64_t patience_ns = 100000000;
+	static const uint64_t patience_ns = 60000000;
 
 	memset(&t->r, 0, sizeof(t->r));
 	memset(t->histogram, 0, sizeof(t->histogram));

@@ -3,9 +3,9 @@
  * lost. It prints one JSON object. One thread: pin it to a core of its own. It only ever talks on the interface it is given; run it inside
  * a namespace.
  *
- * The search: raise the rate from --start until one fails, then bisect to 3 %, then confirm the best by a longer run, 5 % lower until one
- * holds. A rate fails when two trials lose too much (a shared machine hiccups) or the generator could not send it four times; the figure is
- * what came back, never what was asked for. */
+ * The search: raise the rate from --start until one fails, then bisect to --precision, then confirm the best by a longer run, 5 % lower
+ * until one holds. A rate fails when two trials lose too much (a shared machine hiccups) or the generator can no longer send more; the
+ * figure is what came back, never what was asked for. */
 #include "bench/gen.h"
 
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@
 
 struct options {
 	const char *ifname, *secret_file, *gateway;
-	double start_pps, max_pps, fixed_pps, trial_s, confirm_s, loss;
+	double start_pps, max_pps, fixed_pps, trial_s, confirm_s, loss, precision;
 	unsigned window, limit_s;
 };
 
@@ -75,7 +75,7 @@ static struct gen_result search(struct traffic *t, const struct options *o, stru
 	unsigned flat = 0;
 
 	/* `bad` is the lowest rate that lost too much, or at which the generator sent no more than at lower ones twice in a row. */
-	while ((bad - good) / bad > 0.03 && bad > 500) {
+	while ((bad - good) / bad > o->precision && bad > 500) {
 		bool ok = passes(t, o, sum, pps, o->trial_s, &now);
 		flat = ok && now.generator_limited && now.received_pps < 1.05 * best.received_pps ? flat + 1 : 0;
 		if (ok && now.received_pps > best.received_pps)
@@ -175,14 +175,14 @@ static void usage(void)
 	     "  --allocations N   (16)      --payload BYTES   (120)     --window N   setups in flight (32)\n"
 	     "  --pps N           run once at this rate instead of searching; with --trial\n"
 	     "  --start N         first rate of the search (8000)       --max N      last (4000000)\n"
-	     "  --loss SHARE      (0.001)   --trial S   (1)   --confirm S   (2)\n"
+	     "  --loss SHARE      (0.001)   --trial S   (1)   --confirm S   (2)   --precision SHARE   (0.03)\n"
 	     "  --limit S         end with an error after so many seconds (240)\n"
 	     "  --gateway MAC     link address of the server instead of ARP (echo: the server may be deaf to ARP)");
 	exit(0);
 }
 
 enum { OPT_IF = 256, OPT_SERVER, OPT_CLIENT, OPT_PEER, OPT_SECRET, OPT_MODE, OPT_ALLOCATIONS, OPT_PAYLOAD, OPT_WINDOW, OPT_PPS,
-       OPT_START, OPT_MAX, OPT_LOSS, OPT_TRIAL, OPT_CONFIRM, OPT_LIMIT, OPT_GATEWAY, OPT_HELP };
+       OPT_START, OPT_MAX, OPT_LOSS, OPT_PRECISION, OPT_TRIAL, OPT_CONFIRM, OPT_LIMIT, OPT_GATEWAY, OPT_HELP };
 
 static void option(struct gen *g, struct options *o, int c, char *arg)
 {
@@ -200,6 +200,7 @@ static void option(struct gen *g, struct options *o, int c, char *arg)
 	case OPT_START: o->start_pps = strtod(arg, NULL); break;
 	case OPT_MAX: o->max_pps = strtod(arg, NULL); break;
 	case OPT_LOSS: o->loss = strtod(arg, NULL); break;
+	case OPT_PRECISION: o->precision = strtod(arg, NULL); break;
 	case OPT_TRIAL: o->trial_s = strtod(arg, NULL); break;
 	case OPT_CONFIRM: o->confirm_s = strtod(arg, NULL); break;
 	case OPT_LIMIT: o->limit_s = (unsigned)strtoul(arg, NULL, 10); break;
@@ -216,6 +217,7 @@ static void parse(int argc, char **argv, struct gen *g, struct options *o)
 		{ "peer", 1, NULL, OPT_PEER }, { "secret-file", 1, NULL, OPT_SECRET }, { "mode", 1, NULL, OPT_MODE },
 		{ "allocations", 1, NULL, OPT_ALLOCATIONS }, { "payload", 1, NULL, OPT_PAYLOAD }, { "window", 1, NULL, OPT_WINDOW },
 		{ "pps", 1, NULL, OPT_PPS }, { "start", 1, NULL, OPT_START }, { "max", 1, NULL, OPT_MAX }, { "loss", 1, NULL, OPT_LOSS },
+		{ "precision", 1, NULL, OPT_PRECISION },
 		{ "trial", 1, NULL, OPT_TRIAL }, { "confirm", 1, NULL, OPT_CONFIRM }, { "limit", 1, NULL, OPT_LIMIT },
 		{ "gateway", 1, NULL, OPT_GATEWAY }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
 	};
@@ -249,7 +251,8 @@ static void reach(struct gen *g, const struct options *o)
 int main(int argc, char **argv)
 {
 	struct gen g = { .payload = 120, .count = 16, .port = 3478 };
-	struct options o = { .start_pps = 8000, .max_pps = 4e6, .trial_s = 1, .confirm_s = 2, .loss = 0.001, .window = 32, .limit_s = 240 };
+	struct options o = { .start_pps = 8000, .max_pps = 4e6, .trial_s = 1, .confirm_s = 2, .loss = 0.001, .precision = 0.03,
+			     .window = 32, .limit_s = 240 };
 	struct totals sum = { 0 };
 	struct gen_result r;
 	struct around a = { 0 };
