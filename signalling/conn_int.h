@@ -1,0 +1,71 @@
+/* Inside of a connection: what conn.c (table and life), conn_tx.c (to the client) and conn_rx.c (from the client) share. */
+#ifndef DUPLEX_SIGNALLING_CONN_INT_H
+#define DUPLEX_SIGNALLING_CONN_INT_H
+
+#include "signalling/budget.h"
+#include "signalling/conn.h"
+#include "signalling/usermap.h"
+#include "signalling/worker.h"
+#include "signalling/ws_frame.h"
+
+#define CONN_SCRATCH 65536u
+
+enum conn_phase { PHASE_UPGRADE, PHASE_OPEN, PHASE_CLOSING };
+
+struct conn {
+	struct worker *w;
+	struct loop_fd lf;
+	enum conn_phase phase;
+	struct flow flow;
+	char *identity;             /* owns the text of the three below */
+	struct str user, session, address;
+	perm_set perms;
+	struct buf in;              /* the upgrade request while it is partial */
+	struct ws_rx rx;
+	struct buf tx;              /* what the socket did not take; released when empty */
+	size_t tx_done;
+	struct timer timer;         /* the upgrade's end, then pings, then the wait for the client's close */
+	struct timer resume;        /* reading goes on when the budget is there again */
+	struct budget bytes, messages;
+	unsigned misses;
+	bool heard;                 /* something came since the last ping */
+	bool gone;                  /* the socket is of no use any more */
+	uint16_t code;              /* it was closed with */
+	struct list by_user;
+	struct loop_job ended;
+};
+
+struct slot {
+	struct conn *conn;          /* owned; NULL while free */
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+struct conns {
+	struct worker *w;
+	struct slot *slots;
+	size_t size, max, open;
+	uint32_t free_head;         /* 1 + index, 0 = none */
+	struct usermap users;
+	struct timer drain;
+	size_t drain_next, drain_batch;
+	char scratch[CONN_SCRATCH];      /* what is read in a turn; one connection at a time */
+};
+
+/* conn.c */
+/* The socket is of no use: what is left of the connection goes at the end of the turn. */
+void conn_abandon(struct conn *c, uint16_t code);
+
+/* conn_tx.c */
+bool conn_tx_empty(const struct conn *c);
+/* Waits for what there is to wait for: input unless the client is beyond its budget, room if something is to be written. */
+void conn_want(struct conn *c);
+void conn_flush(struct conn *c);
+/* Two slices in a row: at once if the socket takes them, the rest later. */
+enum err conn_send_two(struct conn *c, struct str head, struct str body);
+enum err conn_send_frame(struct conn *c, enum ws_op op, struct str payload);
+
+/* conn_rx.c */
+void conn_on_ready(struct loop_fd *lf, uint32_t events);
+
+#endif
