@@ -103,7 +103,6 @@ static void count(const struct req *r, uint64_t began_us)
 {
 	struct stats *s = r->app->stats;
 
-	stats_add(s, STAT_REQUESTS);
 	if (r->problem != PROBLEM_COUNT)
 		(void)atomic_fetch_add_explicit(&s->problem[r->problem], 1, memory_order_relaxed);
 	if (r->route == NULL)
@@ -136,6 +135,7 @@ void dispatch(struct app *app, struct rds *rds, const struct http_request *in, s
 	struct req r = { .app = app, .set = app->set, .rds = rds, .http = in, .out = out, .problem = PROBLEM_COUNT };
 	uint64_t began_us = clock_mono_us();
 
+	stats_add(app->stats, STAT_REQUESTS);
 	r.now_ms = clock_wall_ms();
 	http_header(out, "Cache-Control", "no-store");
 	http_header(out, "X-Content-Type-Options", "nosniff");

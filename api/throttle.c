@@ -23,11 +23,11 @@ static struct rds_script delay_script = {
 		  "return 0\n",
 };
 
-/* A string. ARGV most, window (s). Returns ms to wait; 0: counted and allowed. */
+/* A string. ARGV most, window (s), what to add (0: only look). Returns ms to wait; 0: counted and allowed. */
 static struct rds_script window_script = {
 	.source = "local n = tonumber(redis.call('GET', KEYS[1]) or '0')\n"
 		  "if n >= tonumber(ARGV[1]) then return math.max(redis.call('PTTL', KEYS[1]), 1) end\n"
-		  "if redis.call('INCR', KEYS[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\n"
+		  "if ARGV[3] == '1' and redis.call('INCR', KEYS[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end\n"
 		  "return 0\n",
 };
 
@@ -82,16 +82,21 @@ static enum err delay(struct rds *r, const struct slow *s, struct str who, uint6
 	return wait_of(e, reply, wait_s);
 }
 
-enum err throttle_window(struct rds *r, const char *what, struct str who, uint64_t max, uint64_t window_s, uint64_t *wait_s)
+static enum err window(struct rds *r, const char *what, struct str who, uint64_t max, uint64_t window_s, bool count, uint64_t *wait_s)
 {
 	struct rkey key = rkey_rate(what, who);
 	struct redisReply *reply = NULL;
-	char most[24], window[24];
+	char most[24], length[24];
 
 	(void)snprintf(most, sizeof(most), "%llu", (unsigned long long)max);
-	(void)snprintf(window, sizeof(window), "%llu", (unsigned long long)window_s);
-	enum err e = RDS_EVAL(r, &window_script, &reply, 1, rkey_str(&key), str_from(most), str_from(window));
+	(void)snprintf(length, sizeof(length), "%llu", (unsigned long long)window_s);
+	enum err e = RDS_EVAL(r, &window_script, &reply, 1, rkey_str(&key), str_from(most), str_from(length), count ? STR("1") : STR("0"));
 	return wait_of(e, reply, wait_s);
+}
+
+enum err throttle_window(struct rds *r, const char *what, struct str who, uint64_t max, uint64_t window_s, uint64_t *wait_s)
+{
+	return window(r, what, who, max, window_s, true, wait_s);
 }
 
 static struct str pair_of(struct str user, struct str prefix, char mem[THROTTLE_WHO_MAX])
@@ -104,11 +109,16 @@ enum err throttle_login(struct rds *r, struct str user, struct str prefix, uint6
 	char mem[THROTTLE_WHO_MAX];
 	uint64_t wait = 0;
 
-	enum err e = delay(r, &pair, pair_of(user, prefix, mem), now_ms, &wait);
+	/* Looked at first, so that one address cannot fill Redis with counters of made-up names; counted last,
+		so that waiting for one's own
+	 * account does not use up what others behind the same address have. */
+	enum err e = window(r, "login-from", prefix, prefix_max, PREFIX_WINDOW_S, false, &wait);
 	if (e == ERR_OK && wait == 0)
-		e = throttle_window(r, "login-from", prefix, prefix_max, PREFIX_WINDOW_S, &wait);
+		e = delay(r, &pair, pair_of(user, prefix, mem), now_ms, &wait);
 	if (e == ERR_OK && wait == 0)
 		e = delay(r, &account, user, now_ms, &wait);
+	if (e == ERR_OK && wait == 0)
+		e = window(r, "login-from", prefix, prefix_max, PREFIX_WINDOW_S, true, &wait);
 	if (e == ERR_OK)
 		*wait_s = wait;
 	return e;

@@ -1,4 +1,5 @@
-/* duplexctl: what an administrator does on the server itself, over the same library as the API. Exit status: 0 done, 1 refused, 2 used wrongly.
+/* duplexctl: what an administrator does on the server itself, over the same library as the API. Exit status: 0 done,
+ * 1 refused, 2 used wrongly.
  *
  *   duplexctl [--config FILE] user add NAME --display-name TEXT [--role user|admin] --password-stdin
  *   duplexctl [--config FILE] user list

@@ -91,7 +91,7 @@ describe("processes", () => {
 		server.configure({ processes: 2, "argon2-memory": 65536, "argon2-ops": 3 });
 		await server.startApi();
 		const slow = new Client(server).post("/users", { username: "slow", display_name: "Slow", password: "a stone in the rain" });
-		await new Promise((wake) => setTimeout(wake, 60));
+		await server.until(async () => (await server.metrics().catch(() => ({}))).duplex_api_requests_total === "1", "the request to begin");
 		const status = await server.stopApi();
 		assert.equal(status, 0);
 		assert.equal((await slow).status, 201);

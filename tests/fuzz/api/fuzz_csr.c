@@ -1,4 +1,5 @@
-/* A certificate request from outside: whatever it is, it is refused with a reason or becomes a certificate that names the user. */
+/* A certificate request from outside: whatever it is, it is refused with a reason or becomes a certificate that
+ * names the user. */
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -53,7 +54,9 @@ static void init(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct ca_order order = { .user = STR("alice"), .domain = STR("localhost"), .now_s = clock_wall_ms() / 1000, .days = 30 };
+	const struct ca_order order = {
+		.user = STR("alice"), .domain = STR("localhost"), .now_s = clock_wall_ms() / 1000, .days = 30
+	};
 	struct buf pem = buf_growing(CA_PEM_MAX);
 	struct ca_issued issued;
 	const char *wrong = NULL;

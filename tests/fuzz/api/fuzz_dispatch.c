@@ -1,6 +1,7 @@
-/* A whole request, from method to body, through routing, guards, JSON and field tables to the reply, with Redis out of reach. Lines of the input:
- * method, path, query, content type, cookie, Origin, original URI ("-": none), SSL_CLIENT_VERIFY ("-": none), Accept; the rest is the body.
- * Whatever comes, the answer is a complete HTTP reply, and JSON if it has a body. */
+/* A whole request, from method to body, through routing, guards, JSON and field tables to the reply, with Redis
+ * out of reach. Lines of the input: method, path, query, content type, cookie, Origin, original URI ("-": none),
+ * SSL_CLIENT_VERIFY ("-": none), Accept; the rest is the body. Whatever comes, the answer is a complete HTTP
+ * reply, and JSON if it has a body. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (app.stats == NULL)
 		init();
 	in.method = http_method_from(str_cut(&rest, '\n'));
-	struct str *fields[] = { &in.path, &in.query, &in.content_type, &in.cookie, &in.origin, &in.original_uri, &in.cert_verify, &in.accept };
+	struct str *fields[] = { &in.path,   &in.query,        &in.content_type, &in.cookie,
+				 &in.origin, &in.original_uri, &in.cert_verify,  &in.accept };
 	for (size_t i = 0; i < ARRAY_LEN(fields) && rest.p != NULL; i++)
 		*fields[i] = param(&rest);
 	in.body = rest;

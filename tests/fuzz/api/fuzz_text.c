@@ -1,5 +1,5 @@
-/* The small parsers and validators: cookies, queries, media types, session cookies, names, passwords, routes. Properties that must hold for any
- * text are checked, beside not reading past it. */
+/* The small parsers and validators: cookies, queries, media types, session cookies, names, passwords, routes.
+ * Properties that must hold for any text are checked, beside not reading past it. */
 #include <stdlib.h>
 
 #include "api/auth.h"
@@ -35,7 +35,8 @@ static void routes(struct str s)
 	unsigned allowed;
 
 	for (unsigned m = 0; m <= HTTP_OTHER; m++) {
-		if (route_find(route_table, route_count, (enum http_method)m, s, &r, param, &allowed) == ERR_OK && r->method != m && m != HTTP_HEAD)
+		if (route_find(route_table, route_count, (enum http_method)m, s, &r, param, &allowed) == ERR_OK && r->method != m &&
+		    m != HTTP_HEAD)
 			abort();
 	}
 }

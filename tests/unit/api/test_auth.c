@@ -27,8 +27,16 @@ static void a_cookie_names_user_and_session(void **state)
 
 static void other_cookies_are_refused(void **state)
 {
-	static const char *const bad[] = { "", ".", "alice", "alice.", "." SECRET, "Alice." SECRET, "al{ice." SECRET, "alice." SECRET "A",
-					   "alice.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "alice.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
+	static const char *const bad[] = { "",
+					   ".",
+					   "alice",
+					   "alice.",
+					   "." SECRET,
+					   "Alice." SECRET,
+					   "al{ice." SECRET,
+					   "alice." SECRET "A",
+					   "alice.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+					   "alice.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
 					   "alice.+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" };
 	char id[SESSION_ID_SIZE];
 	struct str user;
@@ -94,8 +102,12 @@ static void the_guard_judges(void **state)
 static void an_address_is_a_prefix(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "192.0.2.7", "192.0.2.7" },       { "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::" }, { "2001:db8:1:2::", "2001:db8:1:2::" },
-		{ "::ffff:192.0.2.7", "::ffff:192.0.2.7" }, { "unix:", "unix:" },                 { "", "" },
+		{ "192.0.2.7", "192.0.2.7" },
+		{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::" },
+		{ "2001:db8:1:2::", "2001:db8:1:2::" },
+		{ "::ffff:192.0.2.7", "::ffff:192.0.2.7" },
+		{ "unix:", "unix:" },
+		{ "", "" },
 	};
 	char out[64];
 

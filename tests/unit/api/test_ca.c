@@ -29,10 +29,12 @@ static void write_root(EVP_PKEY *key, bool is_ca, uint64_t end_s)
 	(void)ASN1_TIME_set(X509_getm_notBefore(cert), NOW - 1000);
 	(void)ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)end_s);
 	(void)X509_set_pubkey(cert, key);
-	(void)X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"Users", -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"Users", -1, -1,
+					 0);
 	(void)X509_set_issuer_name(cert, X509_get_subject_name(cert));
 	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+	X509_EXTENSION *ext =
+	    X509V3_EXT_conf_nid(NULL, &ctx, NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	(void)X509_add_ext(cert, ext, -1);
 	X509_EXTENSION_free(ext);
 	ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_key_identifier, "hash");
@@ -98,7 +100,8 @@ static struct buf csr_of(EVP_PKEY *key, EVP_PKEY *signer)
 	struct buf pem = buf_growing(CA_CSR_MAX);
 	char *p;
 
-	(void)X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(req), "CN", MBSTRING_ASC, (const unsigned char *)"root", -1, -1, 0);
+	(void)X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(req), "CN", MBSTRING_ASC, (const unsigned char *)"root", -1, -1,
+					 0);
 	(void)X509_REQ_set_pubkey(req, key);
 	assert_true(X509_REQ_sign(req, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256()) != 0);
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -158,7 +161,8 @@ static void check_cert(X509 *cert, const struct ca_issued *issued)
 
 static void a_request_becomes_a_certificate_of_the_user(void **state)
 {
-	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048),
+			     EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -210,7 +214,8 @@ static void weak_keys_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct buf csr = csr_of(keys[i], keys[i]);
 
-		assert_true(strncmp(refused(buf_view(&csr)), "has a", 5) == 0 || strncmp(refused(buf_view(&csr)), "has an", 6) == 0);
+		assert_true(strncmp(refused(buf_view(&csr)), "has a", 5) == 0 ||
+			    strncmp(refused(buf_view(&csr)), "has an", 6) == 0);
 		buf_fini(&csr);
 		EVP_PKEY_free(keys[i]);
 	}
@@ -325,7 +330,8 @@ static void what_cannot_sign_is_no_authority(void **state)
 
 static void the_list_names_the_revoked(void **state)
 {
-	const struct ca_revoked list[] = { { "4be1a3f0c2d94f5c8d7e6a5b4c3d2e1f", NOW - 5 }, { "7fffffffffffffffffffffffffffffff", NOW } };
+	const struct ca_revoked list[] = { { "4be1a3f0c2d94f5c8d7e6a5b4c3d2e1f", NOW - 5 },
+					   { "7fffffffffffffffffffffffffffffff", NOW } };
 	char path[80];
 
 	(void)state;

@@ -7,8 +7,20 @@
 
 static void utf8_is_strict(void **state)
 {
-	static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80",
-					   "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xff", "a\xfe" };
+	static const char *const bad[] = { "\x80",
+					   "\xc0\x80",
+					   "\xc1\xbf",
+					   "\xe0\x80\x80",
+					   "\xed\xa0\x80",
+					   "\xed\xbf\xbf",
+					   "\xf0\x80\x80\x80",
+					   "\xf4\x90\x80\x80",
+					   "\xf8\x88\x80\x80\x80",
+					   "\xc3",
+					   "\xe2\x82",
+					   "\xf0\x9f\x98",
+					   "\xff",
+					   "a\xfe" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -73,7 +85,10 @@ static const struct row rows[] = {
 	{ check_display_name, "a\u00a0", false },
 	{ check_display_name, "\u3000", false },
 	{ check_display_name, "a\tb", false },
-	{ check_display_name, "a\xc2\x85" "b", false },
+	{ check_display_name,
+	  "a\xc2\x85"
+	  "b",
+	  false },
 	{ check_display_name, "a\u2066b", false },
 	{ check_display_name, "a\ufeffb", false },
 	{ check_display_name, "\u3164", false },
@@ -136,9 +151,11 @@ static void lengths_count_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(utf8_is_strict),           cmocka_unit_test(utf8_goes_there_and_back),
+		cmocka_unit_test(utf8_is_strict),
+		cmocka_unit_test(utf8_goes_there_and_back),
 		cmocka_unit_test(folding_is_unicode_and_drops_bad_bytes),
-		cmocka_unit_test(each_row_is_judged_right), cmocka_unit_test(lengths_count_characters),
+		cmocka_unit_test(each_row_is_judged_right),
+		cmocka_unit_test(lengths_count_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

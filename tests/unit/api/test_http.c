@@ -127,8 +127,12 @@ static void headers_are_lines(void **state)
 /* Each prefix of each text, at the end of readable memory. */
 static void no_parser_reads_past_its_text(void **state)
 {
-	static const char *const texts[] = { "a=1; __Host-duplex=alice.AAAA; b", "limit=5&cursor=%C3%9C&q=%2", "application/json; charset=utf-8",
-					     "text/html;q=0.5, application/json;q=0.0, */*", "\"r1\", *, \"r2\"", "DELETE" };
+	static const char *const texts[] = { "a=1; __Host-duplex=alice.AAAA; b",
+					     "limit=5&cursor=%C3%9C&q=%2",
+					     "application/json; charset=utf-8",
+					     "text/html;q=0.5, application/json;q=0.0, */*",
+					     "\"r1\", *, \"r2\"",
+					     "DELETE" };
 	struct guard g = guard_new(256);
 	char mem[64];
 	struct str v;

@@ -177,7 +177,8 @@ static bool read_page(struct made_req *m, const char *query, struct page *p)
 
 static void pages_are_checked(void **state)
 {
-	static const char *const bad[] = { "limit=0", "limit=201", "limit=", "limit=1x", "limit=-1", "cursor=a", "cursor=%20", "cursor=AB", "limit=1&limit=1" };
+	static const char *const bad[] = { "limit=0",  "limit=201",  "limit=",    "limit=1x",       "limit=-1",
+					   "cursor=a", "cursor=%20", "cursor=AB", "limit=1&limit=1" };
 	struct made_req m;
 	struct page p;
 

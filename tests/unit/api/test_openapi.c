@@ -72,8 +72,8 @@ static void every_operation_has_its_route(void **state)
 	json_t *item, *op;
 
 	(void)state;
-	json_object_foreach(json_object_get(document, "paths"), path, item) {
-		json_object_foreach(item, verb, op) {
+	json_object_foreach (json_object_get(document, "paths"), path, item) {
+		json_object_foreach (item, verb, op) {
 			const struct route *r = route_named(json_string_value(json_object_get(op, "operationId")));
 
 			if (r == NULL)

@@ -10,9 +10,11 @@ static const char *judge(const char *password)
 
 static void common_ones_are_refused(void **state)
 {
-	static const char *const weak[] = { "password12", "PASSWORD!!", "P@$$w0rd2024", "1234567890", "0987654321", "qwertyuiop", "1q2w3e4r5t", "aaaaaaaaaa",
-					    "ababababab", "abcdabcdabcd", "Winter2026!", "!!letmein!!1", "iloveyou99", "changeme123", "12345!67890", "alicealice", "Alice12345",
-					    "alicevandyke", "vanDykeAlice1", "11111111112", "!@#$%^&*()" };
+	static const char *const weak[] = { "password12",  "PASSWORD!!",   "P@$$w0rd2024", "1234567890",    "0987654321",
+					    "qwertyuiop",  "1q2w3e4r5t",   "aaaaaaaaaa",   "ababababab",    "abcdabcdabcd",
+					    "Winter2026!", "!!letmein!!1", "iloveyou99",   "changeme123",   "12345!67890",
+					    "alicealice",  "Alice12345",   "alicevandyke", "vanDykeAlice1", "11111111112",
+					    "!@#$%^&*()" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(weak); i++) {
@@ -23,8 +25,8 @@ static void common_ones_are_refused(void **state)
 
 static void others_are_taken(void **state)
 {
-	static const char *const good[] = { "correct horse 7", "a stone in the rain", "alice likes tea", "k2x9-mmqv-0p4d", "žluťoučký kůň", "ohmygodpassword",
-					    "pässwörter sind" };
+	static const char *const good[] = { "correct horse 7", "a stone in the rain", "alice likes tea", "k2x9-mmqv-0p4d",
+					    "žluťoučký kůň",   "ohmygodpassword",     "pässwörter sind" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {

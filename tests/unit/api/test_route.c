@@ -3,7 +3,8 @@
 
 #include "tests/lib/cm.h"
 
-static const struct route *find(enum http_method m, const char *path, struct str param[ROUTE_PARAMS_MAX], enum err *e, unsigned *allowed)
+static const struct route *find(enum http_method m, const char *path, struct str param[ROUTE_PARAMS_MAX], enum err *e,
+				unsigned *allowed)
 {
 	const struct route *r = NULL;
 
@@ -27,8 +28,19 @@ static void literal_and_parameter_segments_match(void **state)
 
 static void near_misses_are_not_found(void **state)
 {
-	static const char *const paths[] = { "", "/", "/api/v1", "/api/v1/", "/api/v1/me/", "/api/v1//me", "/api/v1/contacts/", "/api/v1/contacts/a/b",
-					     "api/v1/me", "/api/v1/ME", "/api/v1/me?x", "/api/v2/me", "/api/v1/{id}" };
+	static const char *const paths[] = { "",
+					     "/",
+					     "/api/v1",
+					     "/api/v1/",
+					     "/api/v1/me/",
+					     "/api/v1//me",
+					     "/api/v1/contacts/",
+					     "/api/v1/contacts/a/b",
+					     "api/v1/me",
+					     "/api/v1/ME",
+					     "/api/v1/me?x",
+					     "/api/v2/me",
+					     "/api/v1/{id}" };
 	struct str param[ROUTE_PARAMS_MAX];
 	unsigned allowed;
 	enum err e;
@@ -38,7 +50,8 @@ static void near_misses_are_not_found(void **state)
 		assert_null(find(HTTP_GET, paths[i], param, &e, &allowed));
 		assert_err(e, ERR_NOT_FOUND);
 	}
-	assert_err(route_find(route_table, route_count, HTTP_GET, STR_NONE, &(const struct route *){ NULL }, param, &allowed), ERR_NOT_FOUND);
+	assert_err(route_find(route_table, route_count, HTTP_GET, STR_NONE, &(const struct route *){ NULL }, param, &allowed),
+		   ERR_NOT_FOUND);
 }
 
 static void other_methods_are_told(void **state)
@@ -76,7 +89,8 @@ static void every_row_is_found_as_itself(void **state)
 		const struct route *r = NULL;
 		unsigned allowed;
 
-		assert_ok(route_find(route_table, route_count, route_table[i].method, str_from(route_table[i].pattern), &r, param, &allowed));
+		assert_ok(route_find(route_table, route_count, route_table[i].method, str_from(route_table[i].pattern), &r, param,
+				     &allowed));
 		assert_ptr_equal(r, &route_table[i]);
 	}
 }
@@ -106,9 +120,12 @@ static void the_table_is_sound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(literal_and_parameter_segments_match), cmocka_unit_test(near_misses_are_not_found),
-		cmocka_unit_test(other_methods_are_told),               cmocka_unit_test(a_long_path_is_not_compared),
-		cmocka_unit_test(every_row_is_found_as_itself),         cmocka_unit_test(the_table_is_sound),
+		cmocka_unit_test(literal_and_parameter_segments_match),
+		cmocka_unit_test(near_misses_are_not_found),
+		cmocka_unit_test(other_methods_are_told),
+		cmocka_unit_test(a_long_path_is_not_compared),
+		cmocka_unit_test(every_row_is_found_as_itself),
+		cmocka_unit_test(the_table_is_sound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,9 @@ static struct settings with(const char *key, const char *value)
 
 	for (size_t i = 0; i < settings_count; i++) {
 		const struct conf_option *o = &settings_table[i];
-		const char *text = o->preset != NULL ? o->preset : strcmp(o->key, "public-url") == 0 ? "https://a.example:8443" : "/x";
+		const char *text = o->preset != NULL                   ? o->preset
+				   : strcmp(o->key, "public-url") == 0 ? "https://a.example:8443"
+								       : "/x";
 
 		if (o->type == CONF_UINT || o->type == CONF_BOOL)
 			continue;
@@ -42,9 +44,10 @@ static void what_follows_is_worked_out(void **state)
 static void nonsense_is_refused_with_its_name(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "public-url", "" },          { "public-url", "https://a/" },  { "public-url", "a.example" }, { "public-url", "https://" },
-		{ "certificate-url", "cert" }, { "turn-urls", "stun:x" },       { "media-policy", "bridge" },  { "signup", "maybe" },
-		{ "socket-mode", "rw" },       { "socket-mode", "1777" },       { "log-level", "loud" },       { "users-ca-cert", "/x.crt" },
+		{ "public-url", "" },         { "public-url", "https://a/" }, { "public-url", "a.example" },
+		{ "public-url", "https://" }, { "certificate-url", "cert" },  { "turn-urls", "stun:x" },
+		{ "media-policy", "bridge" }, { "signup", "maybe" },          { "socket-mode", "rw" },
+		{ "socket-mode", "1777" },    { "log-level", "loud" },        { "users-ca-cert", "/x.crt" },
 	};
 	char why[256];
 
