@@ -238,7 +238,7 @@ bool rawio_resolve(struct rawio *io, uint32_t ip)
 {
 	io->wanted = ip;
 	io->have_gateway = false;
-	for (int try = 0; try < 10 && !io->have_gateway; try++) {
+	for (int try = 0; try < 100 && !io->have_gateway; try++) {
 		arp_send(io, 1, io->local[0], (uint8_t[6]){ 0 }, ip);
 		for (int wait = 0; wait < 100 && !io->have_gateway; wait++) {
 			rawio_poll(io, 64, NULL, NULL);

@@ -31,7 +31,7 @@ struct rawio_stats {
 /* `local[]` are the addresses (host order) that we answer ARP for. Exits with a sentence on failure. */
 struct rawio *rawio_open(const char *ifname, const uint32_t *local, size_t locals);
 void rawio_close(struct rawio *io);
-/* Link address of `ip` by ARP, into the header of all later frames; false after one second of silence. */
+/* Link address of `ip` by ARP, into the header of all later frames; false after ten seconds of silence. */
 bool rawio_resolve(struct rawio *io, uint32_t ip);
 void rawio_set_gateway(struct rawio *io, const uint8_t mac[6]);
 
