@@ -388,14 +388,17 @@ void table_remove(struct table *t, struct alloc *a)
 	spin_unlock(&in->lock);
 }
 
-/* Removes the use `generation` of a slot, if it is still that, and (with `now_s`) if it has expired. */
+/* Removes the use `generation` of a slot, if it is still that, and (with `now_s`) if it has expired. The deadline is read before the generation: a slot in
+ * its next use shows its new generation before it shows a deadline, so that the lock held is the right one whenever both fit. */
 static bool remove_checked(struct table *t, struct alloc *a, uint32_t generation, const uint32_t *now_s)
 {
 	struct spin *lock = &t->in->stripe[atomic_load(&a->stripe) % STRIPES];
 	bool gone = false;
 
 	spin_lock(lock);
-	if (atomic_load(&a->generation) == generation && a->expires_s != 0 && (now_s == NULL || !alloc_alive(a, *now_s))) {
+	uint32_t ends = atomic_load(&a->expires_s);
+	bool wanted = ends != 0 && (now_s == NULL || (int32_t)(ends - *now_s) <= 0);
+	if (wanted && atomic_load(&a->generation) == generation) {
 		table_remove(t, a);
 		gone = true;
 	}

@@ -125,7 +125,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	const struct relay *r = q->c->relay;
 	uint32_t number = stun_u32(q->m, STUN_CHANNEL_NUMBER) >> 16;
 	struct stun_addr s;
-	struct chan *same;
+	struct chan *same = NULL;
 
 	if (stun_address(q->m, STUN_XOR_PEER_ADDRESS, &s) != ERR_OK || s.port == 0 || number < STUN_CHANNEL_MIN || number > q->c->policy->channel_max)
 		return TURN_BAD_REQUEST;

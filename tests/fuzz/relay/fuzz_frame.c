@@ -1,0 +1,305 @@
+/* Whole frames into a relay that has allocations, permissions and channels. The input is a list of steps, each `kind, length (2 bytes), bytes`:
+ *   0 a raw frame   1 a datagram of a client to the service   2 a datagram of a peer to a relayed port
+ *   3 attributes of a request that the harness completes with a right nonce and integrity (first byte: method)   4 time passes (seconds)
+ * Whatever comes in: every frame gets a verdict, every frame that goes out lies in its buffer and, if its cause had right checksums, has right ones. */
+#include <rte_eal.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay/path.h"
+#include "relay/turn_auth.h"
+
+#define FRAME 2048u
+#define HEADROOM 128u
+#define TURN_PORT 3478u
+#define FIRST_PORT 50000u
+#define LAST_PORT 50015u
+#define CLIENTS 3u
+#define WALL_S 1800000000u
+#define USERNAME "1900000000:fuzz"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 }, host[6] = { 2, 0, 0, 0, 0, 9 };
+
+struct world {
+	struct relay *relay;
+	struct path path;
+	struct path_clock clock;
+	unsigned buffers;
+	bool honest; /* the frame under way had right checksums */
+};
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static uint32_t relay_ip(void)
+{
+	return __builtin_bswap32(0xc6290002);
+}
+
+static uint32_t client_ip(unsigned i)
+{
+	return __builtin_bswap32(0x08080100 + i);
+}
+
+/* Buffers are kept: each is an allocation of its own, so that a step outside is seen, but fresh pages for each frame would cost most of the time. */
+static uint8_t *spare[PATH_HELD + PATH_EXTRA + BURST];
+static unsigned spares;
+
+static void give_buf(struct world *w, struct pkt *p)
+{
+	must(spares < ARRAY_LEN(spare));
+	spare[spares++] = p->buf;
+	w->buffers--;
+}
+
+static bool new_buf(void *user, struct pkt *p)
+{
+	struct world *w = user;
+	uint8_t *b = spares > 0 ? spare[--spares] : malloc(FRAME);
+
+	must(b != NULL);
+	w->buffers++;
+	p->buf = p->start = b;
+	p->end = b + FRAME;
+	p->data = b + HEADROOM;
+	return true;
+}
+
+static void start_eal(void)
+{
+	static char text[][24] = { "fuzz", "--no-huge", "-m", "64", "--no-shconf", "--no-pci", "--no-telemetry", "--log-level=error", "" };
+	static char *args[ARRAY_LEN(text) + 1];
+	static bool up;
+
+	if (up)
+		return;
+	(void)snprintf(text[ARRAY_LEN(text) - 1], sizeof(text[0]), "--lcores=0@%d", sched_getcpu());
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		args[i] = text[i];
+	must(rte_eal_init(ARRAY_LEN(text), args) >= 0);
+	up = true;
+}
+
+static struct policy *make_policy(void)
+{
+	struct policy *p = calloc(1, sizeof(*p));
+
+	must(p != NULL);
+	(void)snprintf(p->realm, sizeof(p->realm), "r");
+	(void)snprintf(p->secret, sizeof(p->secret), "the secret of the fuzzer");
+	p->lifetime_s = 600;
+	p->lifetime_max_s = 3600;
+	p->nonce_lifetime_s = 3600;
+	p->max_allocations = 16;
+	p->max_peers = 8;
+	p->channel_max = STUN_CHANNEL_MAX;
+	return p;
+}
+
+static void take(struct world *w, struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	if (p->verdict == PKT_HOLD)
+		return;
+	must(p->verdict == PKT_SEND || (p->verdict == PKT_DROP && p->reason < DROP_COUNT));
+	if (p->verdict == PKT_SEND) {
+		must(p->data >= p->start && p->data + p->len <= p->end && p->len >= ETH_LEN && p->out_if == 0);
+		if (be16_get(p->data + 12) == ETHERTYPE_V4) {
+			must(be16_get(ip + IP_TOTAL) == p->len - ETH_LEN && sum_fold(sum_bytes(ip, IP_LEN)) == UINT16_MAX);
+			must(!w->honest || ip[IP_PROTO] != IPPROTO_UDP_V4 || udp_sum_ok(ip));
+		}
+	}
+	give_buf(w, p);
+}
+
+static void take_extra(struct world *w)
+{
+	for (unsigned i = 0; i < w->path.extras; i++)
+		take(w, &w->path.extra[i]);
+	w->path.extras = 0;
+}
+
+static void frame_in(struct world *w, const uint8_t *frame, size_t len)
+{
+	struct pkt p = { 0 };
+
+	(void)new_buf(w, &p);
+	if (len > 0)
+		memcpy(p.data, frame, len);
+	p.len = (uint32_t)len;
+	path_burst(&w->path, &p, 1, &w->clock);
+	take(w, &p);
+	take_extra(w);
+	rcu_quiescent(w->relay->rcu, 0);
+}
+
+static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t dport, const uint8_t *data, size_t len)
+{
+	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN;
+
+	len = MIN(len, sizeof(f) - HEADERS_LEN);
+	memcpy(f, mac, 6);
+	memcpy(f + 6, host, 6);
+	be16_put(f + 12, ETHERTYPE_V4);
+	ip_put(ip, 0, (uint16_t)(UDP_DATA + len), 0, 0, 60, IPPROTO_UDP_V4, src, relay_ip());
+	be16_put(ip + UDP_SPORT, sport);
+	be16_put(ip + UDP_DPORT, dport);
+	be16_put(ip + UDP_TOTAL, (uint16_t)(UDP_LEN + len));
+	ne16_set(ip + UDP_SUM, 0);
+	if (len > 0)
+		memcpy(ip + UDP_DATA, data, len);
+	ne16_set(ip + UDP_SUM, udp_sum_full(ip));
+	w->honest = true;
+	frame_in(w, f, HEADERS_LEN + len);
+}
+
+static void request_in(struct world *w, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
+{
+	static const uint8_t methods[] = { STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_BINDING };
+	uint8_t out[1400], key[MD5_LEN], tid[STUN_TID_LEN] = { 0 };
+	char nonce[TURN_NONCE_LEN];
+	struct addr a = addr_v4(client_ip(client));
+	struct wr m = wr_of(out, sizeof(out));
+
+	be32_put(tid, (uint32_t)(method ^ len));
+	stun_begin(&m, STUN_REQUEST, methods[method % ARRAY_LEN(methods)], tid);
+	wr_bytes(&m, attrs, MIN(len, (size_t)1000) & ~(size_t)3);
+	turn_auth_nonce(atomic_load(&w->relay->policy), &a, 1000, w->clock.wall_s, nonce);
+	must(turn_cred_key(STR("the secret of the fuzzer"), STR(USERNAME), STR("r"), key) == ERR_OK);
+	stun_put(&m, STUN_USERNAME, STR(USERNAME));
+	stun_put(&m, STUN_REALM, STR("r"));
+	stun_put(&m, STUN_NONCE, str_of(nonce, sizeof(nonce)));
+	stun_put_integrity(&m, str_of(key, sizeof(key)));
+	datagram_in(w, client_ip(client), 1000, TURN_PORT, out, stun_end(&m));
+}
+
+/* Two clients bound to a peer and to each other. */
+static void populate(struct world *w)
+{
+	static const uint8_t udp[] = { 0, 0x19, 0, 4, 17, 0, 0, 0 };
+
+	for (unsigned i = 0; i < 2; i++)
+		request_in(w, i, 0, udp, sizeof(udp));
+	for (unsigned i = 0; i < 2; i++) {
+		for (uint16_t port = FIRST_PORT; port <= LAST_PORT; port++) {
+			uint8_t bind[64], tid[STUN_TID_LEN] = { 0 };
+			struct addr home = addr_v4(relay_ip()), far = addr_v4(__builtin_bswap32(0x09090909));
+			struct stun_addr peer = addr_to_stun(port == FIRST_PORT ? &far : &home, port);
+			struct wr b = wr_of(bind, sizeof(bind));
+
+			/* XOR needs the transaction id that request_in will use for this length: 8 + 12 bytes; IPv4 uses the cookie alone. */
+			stun_begin(&b, STUN_REQUEST, STUN_CHANNEL_BIND, tid);
+			stun_put_u32(&b, STUN_CHANNEL_NUMBER, (uint32_t)(0x4000 + port - FIRST_PORT) << 16);
+			stun_put_address(&b, STUN_XOR_PEER_ADDRESS, &peer);
+			if (port == FIRST_PORT || alloc_alive(table_by_port(w->relay->table, 0, port), w->path.now_s))
+				request_in(w, i, 3, bind + STUN_HEADER_LEN, wr_len(&b) - STUN_HEADER_LEN);
+		}
+	}
+}
+
+/* The relay is made once; between inputs all that it learned is taken out again. */
+static struct relay *make_relay(void)
+{
+	struct relay_size sizes = { .turn_port = TURN_PORT, .port_min = FIRST_PORT, .port_max = LAST_PORT, .max_allocations = 16, .workers = 1 };
+	struct ifaces ifaces = { .count = 1 };
+	struct iface *f = &ifaces.at[0];
+	struct relay *r;
+
+	memcpy(f->net.mac, mac, sizeof(mac));
+	f->net.ip = relay_ip();
+	must(addr_parse_interface(STR("198.41.0.2/24"), &f->addr, &f->subnet) == ERR_OK);
+	f->gateway = __builtin_bswap32(0xc6290001);
+	f->mtu = 1500;
+	must(relay_new(&sizes, &ifaces, make_policy(), &r) == ERR_OK);
+	rcu_online(r->rcu, 0);
+	return r;
+}
+
+static void set_up(struct world *w, struct relay *r)
+{
+	struct iface gateway = { .net.ip = r->ifaces.at[0].gateway };
+	uint8_t arp[ARP_LEN];
+
+	w->relay = r;
+	path_init(&w->path, r, 0, new_buf, w);
+	w->path.random[0] = w->path.random[1] = 1;
+	/* The gateway is known, so that data goes out. */
+	memcpy(gateway.net.mac, host, 6);
+	neigh_request(arp, &gateway, relay_ip(), NULL);
+	frame_in(w, arp, sizeof(arp));
+	populate(w);
+	must(table_count(r->table) == 2);
+}
+
+static void tear_down(struct world *w)
+{
+	for (unsigned i = 0; i < w->path.helds; i++)
+		give_buf(w, &w->path.held[i].pkt);
+	must(w->buffers == 0);
+	(void)table_remove_user(w->relay->table, STR("fuzz"), STR_NONE);
+	must(table_count(w->relay->table) == 0);
+	rcu_quiescent(w->relay->rcu, 0);
+	/* Reservations and what waits for its grace period. */
+	uint32_t cursor = table_sweep_words(w->relay->table) - 1;
+	(void)table_sweep(w->relay->table, &cursor, 1, w->path.now_s + 100);
+	neigh_init(&w->relay->neigh);
+}
+
+static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
+{
+	unsigned who = len > 0 ? p[0] : 0;
+
+	switch (kind % 5) {
+	case 0:
+		w->honest = false;
+		frame_in(w, p, MIN(len, (size_t)(FRAME - HEADROOM)));
+		break;
+	case 1:
+		datagram_in(w, client_ip(kind / 5 % CLIENTS), 1000, TURN_PORT, p, len);
+		break;
+	case 2:
+		datagram_in(w, __builtin_bswap32(0x09090909), FIRST_PORT, (uint16_t)(FIRST_PORT + kind / 5 % 16), p, len);
+		break;
+	case 3:
+		if (len > 0)
+			request_in(w, kind / 5 % CLIENTS, who, p + 1, len - 1);
+		break;
+	case 4:
+		w->clock.mono_ms += who * 1000u;
+		w->clock.wall_s += who;
+		path_tick(&w->path, &w->clock);
+		take_extra(w);
+		rcu_quiescent(w->relay->rcu, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct relay *relay;
+	struct world w = { .clock = { .mono_ms = 5000, .wall_s = WALL_S } };
+
+	if (relay == NULL) {
+		start_eal();
+		relay = make_relay();
+	}
+	set_up(&w, relay);
+	while (size >= 3) {
+		size_t len = MIN((size_t)be16_get(data + 1), size - 3);
+
+		step(&w, data[0], data + 3, len);
+		data += 3 + len;
+		size -= 3 + len;
+	}
+	tear_down(&w);
+	return 0;
+}
