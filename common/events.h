@@ -3,7 +3,8 @@
  *
  * events:signal (read by every signalling worker; written by the API)
  *   session.end        user, session   close that session's WebSockets (code 4001), remove its bindings, end its calls
- *   user.disable       user            the same for all of the user's sessions
+ *   user.disable       user            the same for all of the user's sessions; also written when the user's permissions changed: then the
+ *                                      sessions stay, and the clients come back with the new set
  *   contacts.changed   user            the user's contact list is different now: notify its watchers
  *   call.hangup        id, by          end the live call
  *   flow.close         flow            the flow token lost its binding to a younger one: its worker closes it (4002)   (by signalling)
