@@ -87,14 +87,20 @@ static enum err set_mtu(uint16_t id, const char *name, uint16_t mtu, char *why, 
 	return ERR_OK;
 }
 
-/* The address frames are sent from. A TAP's two ends would have the same one, so ours gets another. */
+/* The address frames are sent from. A TAP's two ends would have the same one, so ours gets another; a device without any (ring) gets 02:00 and the IP
+ * address. */
 static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[ETH_ADDR_LEN])
 {
 	struct rte_ether_addr a;
+	uint32_t ip = addr_v4_of(&plan->addr);
 
 	if (rte_eth_macaddr_get(id, &a) != 0)
 		return ERR_IO;
 	memcpy(mac, a.addr_bytes, ETH_ADDR_LEN);
+	if (rte_is_zero_ether_addr(&a)) {
+		mac[0] = 2;
+		memcpy(mac + 2, &ip, sizeof(ip));
+	}
 	if (plan->tap[0] != '\0') {
 		mac[0] = (uint8_t)((mac[0] | 2) & ~1);
 		mac[ETH_ADDR_LEN - 1] ^= 1;
@@ -169,10 +175,9 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		if (e != ERR_OK)
 			break;
 		out->count = ifaces->count = i + 1;
-		log_event(LOG_INFO, "port-open", "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s wait=%s",
+		log_event(LOG_INFO, "port-open", "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s",
 			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1], f->net.mac[2], f->net.mac[3],
-			  f->net.mac[4], f->net.mac[5], out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software",
-			  out->at[i].interrupts ? "interrupt" : "sleep");
+			  f->net.mac[4], f->net.mac[5], out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
 	}
 	return e;
 }

@@ -275,6 +275,8 @@ static int run(void *arg)
 	uint64_t tick_tsc = 0, tsc = rte_rdtsc();
 
 	w->interrupts = all->idle_after != UINT64_MAX && arm(w);
+	log_event(LOG_DEBUG, "worker-ready", "worker=%u idle=%s", w->id,
+		  all->idle_after == UINT64_MAX ? "poll" : w->interrupts ? "interrupt" : "nap");
 	rcu_online(all->relay->rcu, w->id);
 	w->last_packet_tsc = tsc;
 	while (!atomic_load_explicit(&all->stop, memory_order_relaxed)) {
