@@ -79,7 +79,7 @@ export class Ua {
   }
 
   /** The next message for which `want` is true, old ones first. */
-  next(want, what = 'message', ms = 5000) {
+  next(want, what = 'message', ms = 10000) {
     const at = this.messages.findIndex(want);
     if (at >= 0) return Promise.resolve(this.messages.splice(at, 1)[0]);
     return new Promise((resolve, reject) => {

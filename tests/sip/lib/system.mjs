@@ -9,6 +9,7 @@ import http from 'node:http';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const program = path.resolve(root, process.env.DUPLEX_SIGNALLING ?? 'build/release/duplex-signalling');
 
+const START_MS = 30000; // on a machine that is busy with other things
 export const DOMAIN = 'example.test';
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -57,7 +58,7 @@ export class System {
   async startRedis() {
     this.#redis = spawn('redis-server', ['--port', '0', '--unixsocket', this.redisSocket, '--save', '', '--appendonly', 'yes',
       '--appendfsync', 'everysec', '--dir', this.dir, '--loglevel', 'warning'], { stdio: 'ignore' });
-    await until('redis', async () => (await this.redis('PING').catch(() => '')) === 'PONG');
+    await until('redis', async () => (await this.redis('PING').catch(() => '')) === 'PONG', START_MS);
   }
 
   /** Kills it; what it held is there again after startRedis. */
@@ -87,8 +88,8 @@ export class System {
     await until(`worker ${index}: ${worker.log}`, () => {
       if (worker.exitCode !== null) throw new Error(`worker ${index} ended: ${worker.log}`);
       return existsSync(socket);
-    });
-    await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).includes(`n1.${index}`));
+    }, START_MS);
+    await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).includes(`n1.${index}`), START_MS);
   }
 
   log(index) { return this.#workers[index].log; }
