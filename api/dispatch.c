@@ -138,7 +138,6 @@ void dispatch(struct app *app, struct rds *rds, const struct http_request *in, s
 	stats_add(app->stats, STAT_REQUESTS);
 	r.now_ms = clock_wall_ms();
 	http_header(out, "Cache-Control", "no-store");
-	http_header(out, "X-Content-Type-Options", "nosniff");
 	if (find(&r) && acceptable(&r) && same_site(&r) && may(&r) && parse(&r)) {
 		enum err e = r.route->handler(&r);
 
