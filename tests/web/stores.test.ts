@@ -87,6 +87,11 @@ test('the badge counts what came after the last look, also after a reload', asyn
 	const again = new History(api, s, 'alice');
 	await again.refresh();
 	assert.equal(again.missed.value, 1);
+	// A call that was missed during a longer one stands behind it in the list, but began after it.
+	items = [call({ id: '4', started_at: '2026-01-02T12:00:00.000Z', answered_at: '2026-01-02T12:00:02.000Z' }), call({ id: '3', started_at: '2026-01-02T12:05:00.000Z', sip_status: 486 }), ...items];
+	await again.refresh();
+	again.markSeen();
+	assert.equal(again.missed.value, 0);
 });
 
 test('people: who can be reached comes first; a busy one does not jump', async () => {

@@ -64,8 +64,9 @@ export class History {
 
 	/** The list is on the screen: nothing in it is new any more. */
 	markSeen(): void {
-		const newest = this.calls.value[0]?.started_at;
-		if (!newest || newest <= this.seen.value) return;
+		// The list is in the order in which calls ended; one that was refused meanwhile has started later.
+		const newest = this.calls.value.reduce((max, c) => (c.started_at > max ? c.started_at : max), '');
+		if (newest <= this.seen.value) return;
 		this.seen.value = newest;
 		try {
 			this.store.setItem(this.key, newest);
