@@ -48,7 +48,7 @@ static void replay_file(const char *path)
 
 	tests++;
 	if (f == NULL) {
-		printf("not ok %u - %s: %s\n", tests, path, strerror(errno));
+		printf("not ok %u - %s: %s\n", tests, path, strerrordesc_np(errno));
 		return;
 	}
 	size_t size = fread(data, 1, sizeof(data), f);
