@@ -113,17 +113,17 @@ export function failuresChapter(world) {
       await carol.page.evaluate(() => (location.hash = ""));
     });
 
-    for (const [kind, code] of [
-      ["denied", "media-denied"],
-      ["none", "media-missing"],
+    for (const [kind, media, code] of [
+      ["denied", "audio", "media-denied"],
+      ["none", "video", "media-missing"],
     ]) {
-      test(`no camera or microphone: ${kind}`, async () => {
+      test(`camera or microphone: ${kind}`, async () => {
         const browser = await launch(kind);
         try {
           const frank = await Person.open(browser, world.origin);
           await frank.logIn("frank", world.password);
           if ((await frank.id("contact-dave").count()) === 0) await frank.addContact("dave");
-          await frank.call("dave", "audio");
+          await frank.call("dave", media);
           await fails(frank, code);
           assert.equal(await dave.id("incoming").count(), 0);
         } finally {

@@ -1,4 +1,4 @@
-// Debian's Chromium with fake devices. What it says about its devices is chosen here: a camera, none, or permission refused.
+// Debian's Chromium with fake devices. What it says about its devices is chosen here: camera and microphone, no camera, or permission refused.
 import { chromium } from "playwright-core";
 
 const base = [
