@@ -87,6 +87,8 @@ void call_free_if_done(struct call *c);
 
 /* The callee's devices are being rung: from now on the call is shown, and the caller is busy. */
 void call_forked(struct call *c);
+/* Writes the entry of live:WORKER again, in case the store has lost it. */
+void call_show_again(struct call *c);
 void call_ringing(struct call *c);
 /* By the 2xx `m` of the device `from`. `session`: login session of the answering device if known. */
 enum err call_answered(struct call *c, const struct sip_msg *m, const struct fork_target *from, struct str session);

@@ -9,7 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define NUMBER_SIZE 21u
+#define NUMBER_SIZE    21u
+#define CALL_ID_STORED 255u /* bytes of a Call-ID, which a client may make as long as a message */
 
 static const char *const state_names[CALL_STATE_COUNT] = { "trying", "ringing", "answered", "ended" };
 
@@ -76,6 +77,12 @@ static void show(struct call *c)
 	store(cs, 4, (struct str[]){ STR("HSET"), rkey_str(&key), str_from(c->id), buf_view(&b) });
 	if (!timer_armed(&cs->lease))
 		lease(cs);
+}
+
+void call_show_again(struct call *c)
+{
+	if (c->state != CALL_ENDED && c->party[CALL_CALLER].counted_busy)
+		show(c);
 }
 
 static void hide(struct call *c)
@@ -151,7 +158,7 @@ static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, c
 	char started[NUMBER_SIZE], ringing[NUMBER_SIZE], answered[NUMBER_SIZE], ended[NUMBER_SIZE], code[NUMBER_SIZE];
 	const struct str fields[] = {
 		STR(CDR_ID),       str_from(c->id),
-		STR(CDR_CALL_ID),  str_from(c->call_id),
+		STR(CDR_CALL_ID),  str_sub(str_from(c->call_id), 0, CALL_ID_STORED),
 		STR(CDR_CALLER),   str_from(c->party[CALL_CALLER].user),
 		STR(CDR_CALLEE),   str_from(c->party[CALL_CALLEE].user),
 		STR(CDR_MEDIA),    c->video ? STR("video") : STR("audio"),

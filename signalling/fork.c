@@ -60,7 +60,8 @@ enum err fork_strip_put(const struct sip_msg *m, struct buf *out)
 
 	sip_edit_init(&e, m);
 	sip_edit_pop(&e, SIP_H_VIA);
-	/* What workers tell each other about a client is no other client's business. */
+	/* Nobody has checked whom a device asserts to be; what workers tell each other about it is nobody's business. */
+	sip_edit_drop(&e, SIP_H_P_ASSERTED_IDENTITY);
 	sip_edit_drop_prefix(&e, STR("X-Duplex-"));
 	return sip_edit_put(&e, out);
 }

@@ -29,6 +29,7 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 	p->ops = ops;
 	p->host = host;
 	list_init(&p->relays);
+	list_init(&p->byes);
 	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times,
 			  config->txn_total_max != 0 ? config->txn_total_max : TXN_TOTAL_PRESET, config->txn_max,
 			  &p->txns);
@@ -50,6 +51,7 @@ void proxy_free(struct proxy *p)
 	p->ending = true;
 	proxy_calls_free_all(p);
 	proxy_dialog_free_all(p);
+	proxy_bye_free_all(p);
 	txn_layer_free(p->txns);
 	calls_free(p->calls);
 	free(p);
@@ -167,8 +169,10 @@ static void receive_response(struct proxy *p, const struct origin *from, const s
 			proxy_count(p, PROXY_C_STRAY_RESPONSE);
 		return;
 	}
+	p->responder = from;
 	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_STRAY_RESPONSE)
 		proxy_count(p, PROXY_C_STRAY_RESPONSE);
+	p->responder = NULL;
 }
 
 static void to_handler(struct proxy *p, const struct origin *from, const struct sip_msg *m)

@@ -26,12 +26,11 @@ void proxy_send_and_forget(struct proxy *p, const struct flow *flow, struct str 
 
 static void send_bye(struct call *c, enum call_side to, struct str reason)
 {
-	struct proxy *p = proxy_of(c);
-	char mem[256];
+	const struct call_party *party = &c->party[to];
 	struct buf out = buf_growing(SIP_MSG_MAX);
 
-	if (call_bye_put(c, to, proxy_via(p, mem, sizeof(mem)), reason, &out) == ERR_OK)
-		proxy_send_and_forget(p, &c->party[to].flow, buf_view(&out));
+	if (call_bye_put(c, to, STR_NONE, reason, &out) == ERR_OK)
+		proxy_bye(proxy_of(c), &party->flow, str_from(party->user), str_from(party->instance), buf_view(&out));
 	buf_fini(&out);
 }
 
@@ -194,6 +193,7 @@ static void audit(struct timer *timer, UNUSED uint64_t now)
 	struct proxy *p = proxy_of(c);
 
 	c->holds++;
+	call_show_again(c);
 	for (unsigned side = 0; side < 2; side++) {
 		struct call_party *party = &c->party[side];
 		bool alive = p->ops->alive(p->host, &party->flow);

@@ -73,7 +73,7 @@ static enum err edited_put(struct relay *r, struct buf *out)
 {
 	char name[USER_NAME_SIZE];
 	struct sip_edit e;
-	enum err err = proxy_from_user(r->proxy, r->request, name);
+	enum err err = proxy_user_of(r->proxy, r->request, SIP_H_FROM, name);
 
 	if (err != ERR_OK)
 		return err;
@@ -282,12 +282,14 @@ static struct relay *new_relay(struct proxy *p, const struct origin *from, const
 /* Without the call's record: to the device that the Request-URI names. */
 static void by_gruu(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
-	char name[USER_NAME_SIZE];
+	char name[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct sip_uri u;
 	struct str instance;
 
+	/* Only to a device of the person whom the Route was made for. */
 	if (sip_uri_parse(m->uri, &u) != ERR_OK || !sip_uri_gruu(&u, &instance) || instance.len == 0 ||
-	    sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) != ERR_OK) {
+	    sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) != ERR_OK ||
+	    proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK || strcmp(name, to) != 0) {
 		refuse(p, from, m, PROXY_C_NO_CALL, 481, NULL);
 		return;
 	}
@@ -308,7 +310,7 @@ static enum err learn(struct proxy *p, struct call *c, enum call_side side, cons
 	char name[USER_NAME_SIZE];
 
 	/* The tags of a dialog are no secret between its ends: who sends is who the edge says it is. */
-	if (proxy_from_user(p, m, name) != ERR_OK || strcmp(name, party->user) != 0)
+	if (proxy_user_of(p, m, SIP_H_FROM, name) != ERR_OK || strcmp(name, party->user) != 0)
 		return ERR_FORBIDDEN;
 	if ((m->method == SIP_INVITE || m->method == SIP_UPDATE) && !c->video && sip_body_has_video(m)) {
 		if (!perm_has(proxy_permissions(from, m), PERM_CALL_VIDEO))

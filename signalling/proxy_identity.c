@@ -4,11 +4,11 @@
 
 #include "common/log.h"
 
-enum err proxy_from_user(const struct proxy *p, const struct sip_msg *m, char name[USER_NAME_SIZE])
+enum err proxy_user_of(const struct proxy *p, const struct sip_msg *m, enum sip_hdr h, char name[USER_NAME_SIZE])
 {
 	struct sip_addr a;
 	struct sip_uri u;
-	enum err e = sip_msg_addr(m, SIP_H_FROM, &a);
+	enum err e = sip_msg_addr(m, h, &a);
 
 	if (e == ERR_OK)
 		e = sip_uri_parse(a.uri, &u);
@@ -76,7 +76,7 @@ enum err proxy_check_identity(struct proxy *p, const struct origin *from, const 
 	struct sip_list vias = sip_list(m, SIP_H_VIA);
 	struct str v;
 
-	if (proxy_from_user(p, m, name) != ERR_OK || !str_eq(str_from(name), from->user))
+	if (proxy_user_of(p, m, SIP_H_FROM, name) != ERR_OK || !str_eq(str_from(name), from->user))
 		return forged(p, from, m, PROXY_C_FORGED_FROM, "From is not you");
 	if (!all_are_user(p, m, SIP_H_P_ASSERTED_IDENTITY, from->user) ||
 	    !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user))

@@ -26,8 +26,10 @@ struct proxy {
 		void *arg;
 	} handler[SIP_METHOD_COUNT];
 	struct list relays; /* in-dialog requests under way, proxy_dialog.c */
+	struct list byes;   /* of our own under way, proxy_bye.c */
 	uint64_t counter[PROXY_C_COUNT];
-	bool ending; /* proxy_free: send nothing more */
+	const struct origin *responder; /* of the response in work, else NULL; borrowed */
+	bool ending;                    /* proxy_free: send nothing more */
 };
 
 static inline void proxy_count(struct proxy *p, enum proxy_counter c)
@@ -47,12 +49,14 @@ void proxy_tag(char tag[17]);
 enum err proxy_check_identity(struct proxy *p, const struct origin *from, const struct sip_msg *m);
 /* Takes out what only we may assert, and puts in the identity of `user`. */
 void proxy_edit_identity(struct proxy *p, struct sip_edit *e, struct str user);
-/* User name in the URI of From. */
-enum err proxy_from_user(const struct proxy *p, const struct sip_msg *m, char name[USER_NAME_SIZE]);
+/* User name in the URI of From or To. */
+enum err proxy_user_of(const struct proxy *p, const struct sip_msg *m, enum sip_hdr h, char name[USER_NAME_SIZE]);
 
 /* proxy_route.c */
-void proxy_record_route_put(struct proxy *p, struct str call_id, struct buf *out);
-/* The worker that our own topmost Route names. ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for this Call-ID.
+void proxy_record_route_put(struct proxy *p, struct str call_id, const char *caller, const char *callee,
+			    struct buf *out);
+/* The worker that our own topmost Route names. ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for
+ * this Call-ID and the users in From and To.
  */
 enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker);
 /* Passes a client's message on to the worker it is for, with the client's session. */
@@ -85,6 +89,10 @@ void proxy_call_stop(struct call *c, struct str reason, enum cdr_reason why, con
 /* ACK and BYE for a 2xx that nobody wants. §16.7 step 10 leaves it to the caller, but browsers that have hung up do not
  * do it. */
 void proxy_end_phantom(struct proxy *p, const struct sip_msg *response, const struct flow *flow, struct str reason);
+/* proxy_bye.c: sends a BYE of ours (without Via) to a device, by the flow where it was last seen or, when that is dead,
+ * by the one it has now. */
+void proxy_bye(struct proxy *p, const struct flow *flow, struct str user, struct str instance, struct str bye);
+void proxy_bye_free_all(struct proxy *p);
 /* Sends bytes of a request of ours that nobody waits for. */
 void proxy_send_and_forget(struct proxy *p, const struct flow *flow, struct str request);
 struct str proxy_via(struct proxy *p, char *mem, size_t size);

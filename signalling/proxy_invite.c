@@ -94,7 +94,10 @@ static void on_provisional(struct fork *f, const struct sip_msg *m)
 
 static void on_success(struct call *c, const struct sip_msg *m, const struct fork_target *from)
 {
-	if (call_answered(c, m, from, sip_msg_other(m, STR(SESSION_HEADER))) != ERR_OK) {
+	const struct origin *responder = proxy_of(c)->responder;
+	struct str session = responder != NULL ? proxy_session(responder, m) : STR_NONE;
+
+	if (call_answered(c, m, from, session) != ERR_OK) {
 		proxy_end_phantom(proxy_of(c), m, &from->flow, STR("SIP;cause=500"));
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
 		return;
@@ -210,7 +213,7 @@ static enum err start_fork(struct call *c)
 	struct buf route = buf_fixed(mem, sizeof(mem)), out = buf_growing(2 * SIP_MSG_MAX);
 	struct sip_edit e;
 
-	proxy_record_route_put(p, m->call_id, &route);
+	proxy_record_route_put(p, m->call_id, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, &route);
 	sip_edit_init(&e, m);
 	sip_edit_prepend(&e, "Record-Route: %.*s\r\n", STR_FMT(buf_view(&route)));
 	sip_edit_max_forwards(&e);

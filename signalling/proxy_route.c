@@ -1,8 +1,8 @@
 /* Our Record-Route, and messages that are for another worker (RFC 3261 §16.6 step 4, §16.12). Owner: the worker's
  * thread.
  *
- * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker and Call-ID, so that a client can
- * use it for this one dialog and for nothing else. */
+ * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker, Call-ID and both users, so that
+ * it serves these two in this one dialog and for nothing else, even when nobody remembers the call. */
 #include "signalling/proxy_int.h"
 
 #include "common/crypto.h"
@@ -10,31 +10,43 @@
 #define MAC_BYTES 15u
 #define MAC_CHARS 20u
 
-static void mac_put(struct proxy *p, struct str worker, struct str call_id, struct buf *out)
+static void put_part(struct buf *text, struct str part)
 {
-	struct buf text = buf_growing(SIP_MSG_MAX);
-	uint8_t mac[SHA256_LEN];
+	buf_str(text, part);
+	buf_char(text, '\0');
+}
 
-	buf_z(&text, "record-route");
-	buf_char(&text, '\0');
-	buf_str(&text, worker);
-	buf_char(&text, '\0');
-	buf_str(&text, call_id);
+static void mac_put(struct proxy *p, struct str worker, struct str call_id, const char *a, const char *b,
+		    struct buf *out)
+{
+	struct buf text = buf_growing(2 * SIP_MSG_MAX);
+	uint8_t mac[SHA256_LEN];
+	bool swap = strcmp(a, b) > 0; /* the same for requests of either side */
+
+	put_part(&text, STR("record-route"));
+	put_part(&text, worker);
+	put_part(&text, str_from(swap ? b : a));
+	put_part(&text, str_from(swap ? a : b));
+	put_part(&text, call_id);
 	crypto_hmac_sha256(p->config.secret, buf_view(&text), mac);
+	/* Without memory: a MAC that nobody accepts. */
+	if (text.overflow)
+		crypto_random(mac, sizeof(mac));
 	buf_fini(&text);
 	base64url_put(out, mac, MAC_BYTES);
 }
 
-void proxy_record_route_put(struct proxy *p, struct str call_id, struct buf *out)
+void proxy_record_route_put(struct proxy *p, struct str call_id, const char *caller, const char *callee,
+			    struct buf *out)
 {
 	buf_printf(out, "<sip:%.*s~", STR_FMT(p->config.worker));
-	mac_put(p, p->config.worker, call_id, out);
+	mac_put(p, p->config.worker, call_id, caller, callee, out);
 	buf_printf(out, "@%.*s;lr>", STR_FMT(p->config.domain));
 }
 
 enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker)
 {
-	char mem[MAC_CHARS];
+	char mem[MAC_CHARS], from[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct buf mac = buf_fixed(mem, sizeof(mem));
 	struct sip_addr a;
 	struct sip_uri u;
@@ -42,12 +54,13 @@ enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str
 
 	if (e == ERR_NOT_FOUND)
 		return e;
-	if (e != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain))
+	if (e != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain) ||
+	    proxy_user_of(p, m, SIP_H_FROM, from) != ERR_OK || proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK)
 		return ERR_FORBIDDEN;
 	size_t at = str_find(u.user, '~');
 	struct str name = str_sub(u.user, 0, at), given = str_sub(u.user, at + 1, u.user.len);
 
-	mac_put(p, name, m->call_id, &mac);
+	mac_put(p, name, m->call_id, from, to, &mac);
 	if (mac.overflow || given.len != MAC_CHARS || !crypto_equal(given.p, mem, MAC_CHARS))
 		return ERR_FORBIDDEN;
 	*worker = name;

@@ -286,6 +286,84 @@ static void session_ends(void **state)
 	(void)bed_take(bob, "CANCEL ");
 }
 
+/* The session of a device on the caller's own worker is that of its connection, whatever it writes itself. */
+static void session_is_not_what_a_client_says(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 0);
+	struct buf out = buf_growing(SIP_MSG_MAX);
+	char headers[256];
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	(void)snprintf(headers, sizeof(headers),
+		       "Contact: <%s>\r\nX-Duplex-Session: forged\r\nP-Asserted-Identity: <sip:boss@" BED_DOMAIN
+		       ">\r\n",
+		       bed_gruu(bob));
+	assert_ok(sip_reply_put(
+		&out, bed_take(bob, "INVITE "),
+		&(struct sip_reply){
+			.status = 200, .to_tag = STR("t"), .headers = str_from(headers), .record_route = true }));
+	bed_say(bob, buf_view(&out));
+	buf_fini(&out);
+	const struct sip_msg *ok = bed_take(alice, "SIP/2.0 200 ");
+
+	assert_null(sip_msg_other(ok, STR("X-Duplex-Session")).p);
+	assert_null(sip_msg_first(ok, SIP_H_P_ASSERTED_IDENTITY));
+	assert_int_equal(proxy_hangup_user(b->worker[0].proxy, STR("bob"), STR("forged")), 0);
+	assert_int_equal(proxy_hangup_user(b->worker[0].proxy, STR("bob"), str_from(bob->session)), 1);
+}
+
+/* The BYE of the server finds a side that has come back elsewhere without having said anything in the call. */
+static void bye_follows(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	alice->open = bob->open = false;
+	bed_connect(alice, 2);
+	bed_connect(bob, 2);
+	assert_int_equal(proxy_hangup_user(b->worker[0].proxy, STR("bob"), STR_NONE), 1);
+	bed_settle(b);
+	bed_answer(alice, bed_take(alice, "BYE "), 200, "");
+	bed_answer(bob, bed_take(bob, "BYE "), 200, "");
+	bed_quiet(b);
+}
+
+/* The Route of a finished call opens no way to a third person. */
+static void route_is_for_two(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *mallory = bed_client(b, "mallory", 0), *bob = bed_client(b, "bob", 0),
+			  *carol = bed_client(b, "carol", 0);
+	struct bed_dialog dm, db;
+
+	bed_call(mallory, bob, &dm, &db);
+	bed_request(mallory, &dm, "BYE", "", "");
+	(void)bed_take(bob, "BYE ");
+	(void)snprintf(dm.target, sizeof(dm.target), "%s", bed_gruu(carol));
+	bed_request(mallory, &dm, "INVITE", "", BED_AUDIO);
+	(void)bed_take(mallory, "SIP/2.0 481 ");
+	(void)snprintf(dm.remote, sizeof(dm.remote), "<sip:carol@" BED_DOMAIN ">;tag=x");
+	bed_request(mallory, &dm, "INVITE", "", BED_AUDIO);
+	(void)bed_take(mallory, "SIP/2.0 403 Route is not ours");
+	bed_nothing(carol);
+}
+
+/* What the store has lost of the live calls is written again. */
+static void live_calls_are_shown_again(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 0);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	assert_int_equal(bed_stored(b, "HSET live:n1.0 ", "answered\""), 1);
+	bed_run(b, 25000);
+	assert_int_equal(bed_stored(b, "HSET live:n1.0 ", "answered\""), 3);
+}
+
 /* Stopping a worker leaves the media alone: no BYE, no event to the relay. */
 static void stopping_ends_no_call(void **state)
 {
@@ -324,6 +402,10 @@ int main(void)
 		T(hung_up_by_admin),
 		T(session_ends),
 		T(stopping_ends_no_call),
+		T(session_is_not_what_a_client_says),
+		T(bye_follows),
+		T(route_is_for_two),
+		T(live_calls_are_shown_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
