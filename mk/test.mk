@@ -62,12 +62,13 @@ check-net: ## black box: the relay on a network (root)
 check-system: ## black box: start, stop, front door (root)
 check-e2e: ## two browsers call each other (root)
 
+# The same tests over instrumented programs; a finding ends the program and so fails its test.
 .PHONY: asan
-asan: ## unit, flow and fuzz seeds under AddressSanitizer and UBSan
+asan: ## unit, flow, fuzz seeds and the black boxes of API and SIP under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan check-asan
 .PHONY: check-asan
-check-asan: $(needs_unit) $(needs_flow) $(needs_fuzz)
-	$(Q)$(RUN_TESTS) $(call groups,unit flow fuzz)
+check-asan: $(needs_unit) $(needs_flow) $(needs_fuzz) $(needs_api)
+	$(Q)DUPLEX_BUILD=$(BUILD) DUPLEX_SIGNALLING=$(BUILD)/duplex-signalling $(RUN_TESTS) $(call groups,unit flow fuzz api sip)
 
 # Each fuzzer for TIME seconds, from its seeds; new inputs go to build/fuzz/corpus, a crash to build/fuzz/crashes.
 TIME ?= 60
