@@ -146,7 +146,8 @@ uint32_t stun_u32(const struct stun_msg *m, enum stun_attr a)
 	return v.len >= 4 ? be32_get((const uint8_t *)v.p) : 0;
 }
 
-/* RFC 8489 §14.1 and §14.2: the XOR pad is the magic cookie followed by the transaction id, that is, bytes 4 to 19 of the message. */
+/* RFC 8489 §14.1 and §14.2: the XOR pad is the magic cookie followed by the transaction id, that is, bytes 4 to
+ * 19 of the message. */
 static enum err read_address(const uint8_t *msg, const uint8_t *v, size_t len, bool xored, struct stun_addr *out)
 {
 	struct stun_addr a = { 0 };

@@ -1,6 +1,7 @@
-/* STUN and TURN messages (RFC 8489, RFC 8656): a codec over the attribute table stun_attr.def, for the relay, its tests and the load
- * generator. Reading is zero-copy: everything borrows from the message. Writing goes through the sticky-error cursor of common/wire.h. No I/O,
- * no state, no policy: which attributes a program understands and what it answers is its own affair. */
+/* STUN and TURN messages (RFC 8489, RFC 8656): a codec over the attribute table stun_attr.def, for the relay,
+ * its tests and the load generator. Reading is zero-copy: everything borrows from the message. Writing goes
+ * through the sticky-error cursor of common/wire.h. No I/O, no state, no policy: which attributes a program
+ * understands and what it answers is its own affair. */
 #ifndef DUPLEX_COMMON_STUN_H
 #define DUPLEX_COMMON_STUN_H
 
@@ -71,8 +72,8 @@ struct stun_msg {
 	uint16_t unknowns;
 };
 
-/* ERR_TRUNCATED or ERR_INVALID if `p` is no STUN message of exactly `len` bytes. A bad FINGERPRINT and badly sized attributes are left to the
- * caller, who may want to answer. */
+/* ERR_TRUNCATED or ERR_INVALID if `p` is no STUN message of exactly `len` bytes. A bad FINGERPRINT and badly
+ * sized attributes are left to the caller, who may want to answer. */
 enum err stun_parse(const void *p, size_t len, struct stun_msg *out);
 
 static inline bool stun_has(const struct stun_msg *m, enum stun_attr a)
@@ -90,11 +91,13 @@ struct str stun_bytes(const struct stun_msg *m, enum stun_attr a);
 /* First byte and first four bytes of the value, 0 if it is missing or shorter. */
 uint8_t stun_u8(const struct stun_msg *m, enum stun_attr a);
 uint32_t stun_u32(const struct stun_msg *m, enum stun_attr a);
-/* An address attribute, XORed or plain as the table says. ERR_NOT_FOUND, or ERR_INVALID for a bad family or length. */
+/* An address attribute, XORed or plain as the table says. ERR_NOT_FOUND, or ERR_INVALID for a bad family or
+ * length. */
 enum err stun_address(const struct stun_msg *m, enum stun_attr a, struct stun_addr *out);
 /* Every XOR-PEER-ADDRESS in turn: *cursor starts at 0. ERR_NOT_FOUND at the end. */
 enum err stun_next_peer(const struct stun_msg *m, size_t *cursor, struct stun_addr *out);
-/* Comprehension-required attributes outside `understood` (a mask of STUN_BIT), as types. Returns how many, at most `max`. */
+/* Comprehension-required attributes outside `understood` (a mask of STUN_BIT), as types. Returns how many, at
+ * most `max`. */
 size_t stun_not_understood(const struct stun_msg *m, uint64_t understood, uint16_t *types, size_t max);
 /* MESSAGE-INTEGRITY (RFC 8489 §14.5), in constant time. False if there is none. */
 bool stun_integrity_ok(const struct stun_msg *m, struct str key);

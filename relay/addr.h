@@ -1,4 +1,5 @@
-/* IP addresses in one form: 16 bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that state, filters and comparisons know one kind only. */
+/* IP addresses in one form: 16 bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that state, filters and
+ * comparisons know one kind only. */
 #ifndef DUPLEX_RELAY_ADDR_H
 #define DUPLEX_RELAY_ADDR_H
 

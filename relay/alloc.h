@@ -1,5 +1,6 @@
-/* One allocation (RFC 8656 §6): the client's 5-tuple, the relayed port, and what hangs below. The first cache line is all that the packet path reads;
- * each direction counts on a line of its own. Fields are written under the stripe lock of the client's 5-tuple; those marked atomic are read without. */
+/* One allocation (RFC 8656 §6): the client's 5-tuple, the relayed port, and what hangs below. The first cache
+ * line is all that the packet path reads; each direction counts on a line of its own. Fields are written under
+ * the stripe lock of the client's 5-tuple; those marked atomic are read without. */
 #ifndef DUPLEX_RELAY_ALLOC_H
 #define DUPLEX_RELAY_ALLOC_H
 
@@ -17,8 +18,8 @@ struct flow_key {
 };
 static_assert(sizeof(struct flow_key) == 16, "hashed and compared as 16 bytes");
 
-/* Datagrams of one direction. Written by the worker that carries the flow; if several carry flows of one direction at the same instant a
- * count may be lost, the workers' own counters are exact. */
+/* Datagrams of one direction. Written by the worker that carries the flow; if several carry flows of one
+ * direction at the same instant a count may be lost, the workers' own counters are exact. */
 struct flow_count {
 	_Alignas(CACHE_LINE) _Atomic uint64_t packets;
 	_Atomic uint64_t bytes; /* of payload */

@@ -10,26 +10,38 @@
 #define NUM(name, field, def, lo, hi, u, re, text) O("relay", name, CONF_UINT, field, def, lo, hi, u, re, text)
 
 const struct conf_option relay_options[] = {
-	O("common", "domain", CONF_STRING, domain, "localhost", 0, 0, "", true, "SIP domain, and realm of the TURN credentials"),
+	O("common", "domain", CONF_STRING, domain, "localhost", 0, 0, "", true,
+	  "SIP domain, and realm of the TURN credentials"),
 	O("common", "run-dir", CONF_STRING, run_dir, "/run/duplex", 0, 0, "", false, "folder of the sockets"),
 	O("common", "redis", CONF_STRING, redis, "", 0, 0, "", false,
-	  "Redis: path of a unix socket or host:port; empty = none, then calls are not freed before their allocations expire"),
+	  "Redis: path of a unix socket or host:port; empty = none, then calls are not freed before their allocations "
+	  "expire"),
 	O("common", "log-level", CONF_STRING, log_level, "info", 0, 0, "", true, "error, warn, info or debug"),
-	O("common", "turn-secret", CONF_SECRET, secret, NULL, 0, 0, "", true, "file whose first line is the secret of the TURN credentials"),
+	O("common", "turn-secret", CONF_SECRET, secret, NULL, 0, 0, "", true,
+	  "file whose first line is the secret of the TURN credentials"),
 
 	LIST("ports", ports, "net_tap0,iface=dpx0", false,
-	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; net_af_xdp0,iface=eth1; net_memif0,…; "
+	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; "
+	     "net_af_xdp0,iface=eth1; net_memif0,…; "
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
-	LIST("address", address, "10.83.84.2/24", false, "the relay's own address and prefix length, one for each port"),
-	LIST("gateway", gateway, "", false, "next hop for what is not on a port's subnet, one for each port, - for none; empty = the tap-host-address of a TAP, none of others"),
+	LIST("address", address, "10.83.84.2/24", false,
+	     "the relay's own address and prefix length, one for each port"),
+	LIST("gateway", gateway, "", false,
+	     "next hop for what is not on a port's subnet, one for each port, - for none; empty = the tap-host-address "
+	     "of a TAP, none of others"),
 	LIST("tap-host-address", tap_host_address, "10.83.84.1/24", false,
-	     "for TAP ports, one each: address the relay gives to the kernel's end, which it also sets up; - or empty = leave it alone"),
+	     "for TAP ports, one each: address the relay gives to the kernel's end, which it also sets up; - or empty "
+	     "= leave it alone"),
 	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IPv4 packet sent on a port"),
 	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port"),
-	LIST("cpus", cpus, "", false, "CPU of each worker; empty = the scheduler decides, right for a machine that does other work too"),
-	TEXT("idle", idle, "adaptive", false, "adaptive: a worker without traffic sleeps until a packet comes; poll: it never sleeps"),
-	NUM("idle-after", idle_after_us, "200", 0, 1000000, "us", false, "adaptive: how long a worker polls in vain before it sleeps"),
-	O("relay", "huge-pages", CONF_BOOL, huge_pages, "no", 0, 0, "", false, "use huge pages for packet buffers; needed by most NICs"),
+	LIST("cpus", cpus, "", false,
+	     "CPU of each worker; empty = the scheduler decides, right for a machine that does other work too"),
+	TEXT("idle", idle, "adaptive", false,
+	     "adaptive: a worker without traffic sleeps until a packet comes; poll: it never sleeps"),
+	NUM("idle-after", idle_after_us, "200", 0, 1000000, "us", false,
+	    "adaptive: how long a worker polls in vain before it sleeps"),
+	O("relay", "huge-pages", CONF_BOOL, huge_pages, "no", 0, 0, "", false,
+	  "use huge pages for packet buffers; needed by most NICs"),
 	NUM("memory", memory_mb, "128", 32, 1048576, "MB", false, "memory for packet buffers and rings"),
 	NUM("buffers", buffers, "8192", 1024, 4194304, "", false, "packet buffers"),
 	NUM("rx-ring", rx_ring, "512", 64, 8192, "", false, "receive descriptors of a queue"),
@@ -39,19 +51,25 @@ const struct conf_option relay_options[] = {
 	NUM("turn-port", turn_port, "3478", 1, 65535, "", false, "UDP port of the TURN service"),
 	NUM("port-min", port_min, "49152", 1024, 65535, "", false, "first relayed port"),
 	NUM("port-max", port_max, "65535", 1024, 65535, "", false, "last relayed port"),
-	NUM("max-allocations", max_allocations, "16384", 1, 1048576, "", true, "allocations at a time; more are refused with 508"),
-	NUM("user-allocations", user_allocations, "0", 0, 1048576, "", true, "allocations of one user; more are refused with 486; 0 = no limit"),
-	NUM("max-peers", max_peers, "64", 1, 1024, "", true, "permissions, and channels, of one allocation; more are refused with 508"),
+	NUM("max-allocations", max_allocations, "16384", 1, 1048576, "", true,
+	    "allocations at a time; more are refused with 508"),
+	NUM("user-allocations", user_allocations, "0", 0, 1048576, "", true,
+	    "allocations of one user; more are refused with 486; 0 = no limit"),
+	NUM("max-peers", max_peers, "64", 1, 1024, "", true,
+	    "permissions, and channels, of one allocation; more are refused with 508"),
 	NUM("lifetime", lifetime_s, "600", 1, 86400, "s", true, "default lifetime of an allocation"),
 	NUM("lifetime-max", lifetime_max_s, "3600", 1, 86400, "s", true, "longest lifetime granted"),
 	NUM("nonce-lifetime", nonce_lifetime_s, "3600", 10, 86400, "s", true, "age from which a nonce is stale"),
 	TEXT("credential-expiry", credential_expiry, "allocate", true,
-	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with every request"),
+	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with "
+	     "every request"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
-	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those of RFC 8656"),
+	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
+	  "of RFC 8656"),
 	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges that clients may relay to"),
 	LIST("peer-deny", peer_deny, "", true, "prefixes that clients may not relay to"),
-	TEXT("peer-mode", peer_mode, "any", true, "any; or relays-only: no peer but other relayed addresses of this relay"),
+	TEXT("peer-mode", peer_mode, "any", true,
+	     "any; or relays-only: no peer but other relayed addresses of this relay"),
 	NUM("challenge-rate", challenge_rate, "1000", 0, 1000000, "a second", true,
 	    "unauthenticated requests answered for one /24; 0 = no limit"),
 	NUM("challenge-burst", challenge_burst, "4000", 1, 65535, "", true, "the same, at once after a quiet time"),
@@ -94,12 +112,15 @@ static enum err tap_name(struct str device, struct port_plan *p)
 static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
 {
 	if (str_copy(device, p->device, sizeof(p->device)) != ERR_OK || tap_name(device, p) != ERR_OK)
-		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters", STR_FMT(device));
+		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters",
+		     STR_FMT(device));
 	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';
 	if (addr_parse_interface(address, &p->addr, &p->subnet) != ERR_OK || !addr_is_v4(&p->addr) || p->subnet.bits < 97)
 		FAIL(ERR_INVALID, "[relay] address must be like 10.83.84.2/24, one for each port, not '%.*s'", STR_FMT(address));
-	uint32_t host = __builtin_bswap32(addr_v4_of(&p->addr)), mask = p->subnet.bits == 128 ? 0 : UINT32_MAX >> (p->subnet.bits - 96);
-	if (host >> 24 == 0 || host >> 24 == 127 || host >> 24 >= 224 || (mask > 1 && ((host & mask) == 0 || (host & mask) == mask)))
+	uint32_t host = __builtin_bswap32(addr_v4_of(&p->addr)),
+		 mask = p->subnet.bits == 128 ? 0 : UINT32_MAX >> (p->subnet.bits - 96);
+	if (host >> 24 == 0 || host >> 24 == 127 || host >> 24 >= 224 ||
+	    (mask > 1 && ((host & mask) == 0 || (host & mask) == mask)))
 		FAIL(ERR_INVALID, "[relay] address '%.*s' cannot be the address of a host", STR_FMT(address));
 	return ERR_OK;
 }
@@ -115,16 +136,22 @@ static enum err around_port(struct port_plan *p, struct str gateway, struct str 
 	struct addr a;
 
 	if (!none(gateway)) {
-		if (addr_parse_interface(gateway, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) || addr_eq(&a, &p->addr))
-			FAIL(ERR_INVALID, "[relay] gateway '%.*s' must be another host on the subnet of its port", STR_FMT(gateway));
+		if (addr_parse_interface(gateway, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) ||
+		    addr_eq(&a, &p->addr))
+			FAIL(ERR_INVALID, "[relay] gateway '%.*s' must be another host on the subnet of its port",
+			     STR_FMT(gateway));
 		p->gateway = addr_v4_of(&a);
 	}
 	if (p->tap[0] != '\0' && !none(host)) {
-		if (addr_parse_interface(host, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) || addr_eq(&a, &p->addr))
-			FAIL(ERR_INVALID, "[relay] tap-host-address '%.*s' must be another address on the subnet of its port", STR_FMT(host));
+		if (addr_parse_interface(host, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) ||
+		    addr_eq(&a, &p->addr))
+			FAIL(ERR_INVALID,
+			     "[relay] tap-host-address '%.*s' must be another address on the subnet of its port",
+			     STR_FMT(host));
 		p->host_ip = addr_v4_of(&a);
 		p->host_bits = (uint8_t)(net.bits - 96);
-		/* A browser on this machine may send from any of the machine's addresses: the machine is the way back to all of them. */
+		/* A browser on this machine may send from any of the machine's addresses: the machine is the
+		 * way back to all of them. */
 		if (gateway.len == 0)
 			p->gateway = p->host_ip;
 	}
@@ -189,8 +216,8 @@ enum err relay_plan_make(const struct relay_conf *c, struct relay_plan *out, cha
 	if (c->port_min > c->port_max)
 		FAIL(ERR_INVALID, "[relay] port-min %u is above port-max %u", (unsigned)c->port_min, (unsigned)c->port_max);
 	if (c->turn_port >= c->port_min && c->turn_port <= c->port_max)
-		FAIL(ERR_INVALID, "[relay] turn-port %u lies inside the relayed ports %u to %u", (unsigned)c->turn_port, (unsigned)c->port_min,
-		     (unsigned)c->port_max);
+		FAIL(ERR_INVALID, "[relay] turn-port %u lies inside the relayed ports %u to %u", (unsigned)c->turn_port,
+		     (unsigned)c->port_min, (unsigned)c->port_max);
 	e = plan_ports(c, &plan, why, why_size);
 	if (e == ERR_OK)
 		e = plan_cores(c, &plan, why, why_size);

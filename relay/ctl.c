@@ -35,11 +35,12 @@ static void obey(struct ctl *c, const struct redisReply *fields)
 		freed = table_remove_user(c->relay->table, user, STR_NONE);
 	else
 		return; /* another relay's affair, or a later version's */
-	log_event(LOG_INFO, "revoked", "type=%s user=%s call=%s allocations=%u", log_value(type), log_value(user), log_value(call), freed);
+	log_event(LOG_INFO, "revoked", "type=%s user=%s call=%s allocations=%u", log_value(type), log_value(user),
+		  log_value(call), freed);
 }
 
-/* Where the stream ends now: what was written before this relay started does not concern it. If the stream is younger than what we have seen,
- * Redis was emptied, and we begin anew at its start. */
+/* Where the stream ends now: what was written before this relay started does not concern it. If the stream is
+ * younger than what we have seen, Redis was emptied, and we begin anew at its start. */
 static enum err find_place(struct ctl *c)
 {
 	struct redisReply *reply;

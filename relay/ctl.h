@@ -1,5 +1,5 @@
-/* The control thread's ear: events on Redis by which calls and users end here (common/events.h). Without Redis the relay works; allocations then live as long
- * as their clients keep them. */
+/* The control thread's ear: events on Redis by which calls and users end here (common/events.h). Without Redis
+ * the relay works; allocations then live as long as their clients keep them. */
 #ifndef DUPLEX_RELAY_CTL_H
 #define DUPLEX_RELAY_CTL_H
 

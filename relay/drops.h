@@ -1,5 +1,5 @@
-/* Every reason for which a frame is not answered or forwarded. Each received frame is either sent on, held for a neighbour or counted under
- * exactly one of these. */
+/* Every reason for which a frame is not answered or forwarded. Each received frame is either sent on, held for
+ * a neighbour or counted under exactly one of these. */
 #ifndef DUPLEX_RELAY_DROPS_H
 #define DUPLEX_RELAY_DROPS_H
 

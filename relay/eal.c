@@ -125,7 +125,8 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 	return e;
 }
 
-/* The value of iface= in a device string of AF_PACKET or AF_XDP, whose interface must be there; empty for other drivers. */
+/* The value of iface= in a device string of AF_PACKET or AF_XDP, whose interface must be there; empty for other
+ * drivers. */
 static struct str needed_interface(const char *device)
 {
 	struct str rest = str_from(device);
@@ -157,8 +158,9 @@ static enum err check_tap(const struct port_plan *p, char *why, size_t size)
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0) {
-		(void)snprintf(why, size, "the TAP port needs /dev/net/tun, which cannot be opened (%s); load the tun module, or in a container pass the "
-					  "device in",
+		(void)snprintf(why, size,
+			       "the TAP port needs /dev/net/tun, which cannot be opened (%s); load the tun module, or in a "
+			       "container pass the device in",
 			       strerrordesc_np(errno));
 		return ERR_UNSUPPORTED;
 	}
@@ -179,7 +181,8 @@ static enum err check_machine(const struct relay_plan *plan, char *why, size_t s
 	enum err e = ERR_OK;
 
 	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++)
-		e = plan->port[i].tap[0] != '\0' ? check_tap(&plan->port[i], why, size) : check_interface(&plan->port[i], why, size);
+		e = plan->port[i].tap[0] != '\0' ? check_tap(&plan->port[i], why, size)
+						 : check_interface(&plan->port[i], why, size);
 	return e;
 }
 
@@ -201,8 +204,8 @@ enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan,
 	(void)pthread_sigmask(SIG_BLOCK, &real_time, NULL);
 	log_through_us();
 	if (rte_eal_init(args.n, args.v) < 0) {
-		(void)snprintf(why, why_size, "DPDK does not start: %s%s%s", rte_strerror(rte_errno), last_message[0] != '\0' ? "; it says: " : "",
-			       last_message);
+		(void)snprintf(why, why_size, "DPDK does not start: %s%s%s", rte_strerror(rte_errno),
+			       last_message[0] != '\0' ? "; it says: " : "", last_message);
 		return ERR_UNSUPPORTED;
 	}
 	return ERR_OK;

@@ -1,7 +1,8 @@
 #include "relay/filter.h"
 
-#define V4(a, b, c, d, n) { { { 0, 0, __builtin_bswap32(0xffff), __builtin_bswap32((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d)) } }, 96 + (n) }
-#define V6(a, b, c, d, n) { { { __builtin_bswap32(a), __builtin_bswap32(b), __builtin_bswap32(c), __builtin_bswap32(d) } }, (n) }
+#define BE(v) __builtin_bswap32((uint32_t)(v))
+#define V4(a, b, c, d, n) { { { 0, 0, BE(0xffff), BE((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d)) } }, 96 + (n) }
+#define V6(a, b, c, d, n) { { { BE(a), BE(b), BE(c), BE(d) } }, (n) }
 
 /* No rule opens these. */
 static const struct cidr never[] = {

@@ -1,4 +1,5 @@
-/* Which peers a client may reach (RFC 8656 §21.1.4, and the list of holes in turn servers): a pure decision over an address and the operator's rules. */
+/* Which peers a client may reach (RFC 8656 §21.1.4, and the list of holes in turn servers): a pure decision
+ * over an address and the operator's rules. */
 #ifndef DUPLEX_RELAY_FILTER_H
 #define DUPLEX_RELAY_FILTER_H
 
@@ -12,12 +13,14 @@ struct filter {
 	bool relays_only; /* no peer but relayed addresses */
 };
 
-/* Reads both lists (blank- or comma-separated prefixes). ERR_INVALID, ERR_TOO_LARGE; *bad is then the word at fault. */
+/* Reads both lists (blank- or comma-separated prefixes). ERR_INVALID, ERR_TOO_LARGE; *bad is then the word at
+ * fault. */
 enum err filter_parse(const char *allow, const char *deny, bool relays_only, struct filter *out, struct str *bad);
 
-/* True if `peer` may be relayed to. Every IPv6 form that carries an IPv4 address (mapped, compatible, 6to4, NAT64, Teredo, ISATAP) is also
- * judged as that address. Order: what no rule can open (loopback, link-local, multicast, "this network", reserved, broadcast, metadata services), `deny`,
- * `allow`, then private and other special ranges are denied and the rest is allowed. The relay's own addresses are the caller's business. */
+/* True if `peer` may be relayed to. Every IPv6 form that carries an IPv4 address (mapped, compatible, 6to4,
+ * NAT64, Teredo, ISATAP) is also judged as that address. Order: what no rule can open (loopback, link-local,
+ * multicast, "this network", reserved, broadcast, metadata services), `deny`, `allow`, then private and other
+ * special ranges are denied and the rest is allowed. The relay's own addresses are the caller's business. */
 bool filter_permits(const struct filter *f, const struct addr *peer);
 
 #endif

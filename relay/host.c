@@ -2,15 +2,17 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/str.h"
+
+/* A name that does not fit stays empty, and the kernel then says that there is no such device. */
 static struct ifreq request(const char *name)
 {
 	struct ifreq r = { 0 };
 
-	strncpy(r.ifr_name, name, IFNAMSIZ - 1);
+	(void)str_copy(str_from(name), r.ifr_name, sizeof(r.ifr_name));
 	return r;
 }
 

@@ -5,7 +5,8 @@
 #include "common/err.h"
 #include "common/base.h"
 
-/* Gives the interface an IPv4 address (network order) with a prefix length and an MTU, and sets it up. ERR_IO with errno. */
+/* Gives the interface an IPv4 address (network order) with a prefix length and an MTU, and sets it up. ERR_IO
+ * with errno. */
 enum err host_configure(const char *name, uint32_t ip, uint8_t bits, unsigned mtu);
 
 #endif

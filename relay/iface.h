@@ -1,5 +1,5 @@
-/* The relay's own place on the wire: one address a port, its subnet, its gateway; and the choice of port and next hop for a destination.
- * Fixed after start, read by all threads. */
+/* The relay's own place on the wire: one address a port, its subnet, its gateway; and the choice of port and
+ * next hop for a destination. Fixed after start, read by all threads. */
 #ifndef DUPLEX_RELAY_IFACE_H
 #define DUPLEX_RELAY_IFACE_H
 
@@ -21,8 +21,8 @@ struct ifaces {
 	unsigned count;
 };
 
-/* The port and the neighbour by which `dst` (network order) is reached: a port on whose subnet it lies, else the gateway of port `prefer`, else any
- * gateway. False if there is none. */
+/* The port and the neighbour by which `dst` (network order) is reached: a port on whose subnet it lies, else
+ * the gateway of port `prefer`, else any gateway. False if there is none. */
 bool iface_route(const struct ifaces *all, unsigned prefer, uint32_t dst, unsigned *out_if, uint32_t *next_hop);
 /* The port that has this address, or -1. */
 int iface_of_addr(const struct ifaces *all, const struct addr *a);

@@ -34,7 +34,8 @@ bool limit_take(struct limit *l, const struct addr *source, uint32_t rate, uint3
 			tokens = burst;
 			seen = now_ms;
 		} else if (old >> 48 != tag) {
-			/* Another prefix holds the entry: it may be taken over once its bucket would be full again; until then both share it. */
+			/* Another prefix holds the entry: it may be taken over once its bucket would be full
+			 * again; until then both share it. */
 			if (tokens + back >= burst) {
 				tokens = burst;
 				seen = now_ms;

@@ -1,5 +1,6 @@
-/* Budgets for answers to those who have not proved who they are: a token bucket per source prefix (/24), in a table of fixed size that all workers share
- * without a lock. Nothing else is kept about such a sender. Where two prefixes meet in one entry the quieter one is forgotten first. */
+/* Budgets for answers to those who have not proved who they are: a token bucket per source prefix (/24), in a
+ * table of fixed size that all workers share without a lock. Nothing else is kept about such a sender. Where
+ * two prefixes meet in one entry the quieter one is forgotten first. */
 #ifndef DUPLEX_RELAY_LIMIT_H
 #define DUPLEX_RELAY_LIMIT_H
 

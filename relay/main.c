@@ -1,4 +1,5 @@
-/* duplex-relay: start everything in order, wait for signals, stop everything in reverse. The main thread is the control thread: it serves no packets. */
+/* duplex-relay: start everything in order, wait for signals, stop everything in reverse. The main thread is the
+ * control thread: it serves no packets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,7 +36,8 @@ static enum err start_check(struct program *p)
 	enum log_level level;
 
 	if (log_level_from(str_from(p->conf.log_level), &level) != ERR_OK) {
-		(void)snprintf(p->why, sizeof(p->why), "[common] log-level must be error, warn, info or debug, not '%s'", p->conf.log_level);
+		(void)snprintf(p->why, sizeof(p->why),
+			       "[common] log-level must be error, warn, info or debug, not '%s'", p->conf.log_level);
 		return ERR_INVALID;
 	}
 	log_init("relay", level);
@@ -79,15 +81,19 @@ static void stop_ports(struct program *p)
 static enum err start_relay(struct program *p)
 {
 	struct relay_size size = {
-		.turn_port = (uint16_t)p->conf.turn_port, .port_min = (uint16_t)p->conf.port_min, .port_max = (uint16_t)p->conf.port_max,
-		.max_allocations = (uint32_t)p->conf.max_allocations, .workers = (unsigned)p->conf.cores,
+		.turn_port = (uint16_t)p->conf.turn_port,
+		.port_min = (uint16_t)p->conf.port_min,
+		.port_max = (uint16_t)p->conf.port_max,
+		.max_allocations = (uint32_t)p->conf.max_allocations,
+		.workers = (unsigned)p->conf.cores,
 	};
 	enum err e = relay_new(&size, &p->ifaces, p->policy, &p->relay);
 
 	if (e == ERR_OK)
 		p->policy = NULL;
 	else
-		(void)snprintf(p->why, sizeof(p->why), "there is no memory for the allocations: raise [relay] memory or lower max-allocations");
+		(void)snprintf(p->why, sizeof(p->why),
+			       "there is no memory for the allocations: raise [relay] memory or lower max-allocations");
 	return e;
 }
 
@@ -104,7 +110,9 @@ static enum err start_metrics(struct program *p)
 	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
 	enum err e = metrics_start(path, stats_write, p->relay, &p->metrics);
 	if (e != ERR_OK)
-		(void)snprintf(p->why, sizeof(p->why), "the socket %s cannot be made: does [common] run-dir exist, and may we write to it?", path);
+		(void)snprintf(p->why, sizeof(p->why),
+			       "the socket %s cannot be made: does [common] run-dir exist, and may we write to it?",
+			       path);
 	return e;
 }
 

@@ -125,8 +125,8 @@ static bool well_formed(const struct pkt *p, const struct iface *self)
 {
 	const uint8_t *a = p->data + ETH_LEN;
 
-	if (p->len < ARP_LEN || be16_get(a + ARP_HTYPE) != 1 || be16_get(a + ARP_PTYPE) != ETHERTYPE_V4 || a[ARP_HLEN] != ETH_ADDR_LEN ||
-	    a[ARP_HLEN + 1] != 4)
+	if (p->len < ARP_LEN || be16_get(a + ARP_HTYPE) != 1 || be16_get(a + ARP_PTYPE) != ETHERTYPE_V4 ||
+	    a[ARP_HLEN] != ETH_ADDR_LEN || a[ARP_HLEN + 1] != 4)
 		return false;
 	/* One sender, a single host (group bit clear), and not ourselves. */
 	return memcmp(a + ARP_SHA, p->data + ETH_ADDR_LEN, ETH_ADDR_LEN) == 0 && (a[ARP_SHA] & 1) == 0 &&

@@ -1,9 +1,11 @@
-/* The neighbour cache (ARP, RFC 826; probing as in RFC 4861 §7.3). Read by every worker without a lock: state, generation and MAC of an entry
- * are one 64-bit word, and a flow keeps the entry's handle. Written under a spin lock, seldom.
+/* The neighbour cache (ARP, RFC 826; probing as in RFC 4861 §7.3). Read by every worker without a lock: state,
+ * generation and MAC of an entry are one 64-bit word, and a flow keeps the entry's handle. Written under a spin
+ * lock, seldom.
  *
- * Safety: entries come from what the relay itself looks for, or from a host that asks for the relay; anything else only updates an entry that
- * exists. A sender must be on the port's subnet, must not use our address, and must say the same MAC in ARP and Ethernet. Data packets teach
- * nothing. When there is no room, nothing is learned. */
+ * Safety: entries come from what the relay itself looks for, or from a host that asks for the relay; anything
+ * else only updates an entry that exists. A sender must be on the port's subnet, must not use our address, and
+ * must say the same MAC in ARP and Ethernet. Data packets teach nothing. When there is no room, nothing is
+ * learned. */
 #ifndef DUPLEX_RELAY_NEIGH_H
 #define DUPLEX_RELAY_NEIGH_H
 
@@ -38,8 +40,8 @@ struct neigh {
 #define HOP_NONE 0u
 typedef _Atomic uint32_t hop_slot; /* where a flow keeps its handle; any worker may renew it */
 
-
-/* Writes the neighbour's MAC to the first 6 of the 8 bytes at `to` and returns true; false if the handle is stale or the MAC not known. */
+/* Writes the neighbour's MAC to the first 6 of the 8 bytes at `to` and returns true; false if the handle is
+ * stale or the MAC not known. */
 static inline bool neigh_mac(struct neigh *n, uint32_t hop, uint32_t now_s, uint8_t *to, uint8_t *iface)
 {
 	struct neigh_entry *e = &n->e[hop & (NEIGH_SIZE - 1)];

@@ -34,7 +34,8 @@ static enum net_kind drop(struct pkt *p, enum drop reason)
 	return NET_DROP;
 }
 
-/* 0/8, 127/8, multicast, 240/4 and broadcast are no one's address (RFC 6890); our own comes only from a forger or a loop. */
+/* 0/8, 127/8, multicast, 240/4 and broadcast are no one's address (RFC 6890); our own comes only from a forger
+ * or a loop. */
 static bool impossible_source(uint32_t src, uint32_t self)
 {
 	uint8_t first;
@@ -116,7 +117,8 @@ void net_reply_udp(struct pkt *p, size_t len, bool offload)
 	uint16_t sport = ne16(ip + UDP_SPORT), dport = ne16(ip + UDP_DPORT);
 
 	swap_ethernet(p->data);
-	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + len), 0, swap16(IP_DF), IP_TTL, IPPROTO_UDP_V4, ne32(ip + IP_DST), ne32(ip + IP_SRC));
+	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + len), 0, swap16(IP_DF), IP_TTL, IPPROTO_UDP_V4, ne32(ip + IP_DST),
+	       ne32(ip + IP_SRC));
 	ne16_set(ip + UDP_SPORT, dport);
 	ne16_set(ip + UDP_DPORT, sport);
 	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)(UDP_LEN + len)));
@@ -134,13 +136,15 @@ bool net_icmp(struct pkt *p)
 	uint8_t type = icmp[0];
 
 	if (sum_fold(sum_bytes(icmp, p->len - ETH_LEN - IP_LEN)) != UINT16_MAX || icmp[1] != 0 || type != ICMP_ECHO) {
-		bool error = type == ICMP_UNREACHABLE || type == ICMP_QUENCH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER;
+		bool error = type == ICMP_UNREACHABLE || type == ICMP_QUENCH || type == ICMP_TIME_EXCEEDED ||
+			     type == ICMP_PARAMETER;
 
 		pkt_drop(p, error ? DROP_ICMP_ERROR : DROP_ICMP_OTHER);
 		return false;
 	}
 	swap_ethernet(p->data);
-	ip_put(ip, ip[IP_TOS], (uint16_t)(p->len - ETH_LEN), 0, swap16(IP_DF), IP_TTL, IPPROTO_ICMP_V4, ne32(ip + IP_DST), ne32(ip + IP_SRC));
+	ip_put(ip, ip[IP_TOS], (uint16_t)(p->len - ETH_LEN), 0, swap16(IP_DF), IP_TTL, IPPROTO_ICMP_V4,
+	       ne32(ip + IP_DST), ne32(ip + IP_SRC));
 	icmp[0] = ICMP_ECHO_REPLY;
 	ne16_set(icmp + 2, 0);
 	ne16_set(icmp + 2, (uint16_t)~sum_fold(sum_bytes(icmp, p->len - ETH_LEN - IP_LEN)));

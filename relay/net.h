@@ -1,5 +1,5 @@
-/* Ethernet, IPv4 and UDP headers (RFC 791, RFC 768), and the Internet checksum (RFC 1071; incremental RFC 1624). Layouts are read and
- * written at fixed offsets; every length has been checked by net_parse before. */
+/* Ethernet, IPv4 and UDP headers (RFC 791, RFC 768), and the Internet checksum (RFC 1071; incremental RFC
+ * 1624). Layouts are read and written at fixed offsets; every length has been checked by net_parse before. */
 #ifndef DUPLEX_RELAY_NET_H
 #define DUPLEX_RELAY_NET_H
 
@@ -65,7 +65,8 @@ static inline uint16_t swap16(uint16_t v)
 	return __builtin_bswap16(v);
 }
 
-/* One's complement sums are the same in either byte order, so they are taken over native words, 32 bits at a time, and folded once. */
+/* One's complement sums are the same in either byte order, so they are taken over native words, 32 bits at a
+ * time, and folded once. */
 static inline uint16_t sum_fold(uint64_t s)
 {
 	s = (s >> 32) + (s & UINT32_MAX);
@@ -95,8 +96,8 @@ static inline uint64_t sum_bytes(const uint8_t *p, size_t len)
 	return s;
 }
 
-/* RFC 1624, equation 3: the checksum after words summing to `removed` left and words summing to `added` came. Zero stands for "no checksum" in
- * UDP and stays; a result of zero is sent as 0xffff (RFC 768). */
+/* RFC 1624, equation 3: the checksum after words summing to `removed` left and words summing to `added` came.
+ * Zero stands for "no checksum" in UDP and stays; a result of zero is sent as 0xffff (RFC 768). */
 static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t added)
 {
 	if (old == 0)
@@ -107,8 +108,8 @@ static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t a
 }
 
 /* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. */
-static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id, uint16_t frag, uint8_t ttl, uint8_t proto, uint32_t src,
-			  uint32_t dst)
+static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id, uint16_t frag, uint8_t ttl,
+			  uint8_t proto, uint32_t src, uint32_t dst)
 {
 	ip[0] = 0x45;
 	ip[IP_TOS] = tos;
@@ -142,11 +143,12 @@ struct net {
 	uint32_t ip;               /* network order */
 };
 
-/* Checks a frame down to its UDP or ICMP header. On NET_UDP and NET_ICMP p->len is cut to what the IPv4 header says, and (for UDP) all bytes
- * up to UDP length are there. On NET_DROP the reason is set. */
+/* Checks a frame down to its UDP or ICMP header. On NET_UDP and NET_ICMP p->len is cut to what the IPv4 header
+ * says, and (for UDP) all bytes up to UDP length are there. On NET_DROP the reason is set. */
 enum net_kind net_parse(struct pkt *p, const struct net *self);
 
-/* Turns the UDP datagram in `p` into one back to its sender with the `len` bytes that stand at its payload's place. Ethernet, IPv4, UDP: all anew. */
+/* Turns the UDP datagram in `p` into one back to its sender with the `len` bytes that stand at its payload's
+ * place. Ethernet, IPv4, UDP: all anew. */
 void net_reply_udp(struct pkt *p, size_t len, bool offload);
 /* Answers an echo request in place; false (with reason) if it is none. `p` came as NET_ICMP. */
 bool net_icmp(struct pkt *p);

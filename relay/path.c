@@ -139,7 +139,8 @@ static void run_held(struct path *c)
 
 enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
 
-/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127 that of RFC 5766 clients. */
+/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127
+ * that of RFC 5766 clients. */
 static enum kind classify_client(struct pkt *p, const uint8_t *payload)
 {
 	uint32_t len = p->len - HEADERS_LEN;
@@ -172,8 +173,11 @@ static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, s
 	const uint8_t *ip = p->data + ETH_LEN;
 	uint16_t dport = ne16(ip + UDP_DPORT);
 	if (dport == r->turn_port) {
-		*key = (struct flow_key){ .client_ip = ne32(ip + IP_SRC), .relay_ip = f->net.ip, .client_port = ne16(ip + UDP_SPORT),
-					  .relay_port = dport, .proto = IPPROTO_UDP_V4 };
+		*key = (struct flow_key){ .client_ip = ne32(ip + IP_SRC),
+					  .relay_ip = f->net.ip,
+					  .client_port = ne16(ip + UDP_SPORT),
+					  .relay_port = dport,
+					  .proto = IPPROTO_UDP_V4 };
 		return classify_client(p, ip + UDP_DATA);
 	}
 	*peer_of = table_by_port(r->table, p->in_if, swap16(dport));
@@ -244,7 +248,8 @@ void path_tick(struct path *c, const struct path_clock *now)
 	uint64_t due = words * since / MS_PER_S / c->relay->workers + 1;
 	if (c->swept_ms == 0)
 		c->sweep_cursor = words / c->relay->workers * c->id;
-	stats_add(&c->stats->expired, table_sweep(c->relay->table, &c->sweep_cursor, (uint32_t)MIN(due, (uint64_t)words), c->now_s));
+	stats_add(&c->stats->expired,
+		  table_sweep(c->relay->table, &c->sweep_cursor, (uint32_t)MIN(due, (uint64_t)words), c->now_s));
 	c->swept_ms = now->mono_ms;
 	if (c->id == 0 && now->mono_ms - c->neigh_swept_ms >= MS_PER_S) {
 		c->neigh_swept_ms = now->mono_ms;

@@ -1,5 +1,6 @@
-/* The packet path of one worker: a burst of frames in, a verdict on each out. No I/O, no clock, no allocation, no lock, no log; time is passed in. Frames
- * that the path sends of its own accord (ARP requests, frames that waited for a neighbour) come out through `extra`. */
+/* The packet path of one worker: a burst of frames in, a verdict on each out. No I/O, no clock, no allocation,
+ * no lock, no log; time is passed in. Frames that the path sends of its own accord (ARP requests, frames that
+ * waited for a neighbour) come out through `extra`. */
 #ifndef DUPLEX_RELAY_PATH_H
 #define DUPLEX_RELAY_PATH_H
 
@@ -44,14 +45,16 @@ struct path {
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);
 /* Handles n <= BURST frames. */
 void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now);
-/* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between bursts, at least every 100 ms. */
+/* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between
+ * bursts, at least every 100 ms. */
 void path_tick(struct path *c, const struct path_clock *now);
 
 /* For the handlers. */
 
 static inline uint64_t path_random(struct path *c)
 {
-	/* xoroshiro128+: unpredictable enough for transaction ids and a start in the port map, seeded by the system. */
+	/* xoroshiro128+: unpredictable enough for transaction ids and a start in the port map, seeded by the
+	 * system. */
 	uint64_t a = c->random[0], b = c->random[1], r = a + b;
 
 	b ^= a;
@@ -63,9 +66,10 @@ static inline uint64_t path_random(struct path *c)
 /* The slow half of path_send. */
 void path_resolve(struct path *c, struct pkt *p, uint8_t *ip, hop_slot *hop, unsigned prefer_if, uint32_t dst);
 
-/* Puts the Ethernet header for the IPv4 packet at `ip`, which ends where the buffer's data end; verdict SEND, HOLD or DROP. `hop` is the flow's
- * neighbour handle, renewed if it is stale. */
-static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+/* Puts the Ethernet header for the IPv4 packet at `ip`, which ends where the buffer's data end; verdict SEND,
+ * HOLD or DROP. `hop` is the flow's neighbour handle, renewed if it is stale. */
+static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, hop_slot *hop,
+			     unsigned prefer_if, uint32_t dst)
 {
 	uint8_t *eth = ip - ETH_LEN;
 
@@ -86,7 +90,8 @@ static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_
 	p->verdict = PKT_SEND;
 }
 
-/* Finds the neighbour for `dst` and, if it is not known yet, asks for it. For the handlers of requests, so that data need not wait later. */
+/* Finds the neighbour for `dst` and, if it is not known yet, asks for it. For the handlers of requests, so that
+ * data need not wait later. */
 void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst);
 
 #endif

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 static_assert(sizeof(struct perm) == 24 && sizeof(struct chan) == 28, "the size of an allocation's state is part of the design");
-static_assert(_Alignof(struct peers) >= _Alignof(struct chan) && _Alignof(struct chan) == _Alignof(struct perm), "the arrays follow each other");
+static_assert(_Alignof(struct peers) >= _Alignof(struct chan) && _Alignof(struct chan) == _Alignof(struct perm),
+	      "the arrays follow each other");
 
 static bool listed(const struct addr *ips, unsigned count, const struct addr *ip)
 {
@@ -44,7 +45,8 @@ static void copy_perms(struct peers *b, const struct peers *old, const struct ad
 	for (unsigned i = 0; old != NULL && i < old->perms; i++) {
 		const struct perm *p = &peers_perms(old)[i];
 
-		/* A dead permission stays while a live channel points at it: the channel outlives it (600 s against 300 s). */
+		/* A dead permission stays while a live channel points at it: the channel outlives it (600 s
+		 * against 300 s). */
 		bool renewed = listed(ips, count, &p->ip), pointed_at = false;
 		for (unsigned c = 0; c < b->chans; c++)
 			pointed_at |= addr_eq(&peers_chans(b)[c].ip, &p->ip);

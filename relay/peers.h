@@ -1,6 +1,7 @@
-/* The permissions and channels of one allocation (RFC 8656 §9, §12), as one block that is never changed but in its deadlines: adding builds a
- * new block, which replaces the old one, and the old one is freed after a grace period. So the packet path reads without a lock and never sees half of
- * a binding. Writers hold the allocation's stripe lock. */
+/* The permissions and channels of one allocation (RFC 8656 §9, §12), as one block that is never changed but in
+ * its deadlines: adding builds a new block, which replaces the old one, and the old one is freed after a grace
+ * period. So the packet path reads without a lock and never sees half of a binding. Writers hold the
+ * allocation's stripe lock. */
 #ifndef DUPLEX_RELAY_PEERS_H
 #define DUPLEX_RELAY_PEERS_H
 
@@ -83,8 +84,10 @@ static inline struct perm *peers_perm(const struct peers *b, const struct addr *
 	return NULL;
 }
 
-/* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet, and, if `chan` is given, that channel
- * (its `perm` is filled in). Deadlines of the new and the renewed are set. NULL if memory is out. */
-struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan, uint32_t now_s);
+/* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet,
+ * and, if `chan` is given, that channel (its `perm` is filled in). Deadlines of the new and the renewed are
+ * set. NULL if memory is out. */
+struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan,
+			   uint32_t now_s);
 
 #endif

@@ -1,5 +1,6 @@
-/* A frame as the packet path sees it: bytes and bounds, no DPDK types, so that the whole path runs in unit tests and fuzzers.
- * The worker fills it from what the device gave, the path answers with a verdict, the worker sends, frees or keeps the buffer. */
+/* A frame as the packet path sees it: bytes and bounds, no DPDK types, so that the whole path runs in unit
+ * tests and fuzzers. The worker fills it from what the device gave, the path answers with a verdict, the worker
+ * sends, frees or keeps the buffer. */
 #ifndef DUPLEX_RELAY_PKT_H
 #define DUPLEX_RELAY_PKT_H
 

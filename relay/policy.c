@@ -19,7 +19,9 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	struct str bad = STR_NONE;
 
 	if (c->secret == NULL || c->secret[0] == '\0') {
-		(void)snprintf(why, size, "[common] turn-secret is missing: it names the file with the secret of the TURN credentials");
+		(void)snprintf(
+			why, size,
+			"[common] turn-secret is missing: it names the file with the secret of the TURN credentials");
 		return ERR_NOT_FOUND;
 	}
 	if (str_copy(str_from(c->domain), p->realm, sizeof(p->realm)) != ERR_OK || p->realm[0] == '\0' ||
@@ -32,8 +34,10 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 		return ERR_INVALID;
 	}
 	if (filter_parse(c->peer_allow, c->peer_deny, relays_only, &p->filter, &bad) != ERR_OK) {
-		(void)snprintf(why, size, "[relay] peer-allow and peer-deny are lists of at most %u prefixes like 10.0.0.0/8, not '%.*s'",
-			       FILTER_RULES_MAX, STR_FMT(bad));
+		(void)snprintf(
+			why, size,
+			"[relay] peer-allow and peer-deny are lists of at most %u prefixes like 10.0.0.0/8, not '%.*s'",
+			FILTER_RULES_MAX, STR_FMT(bad));
 		return ERR_INVALID;
 	}
 	if (strcmp(c->credential_expiry, "allocate") != 0 && strcmp(c->credential_expiry, "always") != 0) {

@@ -1,5 +1,5 @@
-/* What the operator decided and may change while the relay runs: immutable once made; a reload makes another and swaps the pointer, and the old one
- * goes after a grace period. */
+/* What the operator decided and may change while the relay runs: immutable once made; a reload makes another
+ * and swaps the pointer, and the old one goes after a grace period. */
 #ifndef DUPLEX_RELAY_POLICY_H
 #define DUPLEX_RELAY_POLICY_H
 

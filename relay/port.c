@@ -21,19 +21,23 @@
 
 static enum err make_pool(const struct relay_conf *c, unsigned ports, struct ports *out, char *why, size_t why_size)
 {
-	/* Every descriptor of every queue, every worker's cache and a burst in its hands, and some that wait for neighbours. */
+	/* Every descriptor of every queue, every worker's cache and a burst in its hands, and some that wait
+	 * for neighbours. */
 	unsigned need = (unsigned)(ports * c->cores * (c->rx_ring + c->tx_ring) + c->cores * (POOL_CACHE * 3 / 2 + 256));
 	unsigned count = MAX(need, (unsigned)c->buffers);
 	unsigned room = (unsigned)MAX(c->mtu + ETH_LEN + 8, 2048u) + RTE_PKTMBUF_HEADROOM;
 
 	out->pool = rte_pktmbuf_pool_create("packets", count, POOL_CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
 	if (out->pool == NULL)
-		FAIL(ERR_NO_MEMORY, "there is no memory for %u packet buffers of %u bytes: raise [relay] memory or lower buffers, cores or rings", count,
-		     room);
+		FAIL(ERR_NO_MEMORY,
+		     "there is no memory for %u packet buffers of %u bytes: raise [relay] memory or lower buffers, "
+		     "cores or rings",
+		     count, room);
 	return ERR_OK;
 }
 
-/* Software drivers would compute checksums over the whole payload on our CPU; the path needs them seldom and does it itself. */
+/* Software drivers would compute checksums over the whole payload on our CPU; the path needs them seldom and
+ * does it itself. */
 static bool is_hardware(const struct rte_eth_dev_info *info)
 {
 	const struct rte_bus *bus = rte_bus_find_by_device(info->device);
@@ -60,7 +64,8 @@ static struct rte_eth_conf choose(const struct rte_eth_dev_info *info, const str
 	return conf;
 }
 
-static enum err set_up_queues(const struct relay_conf *c, struct rte_mempool *pool, uint16_t id, const char *name, char *why, size_t why_size)
+static enum err set_up_queues(const struct relay_conf *c, struct rte_mempool *pool, uint16_t id, const char *name,
+			      char *why, size_t why_size)
 {
 	uint16_t rx = (uint16_t)c->rx_ring, tx = (uint16_t)c->tx_ring;
 	int e = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
@@ -87,8 +92,8 @@ static enum err set_mtu(uint16_t id, const char *name, uint16_t mtu, char *why, 
 	return ERR_OK;
 }
 
-/* The address frames are sent from. A TAP's two ends would have the same one, so ours gets another; a device without any (ring) gets 02:00 and the IP
- * address. */
+/* The address frames are sent from. A TAP's two ends would have the same one, so ours gets another; a device
+ * without any (ring) gets 02:00 and the IP address. */
 static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[ETH_ADDR_LEN])
 {
 	struct rte_ether_addr a;
@@ -108,8 +113,8 @@ static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[
 	return ERR_OK;
 }
 
-static enum err configure(const struct relay_conf *c, const char *name, uint16_t id, struct port *port, struct iface *iface, char *why,
-			  size_t why_size)
+static enum err configure(const struct relay_conf *c, const char *name, uint16_t id, struct port *port,
+			  struct iface *iface, char *why, size_t why_size)
 {
 	struct rte_eth_dev_info info;
 	uint16_t n = (uint16_t)c->cores;
@@ -117,8 +122,10 @@ static enum err configure(const struct relay_conf *c, const char *name, uint16_t
 	if (rte_eth_dev_info_get(id, &info) != 0)
 		FAIL(ERR_IO, "the port %s does not say what it can do", name);
 	if (n > info.max_rx_queues || n > info.max_tx_queues)
-		FAIL(ERR_UNSUPPORTED, "the port %s has only %u queues: lower [relay] cores from %u, or give the device more (af_packet: qpairs=%u)", name,
-		     MIN(info.max_rx_queues, info.max_tx_queues), n, n);
+		FAIL(ERR_UNSUPPORTED,
+		     "the port %s has only %u queues: lower [relay] cores from %u, or give the device more (af_packet: "
+		     "qpairs=%u)",
+		     name, MIN(info.max_rx_queues, info.max_tx_queues), n, n);
 
 	struct rte_eth_conf conf = choose(&info, c, strcmp(c->idle, "adaptive") == 0);
 	int e = rte_eth_dev_configure(id, n, n, &conf);
@@ -134,14 +141,17 @@ static enum err configure(const struct relay_conf *c, const char *name, uint16_t
 	return ERR_OK;
 }
 
-static enum err open_port(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool, struct port *port, struct iface *iface,
-			  char *why, size_t why_size)
+static enum err open_port(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool,
+			  struct port *port, struct iface *iface, char *why, size_t why_size)
 {
 	struct str rest = str_from(plan->device), device = str_cut(&rest, ',');
 	char name[RTE_ETH_NAME_MAX_LEN];
 
 	if (str_copy(device, name, sizeof(name)) != ERR_OK || rte_eth_dev_get_port_by_name(name, &port->id) != 0)
-		FAIL(ERR_NOT_FOUND, "DPDK has no port for '%s': are the driver's name and its arguments right, and a NIC bound to vfio-pci?", plan->device);
+		FAIL(ERR_NOT_FOUND,
+		     "DPDK has no port for '%s': are the driver's name and its arguments right, and a NIC bound to "
+		     "vfio-pci?",
+		     plan->device);
 	enum err e = configure(c, name, port->id, port, iface, why, why_size);
 	if (e == ERR_OK)
 		e = set_up_queues(c, pool, port->id, name, why, why_size);
@@ -159,8 +169,8 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 	return ERR_OK;
 }
 
-enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out, struct ifaces *ifaces, char *why,
-		    size_t why_size)
+enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
+		    struct ifaces *ifaces, char *why, size_t why_size)
 {
 	char text[ADDR_TEXT_SIZE];
 	enum err e = make_pool(conf, plan->ports, out, why, why_size);
@@ -175,9 +185,11 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		if (e != ERR_OK)
 			break;
 		out->count = ifaces->count = i + 1;
-		log_event(LOG_INFO, "port-open", "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s",
-			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1], f->net.mac[2], f->net.mac[3],
-			  f->net.mac[4], f->net.mac[5], out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
+		log_event(LOG_INFO, "port-open",
+			  "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s",
+			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1],
+			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5],
+			  out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
 	}
 	return e;
 }

@@ -19,8 +19,8 @@ struct ports {
 };
 
 /* Opens and starts all ports and fills in `ifaces`. On failure `why` holds one sentence. */
-enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out, struct ifaces *ifaces, char *why,
-		    size_t why_size);
+enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
+		    struct ifaces *ifaces, char *why, size_t why_size);
 void ports_close(struct ports *p);
 
 #endif

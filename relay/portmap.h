@@ -1,5 +1,6 @@
-/* The relayed ports of one address: which are taken. A free one is found from a random start, so that ports cannot be guessed from one
- * another and a freed port rests as long as chance allows. Not thread-safe: the table's lock guards it. */
+/* The relayed ports of one address: which are taken. A free one is found from a random start, so that ports
+ * cannot be guessed from one another and a freed port rests as long as chance allows. Not thread-safe: the
+ * table's lock guards it. */
 #ifndef DUPLEX_RELAY_PORTMAP_H
 #define DUPLEX_RELAY_PORTMAP_H
 

@@ -27,9 +27,12 @@ static void write_frames(struct buf *out, const struct relay *r)
 		{ "duplex_relay_rx_packets_total", "Frames received", offsetof(struct stats, rx_packets) },
 		{ "duplex_relay_rx_bytes_total", "Bytes of frames received", offsetof(struct stats, rx_bytes) },
 		{ "duplex_relay_tx_packets_total", "Frames sent", offsetof(struct stats, tx_packets) },
-		{ "duplex_relay_tx_bytes_total", "Bytes of frames handed to the device", offsetof(struct stats, tx_bytes) },
-		{ "duplex_relay_own_packets_total", "Frames the relay sent of its own accord", offsetof(struct stats, own_packets) },
-		{ "duplex_relay_expired_total", "Allocations that ended by their lifetime", offsetof(struct stats, expired) },
+		{ "duplex_relay_tx_bytes_total", "Bytes of frames handed to the device",
+		  offsetof(struct stats, tx_bytes) },
+		{ "duplex_relay_own_packets_total", "Frames the relay sent of its own accord",
+		  offsetof(struct stats, own_packets) },
+		{ "duplex_relay_expired_total", "Allocations that ended by their lifetime",
+		  offsetof(struct stats, expired) },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
@@ -42,10 +45,12 @@ static void write_relayed(struct buf *out, const struct relay *r)
 {
 	metrics_head(out, "duplex_relay_relayed_packets_total", "counter", "Datagrams relayed");
 	for (unsigned i = 0; i < RELAYED_COUNT; i++)
-		metrics_line(out, "duplex_relay_relayed_packets_total", "direction", relayed_names[i].name, TOTAL(r, relayed_packets[i]));
+		metrics_line(out, "duplex_relay_relayed_packets_total", "direction", relayed_names[i].name,
+			     TOTAL(r, relayed_packets[i]));
 	metrics_head(out, "duplex_relay_relayed_bytes_total", "counter", "Bytes of payload relayed");
 	for (unsigned i = 0; i < RELAYED_COUNT; i++)
-		metrics_line(out, "duplex_relay_relayed_bytes_total", "direction", relayed_names[i].name, TOTAL(r, relayed_bytes[i]));
+		metrics_line(out, "duplex_relay_relayed_bytes_total", "direction", relayed_names[i].name,
+			     TOTAL(r, relayed_bytes[i]));
 }
 
 static void write_drops(struct buf *out, const struct relay *r)

@@ -279,7 +279,9 @@ static enum err reserve(struct table_inside *in, const struct table_request *r, 
 
 		if (v->used)
 			continue;
-		*v = (struct reservation){ .used = true, .port = port, .iface = (uint8_t)r->iface, .expires_s = r->now_s + RESERVATION_S };
+		*v = (struct reservation){
+			.used = true, .port = port, .iface = (uint8_t)r->iface, .expires_s = r->now_s + RESERVATION_S
+		};
 		crypto_random(v->token, sizeof(v->token));
 		memcpy(token, v->token, sizeof(v->token));
 		return ERR_OK;
@@ -388,8 +390,9 @@ void table_remove(struct table *t, struct alloc *a)
 	spin_unlock(&in->lock);
 }
 
-/* Removes the use `generation` of a slot, if it is still that, and (with `now_s`) if it has expired. The deadline is read before the generation: a slot in
- * its next use shows its new generation before it shows a deadline, so that the lock held is the right one whenever both fit. */
+/* Removes the use `generation` of a slot, if it is still that, and (with `now_s`) if it has expired. The
+ * deadline is read before the generation: a slot in its next use shows its new generation before it shows a
+ * deadline, so that the lock held is the right one whenever both fit. */
 static bool remove_checked(struct table *t, struct alloc *a, uint32_t generation, const uint32_t *now_s)
 {
 	struct spin *lock = &t->in->stripe[atomic_load(&a->stripe) % STRIPES];
@@ -462,7 +465,8 @@ static unsigned collect(struct table *t, struct str user, struct str call, uint3
 
 	spin_lock(&t->in->lock);
 	uint32_t u = users_find(&t->in->users, user);
-	for (uint32_t s = u != USERS_NONE ? t->in->users.at[u].first : USERS_NONE; s != USERS_NONE && n < max; s = t->slots[s].next_of_user) {
+	for (uint32_t s = u != USERS_NONE ? t->in->users.at[u].first : USERS_NONE; s != USERS_NONE && n < max;
+	     s = t->slots[s].next_of_user) {
 		struct turn_cred cred;
 
 		if (call.len > 0 && (turn_cred_parse(alloc_username(&t->slots[s]), 0, &cred) != ERR_OK || !str_eq(cred.call, call)))

@@ -1,6 +1,7 @@
-/* All allocations: one array, whose index is the relayed port (and the address it belongs to), and a hash from the client's 5-tuple to it.
- * Readers (workers) take no lock; what they found stays valid until their next quiescent state. Writers hold the stripe lock of the 5-tuple
- * concerned; inside it the table's own lock guards hash, ports and users. Order: stripe, then table. */
+/* All allocations: one array, whose index is the relayed port (and the address it belongs to), and a hash from
+ * the client's 5-tuple to it. Readers (workers) take no lock; what they found stays valid until their next
+ * quiescent state. Writers hold the stripe lock of the 5-tuple concerned; inside it the table's own lock guards
+ * hash, ports and users. Order: stripe, then table. */
 #ifndef DUPLEX_RELAY_TABLE_H
 #define DUPLEX_RELAY_TABLE_H
 
@@ -53,8 +54,9 @@ struct table_request {
 	uint32_t random, now_s;
 };
 
-/* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the stripe lock; the key must not be there.
- * ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room; ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. */
+/* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the
+ * stripe lock; the key must not be there. ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room;
+ * ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. */
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out);
 /* From now on data flows. */
 void table_start(struct alloc *a, uint32_t expires_s);
@@ -63,10 +65,12 @@ void table_set_peers(struct table *t, struct alloc *a, struct peers *b);
 /* Ends an allocation. Its port is free again after a grace period. Under the stripe lock. */
 void table_remove(struct table *t, struct alloc *a);
 
-/* Removes what has expired among a share of the slots: words of 64 ports from *cursor on. Takes the locks itself. Returns how many went. */
+/* Removes what has expired among a share of the slots: words of 64 ports from *cursor on. Takes the locks
+ * itself. Returns how many went. */
 unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t now_s);
 uint32_t table_sweep_words(const struct table *t); /* of a whole round */
-/* Removes the allocations of a user, or only those of one of the user's calls (empty `call` = all). Takes the locks itself. */
+/* Removes the allocations of a user, or only those of one of the user's calls (empty `call` = all). Takes the
+ * locks itself. */
 unsigned table_remove_user(struct table *t, struct str user, struct str call);
 
 uint32_t table_count(const struct table *t);

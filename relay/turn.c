@@ -101,13 +101,19 @@ static bool over_budget(struct path *c, const struct turn_req *q, enum turn_code
 {
 	if (code != TURN_UNAUTHENTICATED && code != TURN_STALE_NONCE && code != TURN_BAD_REQUEST)
 		return false;
-	return !limit_take(&c->relay->challenges, &q->client, c->policy->challenge_rate, c->policy->challenge_burst, (uint32_t)c->clock.mono_ms);
+	return !limit_take(&c->relay->challenges, &q->client, c->policy->challenge_rate, c->policy->challenge_burst,
+			   (uint32_t)c->clock.mono_ms);
 }
 
 static void request(struct path *c, struct pkt *p, const struct flow_key *key, const struct stun_msg *m, enum turn_method method)
 {
 	uint8_t answer[ANSWER_MAX];
-	struct turn_req q = { .c = c, .p = p, .m = m, .key = key, .client = addr_v4(key->client_ip), .client_port = swap16(key->client_port),
+	struct turn_req q = { .c = c,
+			      .p = p,
+			      .m = m,
+			      .key = key,
+			      .client = addr_v4(key->client_ip),
+			      .client_port = swap16(key->client_port),
 			      .w = wr_of(answer, sizeof(answer)) };
 	struct spin *lock = methods[method].authenticated ? table_stripe(c->relay->table, key) : NULL;
 
@@ -156,7 +162,8 @@ void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, str
 		fwd_send(c, p, a, &m);
 		return;
 	}
-	/* Data is carried on with its checksum, right or wrong, for the receiver to judge; what ends here is judged here. */
+	/* Data is carried on with its checksum, right or wrong, for the receiver to judge; what ends here is
+	 * judged here. */
 	if (p->rx_sum != PKT_SUM_GOOD && !udp_sum_ok(ip)) {
 		pkt_drop(p, DROP_UDP_CHECKSUM);
 		return;

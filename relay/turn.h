@@ -1,4 +1,5 @@
-/* STUN on the service port: requests are checked, authenticated, decided and answered here, through one reply function. RFC 8489, RFC 8656. */
+/* STUN on the service port: requests are checked, authenticated, decided and answered here, through one reply
+ * function. RFC 8489, RFC 8656. */
 #ifndef DUPLEX_RELAY_TURN_H
 #define DUPLEX_RELAY_TURN_H
 

@@ -16,7 +16,8 @@ static void put_allocation(struct turn_req *q)
 {
 	static const uint8_t no_token[sizeof(q->a->token)];
 	struct addr relay = addr_v4(q->a->relay_ip);
-	struct stun_addr relayed = addr_to_stun(&relay, swap16(q->a->relay_port)), mapped = addr_to_stun(&q->client, q->client_port);
+	struct stun_addr relayed = addr_to_stun(&relay, swap16(q->a->relay_port)),
+			 mapped = addr_to_stun(&q->client, q->client_port);
 
 	stun_put_address(&q->w, STUN_XOR_RELAYED_ADDRESS, &relayed);
 	stun_put_u32(&q->w, STUN_LIFETIME, q->a->lifetime_s);
@@ -46,7 +47,8 @@ enum turn_code turn_allocate(struct turn_req *q)
 	struct path *c = q->c;
 
 	if (q->a != NULL) {
-		/* A retransmission gets the same answer again; anything else must first end the old allocation (RFC 8656 §7.2 step 2). */
+		/* A retransmission gets the same answer again; anything else must first end the old allocation
+		 * (RFC 8656 §7.2 step 2). */
 		if (memcmp(q->a->tid, stun_tid(q->m), STUN_TID_LEN) != 0)
 			return TURN_MISMATCH;
 		put_allocation(q);

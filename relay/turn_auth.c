@@ -3,7 +3,8 @@
 #define NONCE_TIME 4u
 #define NONCE_MAC 8u
 
-static void nonce_mac(const struct policy *p, const struct addr *client, uint16_t port, const uint8_t time[NONCE_TIME], uint8_t out[SHA256_LEN])
+static void nonce_mac(const struct policy *p, const struct addr *client, uint16_t port, const uint8_t time[NONCE_TIME],
+		      uint8_t out[SHA256_LEN])
 {
 	uint8_t text[NONCE_TIME + sizeof(*client) + sizeof(port)];
 

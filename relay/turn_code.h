@@ -1,4 +1,5 @@
-/* The answers that requests get: STUN error codes (RFC 8489 §14.8, RFC 8656 §19) in one list, and the methods in the order in which they are counted. */
+/* The answers that requests get: STUN error codes (RFC 8489 §14.8, RFC 8656 §19) in one list, and the methods
+ * in the order in which they are counted. */
 #ifndef DUPLEX_RELAY_TURN_CODE_H
 #define DUPLEX_RELAY_TURN_CODE_H
 

@@ -30,9 +30,10 @@ static inline bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct trans
 	return false;
 }
 
-/* New IPv4 and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero bytes of padding stand behind it. */
-static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix, uint64_t added, uint32_t src,
-			 uint32_t ports, uint32_t dst, hop_slot *hop, unsigned prefer_if)
+/* New IPv4 and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix`
+ * zero bytes of padding stand behind it. */
+static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+			 uint64_t added, uint32_t src, uint32_t ports, uint32_t dst, hop_slot *hop, unsigned prefer_if)
 {
 	uint8_t *ip = t->data - prefix - UDP_DATA;
 	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
@@ -68,8 +69,8 @@ static inline void count(struct path *c, const struct pkt *p, enum relayed kind,
 }
 
 /* Out of the relayed port of `a` to a peer elsewhere. */
-static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, const struct addr *peer, uint16_t port,
-			   struct perm *perm)
+static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
+			   const struct addr *peer, uint16_t port, struct perm *perm)
 {
 	uint32_t dst = addr_v4_of(peer);
 
@@ -119,7 +120,8 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 		}
 		uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
-		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, b->key.relay_ip, ports, b->key.client_ip, &b->client_hop, b->iface);
+		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, b->key.relay_ip, ports, b->key.client_ip,
+		      &b->client_hop, b->iface);
 		return;
 	}
 	uint32_t padding = -t->len & 3;
@@ -132,7 +134,8 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 	lower(c, p, t, DATA_PREFIX, padding, added, b->key.relay_ip, ports, b->key.client_ip, &b->client_hop, b->iface);
 }
 
-/* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out and come in again. */
+/* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
+ * and come in again. */
 static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned iface, uint16_t port)
 {
 	struct alloc *b = table_by_port(c->relay->table, iface, swap16(port));
@@ -208,8 +211,8 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
-	if (m->malformed || !stun_has(m, STUN_DATA) || stun_address(m, STUN_XOR_PEER_ADDRESS, &peer) != ERR_OK || peer.family != STUN_IPV4 ||
-	    peer.port == 0 || stun_not_understood(m, understood, &type, 1) > 0) {
+	if (m->malformed || !stun_has(m, STUN_DATA) || stun_address(m, STUN_XOR_PEER_ADDRESS, &peer) != ERR_OK ||
+	    peer.family != STUN_IPV4 || peer.port == 0 || stun_not_understood(m, understood, &type, 1) > 0) {
 		pkt_drop(p, DROP_SEND_MALFORMED);
 		return;
 	}
@@ -223,7 +226,8 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
 	if (!lift(p, payload + off, len, &t))
 		return;
-	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple of four. */
+	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple
+	 * of four. */
 	t.removed += sum_bytes(payload, off);
 	if (m->len > off + len) {
 		uint8_t first[2] = { 0, payload[off + len] };

@@ -1,5 +1,6 @@
-/* Application data between client and peer (RFC 8656 §11, §12): the hot file. Headers are rewritten in place, the payload stays where it is and is
- * never read; the UDP checksum is carried over by what leaves and what comes. */
+/* Application data between client and peer (RFC 8656 §11, §12): the hot file. Headers are rewritten in place,
+ * the payload stays where it is and is never read; the UDP checksum is carried over by what leaves and what
+ * comes. */
 #ifndef DUPLEX_RELAY_TURN_FWD_H
 #define DUPLEX_RELAY_TURN_FWD_H
 

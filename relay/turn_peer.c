@@ -1,13 +1,13 @@
-/* CreatePermission and ChannelBind: RFC 8656 §10, §12. Runs in a worker, under the stripe lock of the client's 5-tuple. New state is visible to all workers
- * before the answer is written. */
+/* CreatePermission and ChannelBind: RFC 8656 §10, §12. Runs in a worker, under the stripe lock of the client's
+ * 5-tuple. New state is visible to all workers before the answer is written. */
 #include "relay/turn.h"
 
 #include <stdlib.h>
 
 #define PEERS_PER_REQUEST 32u
 
-/* May this allocation talk to `ip`? Our own relayed addresses are peers like any other (their client's permission decides); a subnet's broadcast address is
- * nobody's. */
+/* May this allocation talk to `ip`? Our own relayed addresses are peers like any other (their client's
+ * permission decides); a subnet's broadcast address is nobody's. */
 static enum turn_code check_peer(const struct turn_req *q, const struct addr *ip)
 {
 	const struct ifaces *all = &q->c->relay->ifaces;
@@ -107,7 +107,8 @@ enum turn_code turn_create_permission(struct turn_req *q)
 }
 
 /* The channel and its peer belong to each other alone (RFC 8656 §12.2). *same: bound like this already. */
-static enum turn_code check_binding(const struct turn_req *q, uint16_t number, const struct addr *ip, uint16_t port, struct chan **same)
+static enum turn_code check_binding(const struct turn_req *q, uint16_t number, const struct addr *ip, uint16_t port,
+				    struct chan **same)
 {
 	const struct peers *b = alloc_peers(q->a);
 	struct chan *by_number = peers_by_number(b, number), *by_addr = peers_by_addr(b, ip, port);
@@ -127,7 +128,8 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	struct stun_addr s;
 	struct chan *same = NULL;
 
-	if (stun_address(q->m, STUN_XOR_PEER_ADDRESS, &s) != ERR_OK || s.port == 0 || number < STUN_CHANNEL_MIN || number > q->c->policy->channel_max)
+	if (stun_address(q->m, STUN_XOR_PEER_ADDRESS, &s) != ERR_OK || s.port == 0 || number < STUN_CHANNEL_MIN ||
+	    number > q->c->policy->channel_max)
 		return TURN_BAD_REQUEST;
 	struct addr ip = addr_from_stun(&s);
 	enum turn_code code = check_peer(q, &ip);

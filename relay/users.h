@@ -1,4 +1,5 @@
-/* Which allocations belong to which user: for the limit per user and for revocation. An open-addressed table of fixed size; the table's lock guards it. */
+/* Which allocations belong to which user: for the limit per user and for revocation. An open-addressed table of
+ * fixed size; the table's lock guards it. */
 #ifndef DUPLEX_RELAY_USERS_H
 #define DUPLEX_RELAY_USERS_H
 
@@ -25,7 +26,8 @@ void users_fini(struct users *u);
 uint32_t users_find(const struct users *u, struct str name);
 /* Finds or makes. USERS_NONE only when more than `max` are in use. */
 uint32_t users_get(struct users *u, struct str name);
-/* Frees the entry if its count is 0. Other users may move: `moved` is called for each so that who keeps an index can follow. */
+/* Frees the entry if its count is 0. Other users may move: `moved` is called for each so that who keeps an
+ * index can follow. */
 void users_put(struct users *u, uint32_t i, void (*moved)(void *ctx, uint32_t from, uint32_t to), void *ctx);
 
 #endif

@@ -80,7 +80,9 @@ static void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, 
 	if (port->rx_sum) {
 		uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
-		p->rx_sum = l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? PKT_SUM_GOOD : l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PKT_SUM_BAD : PKT_SUM_UNKNOWN;
+		p->rx_sum = l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD  ? PKT_SUM_GOOD
+			    : l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PKT_SUM_BAD
+							       : PKT_SUM_UNKNOWN;
 	}
 }
 
@@ -219,7 +221,8 @@ static void nap(struct worker *w)
 	w->nap_us = MIN(w->nap_us * 2, NAP_MAX_US);
 }
 
-/* Sleeps until a packet comes, a deadline is near or the device cannot tell. Offline meanwhile, so that nobody waits for us. */
+/* Sleeps until a packet comes, a deadline is near or the device cannot tell. Offline meanwhile, so that nobody
+ * waits for us. */
 static void idle(struct worker *w)
 {
 	struct rte_epoll_event events[IFACE_MAX];
@@ -251,7 +254,8 @@ static bool arm(struct worker *w)
 	for (unsigned i = 0; i < w->all->ports->count; i++) {
 		const struct port *p = &w->all->ports->at[i];
 
-		if (!p->interrupts || rte_eth_dev_rx_intr_ctl_q(p->id, (uint16_t)w->id, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) != 0)
+		if (!p->interrupts || rte_eth_dev_rx_intr_ctl_q(p->id, (uint16_t)w->id, RTE_EPOLL_PER_THREAD,
+								RTE_INTR_EVENT_ADD, NULL) != 0)
 			return false;
 	}
 	return true;
@@ -305,7 +309,8 @@ static int run(void *arg)
 	return 0;
 }
 
-enum err workers_start(struct relay *relay, const struct ports *ports, const struct relay_plan *plan, uint32_t idle_after_us, struct workers **out)
+enum err workers_start(struct relay *relay, const struct ports *ports, const struct relay_plan *plan,
+		       uint32_t idle_after_us, struct workers **out)
 {
 	size_t size = sizeof(struct workers) + relay->workers * sizeof(struct worker);
 	struct workers *all = aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
@@ -360,7 +365,8 @@ void workers_watch(struct workers *all)
 		bool stuck = began != 0 && tsc > began && to_ns(w, tsc - began) > STUCK_NS;
 
 		if (stuck && !w->reported)
-			log_event(LOG_ERROR, "worker-stuck", "worker=%u ms=%llu", i, (unsigned long long)(to_ns(w, tsc - began) / NS_PER_MS));
+			log_event(LOG_ERROR, "worker-stuck", "worker=%u ms=%llu", i,
+				  (unsigned long long)(to_ns(w, tsc - began) / NS_PER_MS));
 		w->reported = stuck;
 	}
 }

@@ -8,7 +8,8 @@
 struct workers;
 
 /* Starts one worker on each worker core. All arguments are borrowed until workers_stop. */
-enum err workers_start(struct relay *relay, const struct ports *ports, const struct relay_plan *plan, uint32_t idle_after_us, struct workers **out);
+enum err workers_start(struct relay *relay, const struct ports *ports, const struct relay_plan *plan,
+		       uint32_t idle_after_us, struct workers **out);
 /* Ends them and waits. */
 void workers_stop(struct workers *w);
 /* Logs workers whose present loop turn has lasted too long. Called by the control thread about twice a second. */

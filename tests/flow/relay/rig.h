@@ -1,5 +1,5 @@
-/* A relay without wires: frames in, frames out, a clock that is moved by hand. Every frame that comes out has its checksums verified. One or two workers,
- * run in turn by one thread. */
+/* A relay without wires: frames in, frames out, a clock that is moved by hand. Every frame that comes out has
+ * its checksums verified. One or two workers, run in turn by one thread. */
 #ifndef DUPLEX_TESTS_RIG_H
 #define DUPLEX_TESTS_RIG_H
 
@@ -67,7 +67,8 @@ static void rig_free_buf(struct rig *r, struct pkt *p)
 /* Once a program. */
 static UNUSED int rig_eal(void **state)
 {
-	static char text[][24] = { "test", "--no-huge", "-m", "128", "--no-shconf", "--no-pci", "--no-telemetry", "--log-level=error", "" };
+	static char text[][24] = { "test",	     "--no-huge",	  "-m", "128", "--no-shconf", "--no-pci",
+				   "--no-telemetry", "--log-level=error", "" };
 	static char *args[ARRAY_LEN(text) + 1];
 	static bool up;
 
@@ -102,7 +103,11 @@ static UNUSED struct policy *rig_policy(void)
 static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t port_max, struct policy *policy)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct relay_size size = { .turn_port = TURN_PORT, .port_min = port_min, .port_max = port_max, .max_allocations = 1024, .workers = workers };
+	struct relay_size size = { .turn_port = TURN_PORT,
+				   .port_min = port_min,
+				   .port_max = port_max,
+				   .max_allocations = 1024,
+				   .workers = workers };
 	struct ifaces ifaces = { .count = 1 };
 	struct iface *f = &ifaces.at[0];
 
@@ -261,7 +266,8 @@ static UNUSED uint64_t rig_drops(const struct rig *r, enum drop reason)
 }
 
 /* The frame of a UDP datagram towards the relay; returns its length. `ip`s in network order, ports in host order. */
-static UNUSED size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, const void *data, size_t len)
+static UNUSED size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport,
+			     const void *data, size_t len)
 {
 	uint8_t *ip = frame + ETH_LEN;
 
@@ -309,7 +315,8 @@ static UNUSED void client_datagram(struct rig *r, const struct client *c, const 
 	rig_send(r, c->worker, frame, rig_udp(frame, c->ip, c->port, RELAY_IP, TURN_PORT, data, len));
 }
 
-static UNUSED void peer_datagram(struct rig *r, unsigned worker, uint32_t ip, uint16_t port, uint16_t to, const void *data, size_t len)
+static UNUSED void peer_datagram(struct rig *r, unsigned worker, uint32_t ip, uint16_t port, uint16_t to,
+				 const void *data, size_t len)
 {
 	uint8_t frame[RIG_FRAME];
 
@@ -378,9 +385,10 @@ static UNUSED void client_get_nonce(struct rig *r, struct client *c)
 	client_take_nonce(c, &m);
 }
 
-/* An authenticated request with the attributes that `put` writes. The answer of a request that was authenticated carries integrity. */
-static UNUSED int client_request(struct rig *r, struct client *c, unsigned method, void (*put)(struct wr *w, const void *arg), const void *arg,
-				 struct stun_msg *answer)
+/* An authenticated request with the attributes that `put` writes. The answer of a request that was
+ * authenticated carries integrity. */
+static UNUSED int client_request(struct rig *r, struct client *c, unsigned method,
+				 void (*put)(struct wr *w, const void *arg), const void *arg, struct stun_msg *answer)
 {
 	uint8_t out[1024];
 	struct wr w;
@@ -455,10 +463,12 @@ static UNUSED int client_bind(struct rig *r, struct client *c, uint16_t channel,
 {
 	struct stun_msg m;
 
-	return client_request(r, c, STUN_CHANNEL_BIND, put_peer, &(struct rig_peer){ .ip = ip, .port = port, .channel = channel }, &m);
+	return client_request(r, c, STUN_CHANNEL_BIND, put_peer,
+			      &(struct rig_peer){ .ip = ip, .port = port, .channel = channel }, &m);
 }
 
-static UNUSED void client_channel_data(struct rig *r, const struct client *c, uint16_t channel, const void *data, size_t len, size_t padding)
+static UNUSED void client_channel_data(struct rig *r, const struct client *c, uint16_t channel, const void *data,
+				       size_t len, size_t padding)
 {
 	uint8_t out[1600] = { 0 };
 
@@ -470,7 +480,8 @@ static UNUSED void client_channel_data(struct rig *r, const struct client *c, ui
 	client_datagram(r, c, out, 4 + len + padding);
 }
 
-static UNUSED void client_send_indication(struct rig *r, const struct client *c, uint32_t ip, uint16_t port, const void *data, size_t len)
+static UNUSED void client_send_indication(struct rig *r, const struct client *c, uint32_t ip, uint16_t port,
+					  const void *data, size_t len)
 {
 	uint8_t out[1600];
 	struct wr w = client_begin(r, out, sizeof(out), STUN_SEND);
@@ -483,7 +494,8 @@ static UNUSED void client_send_indication(struct rig *r, const struct client *c,
 }
 
 /* Exactly one datagram came out, between these, with this payload. */
-static UNUSED void rig_expect(const struct rig *r, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, const void *data, size_t len)
+static UNUSED void rig_expect(const struct rig *r, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport,
+			      const void *data, size_t len)
 {
 	assert_int_equal(r->outs, 1);
 	const uint8_t *ip = r->out[0].bytes + ETH_LEN;
@@ -507,7 +519,8 @@ static UNUSED void rig_expect_channel(const struct rig *r, const struct client *
 }
 
 /* Exactly one Data indication came out, to `c`, from this peer, with this payload and zero padding. */
-static UNUSED void rig_expect_data(const struct rig *r, const struct client *c, uint32_t ip, uint16_t port, const void *data, size_t len)
+static UNUSED void rig_expect_data(const struct rig *r, const struct client *c, uint32_t ip, uint16_t port,
+				   const void *data, size_t len)
 {
 	const uint8_t *at = r->out[0].bytes + ETH_LEN;
 	struct addr a = addr_v4(ip);

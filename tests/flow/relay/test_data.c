@@ -76,7 +76,8 @@ static void indications_all_lengths(void **state)
 	}
 }
 
-/* DATA first, other attributes and dirty padding behind it: only the data goes on, and the checksum is right (the rig looks). */
+/* DATA first, other attributes and dirty padding behind it: only the data goes on, and the checksum is right
+ * (the rig looks). */
 static void indication_in_odd_order(void **state)
 {
 	struct rig *r = *state;
@@ -323,7 +324,8 @@ static void hairpin_to_a_freed_port(void **state)
 	assert_int_equal(rig_drops(r, DROP_HAIRPIN_GONE), 1);
 }
 
-/* A frame that claims to come from the relay itself is a forgery: it must not use a permission for relayed addresses. */
+/* A frame that claims to come from the relay itself is a forgery: it must not use a permission for relayed
+ * addresses. */
 static void forged_hairpin_is_dropped(void **state)
 {
 	struct rig *r = *state;
@@ -468,21 +470,33 @@ static void grace_period_is_kept(void **state)
 	unsigned left = 97;
 
 	assert_int_equal(client_allocate(r, &c), 0);
-	struct flow_key key = { .client_ip = c.ip, .relay_ip = RELAY_IP, .client_port = swap16(1), .relay_port = swap16(TURN_PORT), .proto = 17 };
+	struct flow_key key = { .client_ip = c.ip,
+				.relay_ip = RELAY_IP,
+				.client_port = swap16(1),
+				.relay_port = swap16(TURN_PORT),
+				.proto = 17 };
 	a = table_find_one(r->relay->table, &key);
 	assert_non_null(a);
 	/* Taken out by the control thread, with no worker at rest since: all ports but its own can be had. */
 	table_remove_user(r->relay->table, STR("c"), STR_NONE);
 	for (unsigned i = 0; i < left; i++) {
-		struct table_request q = { .key = { .client_ip = 77, .client_port = (uint16_t)i, .proto = 17 }, .username = STR("x"), .user = STR("x"),
-					   .max = 1000, .random = i * 977, .now_s = 10 };
+		struct table_request q = { .key = { .client_ip = 77, .client_port = (uint16_t)i, .proto = 17 },
+					   .username = STR("x"),
+					   .user = STR("x"),
+					   .max = 1000,
+					   .random = i * 977,
+					   .now_s = 10 };
 		struct alloc *got;
 
 		assert_ok(table_add(r->relay->table, &q, &got));
 		assert_ptr_not_equal(got, a);
 		table_start(got, 1000);
 	}
-	struct table_request q = { .key = { .client_ip = 78, .proto = 17 }, .username = STR("x"), .user = STR("x"), .max = 1000, .now_s = 10 };
+	struct table_request q = { .key = { .client_ip = 78, .proto = 17 },
+				   .username = STR("x"),
+				   .user = STR("x"),
+				   .max = 1000,
+				   .now_s = 10 };
 	struct alloc *got;
 	assert_err(table_add(r->relay->table, &q, &got), ERR_FULL);
 	rcu_quiescent(r->relay->rcu, 0);

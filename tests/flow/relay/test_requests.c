@@ -83,7 +83,8 @@ static void allocate_works(void **state)
 
 static void lifetime_is_clamped(void **state)
 {
-	static const uint32_t wish[][2] = { { 0, 600 }, { 1, 600 }, { 600, 600 }, { 601, 601 }, { 3600, 3600 }, { 3601, 3600 }, { UINT32_MAX, 3600 } };
+	static const uint32_t wish[][2] = { { 0, 600 },	    { 1, 600 },	    { 600, 600 },	 { 601, 601 },
+					    { 3600, 3600 }, { 3601, 3600 }, { UINT32_MAX, 3600 } };
 	struct rig *r = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(wish); i++) {
@@ -192,8 +193,17 @@ static void allocate_errors(void **state)
 		void (*put)(struct wr *w, const void *arg);
 		int code;
 	} cases[] = {
-		{ put_nothing, 400 }, { put_tcp, 442 }, { put_v6, 440 }, { put_v4, 0 }, { put_token_and_even, 400 }, { put_token_and_family, 400 },
-		{ put_token, 508 }, { put_unknown, 420 }, { put_optional, 0 }, { put_short_lifetime, 400 }, { put_dont_fragment, 0 },
+		{ put_nothing, 400 },
+		{ put_tcp, 442 },
+		{ put_v6, 440 },
+		{ put_v4, 0 },
+		{ put_token_and_even, 400 },
+		{ put_token_and_family, 400 },
+		{ put_token, 508 },
+		{ put_unknown, 420 },
+		{ put_optional, 0 },
+		{ put_short_lifetime, 400 },
+		{ put_dont_fragment, 0 },
 	};
 	struct rig *r = *state;
 
@@ -219,7 +229,8 @@ static void put_even(struct wr *w, const void *arg)
 static void even_ports_and_reservations(void **state)
 {
 	struct rig *r = *state;
-	struct client a = client_new(CLIENT_IP, 1, "alice", ""), b = client_new(CLIENT_IP, 2, "alice", ""), d = client_new(CLIENT_IP, 3, "alice", "");
+	struct client a = client_new(CLIENT_IP, 1, "alice", ""), b = client_new(CLIENT_IP, 2, "alice", ""),
+		      d = client_new(CLIENT_IP, 3, "alice", "");
 	struct stun_addr first, second;
 	struct stun_msg m;
 	uint8_t token[8];
@@ -479,8 +490,9 @@ static void v6_peers_443(void **state)
 static void denied_peers_403(void **state)
 {
 	static const uint32_t ips[] = {
-		IPV4(127, 0, 0, 1), IPV4(0, 0, 0, 0), IPV4(169, 254, 169, 254), IPV4(224, 0, 0, 1), IPV4(255, 255, 255, 255), IPV4(10, 1, 2, 3),
-		IPV4(192, 168, 0, 1), IPV4(172, 31, 0, 1), IPV4(100, 64, 0, 1), IPV4(198, 41, 0, 255), IPV4(198, 41, 0, 0),
+		IPV4(127, 0, 0, 1),	  IPV4(0, 0, 0, 0),	 IPV4(169, 254, 169, 254), IPV4(224, 0, 0, 1),
+		IPV4(255, 255, 255, 255), IPV4(10, 1, 2, 3),	 IPV4(192, 168, 0, 1),	   IPV4(172, 31, 0, 1),
+		IPV4(100, 64, 0, 1),	  IPV4(198, 41, 0, 255), IPV4(198, 41, 0, 0),
 	};
 	struct rig *r = *state;
 	struct client c = client_new(CLIENT_IP, 1234, "alice", "");
@@ -540,7 +552,8 @@ static void challenges_are_limited(void **state)
 	assert_int_equal(answered, 20);
 	assert_int_equal(rig_drops(r, DROP_CHALLENGE_LIMIT), 80);
 	/* Others are not concerned, and the prefix recovers. */
-	struct client other = client_new(IPV4(8, 8, 2, 1), 1234, "alice", ""), same = client_new(IPV4(8, 8, 1, 1), 1234, "alice", "");
+	struct client other = client_new(IPV4(8, 8, 2, 1), 1234, "alice", ""),
+		      same = client_new(IPV4(8, 8, 1, 1), 1234, "alice", "");
 	client_get_nonce(r, &other);
 	rig_pass(r, 200);
 	client_get_nonce(r, &same);

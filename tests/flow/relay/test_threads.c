@@ -1,6 +1,6 @@
-/* Two workers and a control thread at once, on real threads: data flows on one while allocations come, change and go on the other and are revoked from
- * the third. What must hold: nothing is read after it was freed (the sanitizer looks), no datagram comes out for the wrong client, and at the end every
- * port is back. */
+/* Two workers and a control thread at once, on real threads: data flows on one while allocations come, change
+ * and go on the other and are revoked from the third. What must hold: nothing is read after it was freed (the
+ * sanitizer looks), no datagram comes out for the wrong client, and at the end every port is back. */
 #include <pthread.h>
 
 #include "tests/flow/relay/rig.h"
@@ -62,11 +62,15 @@ static void forward_burst(struct side *s, unsigned seed)
 		unsigned who = (seed + i) % CLIENTS;
 		uint8_t data[] = { 0x40, 0x01, 0x00, 0x01, (uint8_t)who };
 
-		p[i] = (struct pkt){ .buf = s->buf[i], .start = s->buf[i], .end = s->buf[i] + RIG_FRAME, .data = s->buf[i] + RIG_HEADROOM };
+		p[i] = (struct pkt){ .buf = s->buf[i],
+				     .start = s->buf[i],
+				     .end = s->buf[i] + RIG_FRAME,
+				     .data = s->buf[i] + RIG_HEADROOM };
 		if (i % 2 == 0)
 			p[i].len = (uint32_t)rig_udp(p[i].data, ip_of(who), 1000, RELAY_IP, TURN_PORT, data, sizeof(data));
 		else
-			p[i].len = (uint32_t)rig_udp(p[i].data, PEER_IP, (uint16_t)(9000 + who), RELAY_IP, (uint16_t)(FIRST + i), data, 3);
+			p[i].len = (uint32_t)rig_udp(p[i].data, PEER_IP, (uint16_t)(9000 + who), RELAY_IP,
+						     (uint16_t)(FIRST + i), data, 3);
 	}
 	path_burst(&r->path[s->worker], p, BURST, &r->clock);
 	for (unsigned i = 0; i < BURST; i++) {
@@ -135,7 +139,8 @@ static int request(struct side *s, struct client *c, unsigned method, void (*put
 
 static void churn(struct side *s, struct client *c, unsigned who, unsigned round)
 {
-	struct rig_peer peer = { .ip = PEER_IP, .port = (uint16_t)(9000 + who), .channel = 0x4001 }, other = { .ip = IPV4(9, 9, 9, round & 7), .port = 1 };
+	struct rig_peer peer = { .ip = PEER_IP, .port = (uint16_t)(9000 + who), .channel = 0x4001 },
+			other = { .ip = IPV4(9, 9, 9, round & 7), .port = 1 };
 	uint32_t zero = 0;
 
 	int code = request(s, c, STUN_ALLOCATE, put_udp, NULL);
@@ -196,7 +201,11 @@ static void all_at_once(void **state)
 	}
 	assert_int_equal(table_count(r->relay->table), 0);
 	for (unsigned i = 0; i < BURST; i++) {
-		struct table_request q = { .key = { .client_ip = i, .proto = 17 }, .username = STR("x"), .user = STR("x"), .max = 1000, .now_s = 10 };
+		struct table_request q = { .key = { .client_ip = i, .proto = 17 },
+					   .username = STR("x"),
+					   .user = STR("x"),
+					   .max = 1000,
+					   .now_s = 10 };
 		struct alloc *got;
 
 		assert_ok(table_add(r->relay->table, &q, &got));

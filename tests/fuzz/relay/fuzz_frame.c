@@ -47,7 +47,8 @@ static uint32_t client_ip(unsigned i)
 	return __builtin_bswap32(0x08080100 + i);
 }
 
-/* Buffers are kept: each is an allocation of its own, so that a step outside is seen, but fresh pages for each frame would cost most of the time. */
+/* Buffers are kept: each is an allocation of its own, so that a step outside is seen, but fresh pages for each
+ * frame would cost most of the time. */
 static uint8_t *spare[PATH_HELD + PATH_EXTRA + BURST];
 static unsigned spares;
 
@@ -73,7 +74,8 @@ static bool new_buf(void *user, struct pkt *p)
 
 static void start_eal(void)
 {
-	static char text[][24] = { "fuzz", "--no-huge", "-m", "64", "--no-shconf", "--no-pci", "--no-telemetry", "--log-level=error", "" };
+	static char text[][24] = { "fuzz",	     "--no-huge",	  "-m", "64", "--no-shconf", "--no-pci",
+				   "--no-telemetry", "--log-level=error", "" };
 	static char *args[ARRAY_LEN(text) + 1];
 	static bool up;
 
@@ -194,7 +196,8 @@ static void populate(struct world *w)
 			struct stun_addr peer = addr_to_stun(port == FIRST_PORT ? &far : &home, port);
 			struct wr b = wr_of(bind, sizeof(bind));
 
-			/* XOR needs the transaction id that request_in will use for this length: 8 + 12 bytes; IPv4 uses the cookie alone. */
+			/* XOR needs the transaction id that request_in will use for this length: 8 + 12 bytes;
+			 * IPv4 uses the cookie alone. */
 			stun_begin(&b, STUN_REQUEST, STUN_CHANNEL_BIND, tid);
 			stun_put_u32(&b, STUN_CHANNEL_NUMBER, (uint32_t)(0x4000 + port - FIRST_PORT) << 16);
 			stun_put_address(&b, STUN_XOR_PEER_ADDRESS, &peer);
@@ -207,7 +210,11 @@ static void populate(struct world *w)
 /* The relay is made once; between inputs all that it learned is taken out again. */
 static struct relay *make_relay(void)
 {
-	struct relay_size sizes = { .turn_port = TURN_PORT, .port_min = FIRST_PORT, .port_max = LAST_PORT, .max_allocations = 16, .workers = 1 };
+	struct relay_size sizes = { .turn_port = TURN_PORT,
+				    .port_min = FIRST_PORT,
+				    .port_max = LAST_PORT,
+				    .max_allocations = 16,
+				    .workers = 1 };
 	struct ifaces ifaces = { .count = 1 };
 	struct iface *f = &ifaces.at[0];
 	struct relay *r;

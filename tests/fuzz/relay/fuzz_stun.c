@@ -19,7 +19,8 @@ static void write_again(const struct stun_msg *m)
 
 	stun_begin(&w, m->class, m->method, stun_tid(m));
 	for (unsigned a = 0; a < STUN_ATTR_COUNT; a++) {
-		if (stun_has(m, (enum stun_attr)a) && a != STUN_MESSAGE_INTEGRITY && a != STUN_MESSAGE_INTEGRITY_SHA256 && a != STUN_FINGERPRINT)
+		if (stun_has(m, (enum stun_attr)a) && a != STUN_MESSAGE_INTEGRITY &&
+		    a != STUN_MESSAGE_INTEGRITY_SHA256 && a != STUN_FINGERPRINT)
 			stun_put(&w, (enum stun_attr)a, stun_bytes(m, (enum stun_attr)a));
 	}
 	stun_put_integrity(&w, STR("key"));

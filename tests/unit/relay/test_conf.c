@@ -1,4 +1,5 @@
-/* What the option table alone cannot check: ports, addresses, cores, policy. Each wrong configuration gets one sentence that names the option. */
+/* What the option table alone cannot check: ports, addresses, cores, policy. Each wrong configuration gets one
+ * sentence that names the option. */
 #include "relay/conf.h"
 
 #include <stdio.h>

@@ -220,7 +220,8 @@ static void other_icmp_is_counted(void **state)
 		enum drop reason;
 	} cases[] = {
 		{ 3, 3, false, DROP_ICMP_ERROR }, { 11, 0, false, DROP_ICMP_ERROR }, { 12, 0, false, DROP_ICMP_ERROR },
-		{ 0, 0, false, DROP_ICMP_OTHER }, { 5, 1, false, DROP_ICMP_OTHER }, { 8, 1, false, DROP_ICMP_OTHER }, { 8, 0, true, DROP_ICMP_OTHER },
+		{ 0, 0, false, DROP_ICMP_OTHER }, { 5, 1, false, DROP_ICMP_OTHER },  { 8, 1, false, DROP_ICMP_OTHER },
+		{ 8, 0, true, DROP_ICMP_OTHER },
 	};
 
 	(void)state;

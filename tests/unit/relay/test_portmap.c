@@ -3,7 +3,9 @@
 
 static void every_port_once(void **state)
 {
-	static const uint16_t ranges[][2] = { { 49152, 65535 }, { 50000, 50000 }, { 50001, 50130 }, { 1024, 1087 }, { 65535, 65535 } };
+	static const uint16_t ranges[][2] = {
+		{ 49152, 65535 }, { 50000, 50000 }, { 50001, 50130 }, { 1024, 1087 }, { 65535, 65535 }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
