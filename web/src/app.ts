@@ -110,7 +110,7 @@ async function enter(force: boolean): Promise<void> {
 		return;
 	}
 	notice.value = null;
-	const started = new Client(api, me, (why) => void (why === 'superseded' ? leave('elsewhere') : sessionEnded()));
+	const started = new Client(api, me, (why) => void (why === 'superseded' ? leave('elsewhere') : lineClosed()));
 	client.value = started;
 	view.value = 'home';
 	await started.start();
@@ -143,6 +143,17 @@ async function leave(to: View): Promise<void> {
 	elsewhereInCall.value = false;
 	view.value = to;
 	await leaving?.stop();
+}
+
+/** The server closed the line: the session has ended, or lives on with other permissions, which takes a new line. */
+async function lineClosed(): Promise<void> {
+	await leave('boot');
+	try {
+		me = await api.me();
+		await enter(true);
+	} catch {
+		await sessionEnded();
+	}
 }
 
 async function sessionEnded(): Promise<void> {
