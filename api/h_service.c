@@ -17,7 +17,9 @@ enum err h_ready(struct req *r)
 
 enum err h_version(struct req *r)
 {
-	return reply_json(r, 200, json_pack("{s:s, s:s}", "name", "duplex", "version", DUPLEX_VERSION));
+	const char *certificates = r->set->certificate_url[0] != '\0' ? r->set->certificate_url : NULL;
+
+	return reply_json(r, 200, json_pack("{s:s, s:s, s:s?}", "name", "duplex", "version", DUPLEX_VERSION, "certificate_url", certificates));
 }
 
 enum err h_openapi(struct req *r)

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { Client, person } from "./lib/client.mjs";
 import { encodeRequest, exchange, record } from "./lib/fastcgi.mjs";
 import { contract } from "./lib/openapi.mjs";
-import { start } from "./lib/server.mjs";
+import { CERTIFICATE_ORIGIN, start } from "./lib/server.mjs";
 
 let server, nobody, alice;
 before(async () => {
@@ -159,7 +159,9 @@ describe("HTTP", () => {
 		assert.deepEqual((await nobody.get("/openapi.json")).body, contract);
 	});
 	test("version and health", async () => {
-		assert.match((await nobody.get("/version")).body.version, /^\d+\.\d+\.\d+$/);
+		const { version, certificate_url } = (await nobody.get("/version")).body;
+		assert.match(version, /^\d+\.\d+\.\d+$/);
+		assert.equal(certificate_url, CERTIFICATE_ORIGIN);
 		assert.equal((await nobody.get("/health/live")).status, 200);
 		assert.equal((await nobody.get("/health/ready")).status, 200);
 	});

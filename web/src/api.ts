@@ -53,7 +53,7 @@ export interface Certificate {
 export interface Version {
 	version: string;
 	/** Where to go to log in with a client certificate; null when the server takes none. */
-	certificate_url?: string | null;
+	certificate_url: string | null;
 }
 
 interface Page<T> {

@@ -45,16 +45,10 @@ function showLogin(): void {
 	view.value = 'login';
 	api.version().then(
 		(v) => {
-			certificateUrl.value = v.certificate_url === undefined ? usualCertificateUrl(location) : v.certificate_url || null;
+			certificateUrl.value = v.certificate_url;
 		},
 		() => {},
 	);
-}
-
-/** Where our nginx configuration puts the certificate host, for a server that does not say; an address has no sub-domains. */
-export function usualCertificateUrl(at: { hostname: string; host: string; protocol: string }): string | null {
-	const address = /^\[|^[\d.]+$/.test(at.hostname);
-	return at.protocol === 'https:' && !address ? `https://cert.${at.host}` : null;
 }
 
 export async function logIn(username: string, password: string): Promise<void> {
