@@ -20,6 +20,7 @@
 
 #define IPV4(a, b, c, d) __builtin_bswap32((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 #define RELAY_IP IPV4(198, 41, 0, 2)
+#define SECOND_IP IPV4(198, 41, 1, 2) /* of the second port */
 #define GATEWAY_IP IPV4(198, 41, 0, 1)
 #define CLIENT_IP IPV4(8, 8, 1, 1)
 #define PEER_IP IPV4(9, 9, 9, 9)
@@ -42,6 +43,7 @@ struct rig {
 	bool answer_arp;         /* whoever the relay asks for is there */
 	struct rig_frame out[RIG_OUT]; /* what came out of the last rig_send, ARP answers aside */
 	unsigned outs;
+	unsigned in_if;          /* port that frames come in on */
 	unsigned buffers;        /* given out and not back yet */
 	unsigned arp_asked;
 };
@@ -100,22 +102,33 @@ static UNUSED struct policy *rig_policy(void)
 	return p;
 }
 
-static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t port_max, struct policy *policy)
+/* One address a port: 198.41.0.2/24 with a gateway, 198.41.1.2/24 without. */
+static struct ifaces rig_ifaces(unsigned ports)
+{
+	static const char *const addresses[] = { "198.41.0.2/24", "198.41.1.2/24" };
+	struct ifaces all = { .count = ports };
+
+	for (unsigned i = 0; i < ports; i++) {
+		struct iface *f = &all.at[i];
+
+		memcpy(f->net.mac, rig_mac, sizeof(rig_mac));
+		f->net.mac[4] = (uint8_t)i;
+		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->addr, &f->subnet));
+		f->net.ip = addr_v4_of(&f->addr);
+		f->gateway = i == 0 ? GATEWAY_IP : 0;
+		f->mtu = 1500;
+	}
+	return all;
+}
+
+static UNUSED struct rig *rig_new_ports(unsigned workers, unsigned ports, uint16_t port_min, uint16_t port_max, struct policy *policy)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct relay_size size = { .turn_port = TURN_PORT,
-				   .port_min = port_min,
-				   .port_max = port_max,
-				   .max_allocations = 1024,
-				   .workers = workers };
-	struct ifaces ifaces = { .count = 1 };
-	struct iface *f = &ifaces.at[0];
+	struct relay_size size = {
+		.turn_port = TURN_PORT, .port_min = port_min, .port_max = port_max, .max_allocations = 1024, .workers = workers
+	};
+	struct ifaces ifaces = rig_ifaces(ports);
 
-	memcpy(f->net.mac, rig_mac, sizeof(rig_mac));
-	f->net.ip = RELAY_IP;
-	assert_ok(addr_parse_interface(STR("198.41.0.2/24"), &f->addr, &f->subnet));
-	f->gateway = GATEWAY_IP;
-	f->mtu = 1500;
 	assert_ok(relay_new(&size, &ifaces, policy, &r->relay));
 	r->workers = workers;
 	r->clock = (struct path_clock){ .mono_ms = 5000, .wall_s = RIG_WALL_S };
@@ -125,6 +138,11 @@ static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t 
 		rcu_online(r->relay->rcu, i);
 	}
 	return r;
+}
+
+static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t port_max, struct policy *policy)
+{
+	return rig_new_ports(workers, 1, port_min, port_max, policy);
 }
 
 static UNUSED void rig_free(struct rig *r)
@@ -143,7 +161,8 @@ static void rig_check_frame(const struct rig_frame *f)
 	const uint8_t *ip = f->bytes + ETH_LEN;
 
 	assert_true(f->len >= ETH_LEN);
-	assert_memory_equal(f->bytes + 6, rig_mac, 6);
+	assert_memory_equal(f->bytes + 6, rig_mac, 4);
+	assert_int_equal(f->bytes[10], f->iface); /* the MAC of the port it goes out on */
 	if (be16_get(f->bytes + 12) != ETHERTYPE_V4)
 		return;
 	assert_int_equal(ip[0], 0x45);
@@ -164,12 +183,12 @@ static void rig_answer_arp(struct rig *r, unsigned worker, const uint8_t *reques
 	uint8_t reply[ARP_LEN];
 
 	memcpy(reply, request, sizeof(reply));
-	memcpy(reply, rig_mac, 6);
+	memcpy(reply, request + 6, 6);
 	memcpy(reply + 6, rig_host_mac, 6);
 	be16_put(reply + 20, 2);
 	memcpy(reply + 22, rig_host_mac, 6);
 	memcpy(reply + 28, request + 38, 4);
-	memcpy(reply + 32, rig_mac, 6);
+	memcpy(reply + 32, request + 6, 6);
 	memcpy(reply + 38, request + 28, 4);
 	rig_run(r, worker, reply, sizeof(reply));
 }
@@ -193,10 +212,13 @@ static void rig_take(struct rig *r, unsigned worker, struct pkt *p)
 	rig_check_frame(f);
 	if (r->answer_arp && be16_get(f->bytes + 12) == ETHERTYPE_ARP && be16_get(f->bytes + 20) == 1) {
 		uint8_t request[ARP_LEN];
+		unsigned before = r->in_if;
 
 		memcpy(request, f->bytes, sizeof(request));
 		r->arp_asked++;
+		r->in_if = f->iface;
 		rig_answer_arp(r, worker, request);
+		r->in_if = before;
 		return;
 	}
 	r->outs++;
@@ -221,6 +243,7 @@ static void rig_run(struct rig *r, unsigned worker, const void *frame, size_t le
 	rig_new_buf(r, &p);
 	memcpy(p.data, frame, len);
 	p.len = (uint32_t)len;
+	p.in_if = (uint8_t)r->in_if;
 	path_burst(&r->path[worker], &p, 1, &r->clock);
 	rig_take(r, worker, &p);
 	rig_take_extra(r, worker);
@@ -272,6 +295,7 @@ static UNUSED size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint3
 	uint8_t *ip = frame + ETH_LEN;
 
 	memcpy(frame, rig_mac, 6);
+	frame[4] = dst == SECOND_IP;
 	memcpy(frame + 6, rig_host_mac, 6);
 	be16_put(frame + 12, ETHERTYPE_V4);
 	ip_put(ip, 0xb8, (uint16_t)(UDP_DATA + len), 0x1234, swap16(IP_DF), 57, IPPROTO_UDP_V4, src, dst);
@@ -296,11 +320,12 @@ struct client {
 	size_t nonce_len;
 	uint16_t relayed; /* port, once allocated */
 	unsigned worker;  /* that its packets come to */
+	uint32_t server;  /* the relay's address it talks to */
 };
 
 static UNUSED struct client client_new(uint32_t ip, uint16_t port, const char *user, const char *call)
 {
-	struct client c = { .ip = ip, .port = port };
+	struct client c = { .ip = ip, .port = port, .server = RELAY_IP };
 	struct buf b = buf_fixed(c.username, sizeof(c.username) - 1);
 
 	turn_cred_username(&b, RIG_WALL_S + 86400, str_from(user), str_from(call));
@@ -312,7 +337,9 @@ static UNUSED void client_datagram(struct rig *r, const struct client *c, const 
 {
 	uint8_t frame[RIG_FRAME];
 
-	rig_send(r, c->worker, frame, rig_udp(frame, c->ip, c->port, RELAY_IP, TURN_PORT, data, len));
+	r->in_if = c->server == SECOND_IP;
+	rig_send(r, c->worker, frame, rig_udp(frame, c->ip, c->port, c->server, TURN_PORT, data, len));
+	r->in_if = 0;
 }
 
 static UNUSED void peer_datagram(struct rig *r, unsigned worker, uint32_t ip, uint16_t port, uint16_t to,
@@ -343,6 +370,7 @@ static UNUSED int client_exchange(struct rig *r, struct client *c, const void *p
 
 		if (be16_get(r->out[i].bytes + 12) != ETHERTYPE_V4)
 			continue;
+		assert_int_equal(ne32(ip + IP_SRC), c->server);
 		assert_int_equal(ne32(ip + IP_DST), c->ip);
 		assert_int_equal(be16_get(ip + UDP_DPORT), c->port);
 		assert_int_equal(be16_get(ip + UDP_SPORT), TURN_PORT);
@@ -515,7 +543,7 @@ static UNUSED void rig_expect_channel(const struct rig *r, const struct client *
 	be16_put(want, channel);
 	be16_put(want + 2, (uint16_t)len);
 	memcpy(want + 4, data, len);
-	rig_expect(r, RELAY_IP, TURN_PORT, c->ip, c->port, want, 4 + len);
+	rig_expect(r, c->server, TURN_PORT, c->ip, c->port, want, 4 + len);
 }
 
 /* Exactly one Data indication came out, to `c`, from this peer, with this payload and zero padding. */

@@ -584,6 +584,39 @@ static void counters_of_the_allocation(void **state)
 	assert_int_equal(stats_get(&r->relay->stats[1].relayed_packets[RELAYED_TO_CLIENT]), 1);
 }
 
+/* Two ports: each client has a relayed address on the port it came in by; data between them crosses inside the relay, data to a peer goes by the
+ * route to it and keeps its source. */
+static void two_ports(void **state)
+{
+	struct rig *r;
+	struct client c = client_new(CLIENT_IP, 1, "c", ""), d = client_new(IPV4(198, 41, 1, 50), 2, "d", "");
+
+	rig_free(*state);
+	*state = r = rig_new_ports(2, 2, 50000, 50099, rig_policy());
+	d.server = SECOND_IP;
+	assert_int_equal(client_allocate(r, &c), 0);
+	assert_int_equal(client_allocate(r, &d), 0);
+	assert_int_equal(table_capacity(r->relay->table), 200);
+	assert_int_equal(client_bind(r, &c, 0x4001, SECOND_IP, d.relayed), 0);
+	assert_int_equal(client_bind(r, &d, 0x4002, RELAY_IP, c.relayed), 0);
+	client_channel_data(r, &c, 0x4001, "over", 4, 0);
+	rig_expect_channel(r, &d, 0x4002, "over", 4);
+	assert_int_equal(r->out[0].iface, 1);
+	client_channel_data(r, &d, 0x4002, "back", 4, 0);
+	rig_expect_channel(r, &c, 0x4001, "back", 4);
+	assert_int_equal(r->out[0].iface, 0);
+	/* The second port has no gateway: the first one's is the way to the world. */
+	assert_int_equal(client_bind(r, &d, 0x4003, PEER_IP, 9), 0);
+	client_channel_data(r, &d, 0x4003, "far", 3, 0);
+	rig_expect(r, SECOND_IP, d.relayed, PEER_IP, 9, "far", 3);
+	assert_int_equal(r->out[0].iface, 0);
+	/* A relayed port belongs to one address: the other one's is another port. */
+	peer_datagram(r, 0, PEER_IP, 9, d.relayed, "x", 1);
+	assert_int_equal(r->outs, 0);
+	/* The other port's service is no peer either. */
+	assert_int_equal(client_bind(r, &c, 0x4004, SECOND_IP, TURN_PORT), 403);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -595,7 +628,7 @@ int main(void)
 		T(hairpin_channel_to_channel), T(hairpin_by_indication), T(hairpin_to_itself_ends), T(service_is_no_peer),
 		T(hairpin_to_a_freed_port), T(forged_hairpin_is_dropped), T(permission_ends_after_300_s), T(channel_outlives_its_permission),
 		T(channel_is_refreshed), T(allocation_ends), T(freed_port_is_closed_at_once), T(every_port_comes_back), T(grace_period_is_kept),
-		T(data_waits_for_the_neighbour), T(silent_neighbour_costs_its_frames), T(changed_mac_is_followed), T(counters_of_the_allocation),
+		T(data_waits_for_the_neighbour), T(silent_neighbour_costs_its_frames), T(changed_mac_is_followed), T(counters_of_the_allocation), T(two_ports),
 	};
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);
