@@ -24,7 +24,8 @@ struct check {
 	check_fn *fn;
 };
 
-extern const struct check check_flows[], check_data[], check_limits[], check_hostile[], check_expiry[], check_slow[];
+extern const struct check check_flows[], check_data[], check_limits[], check_challenges[], check_hostile[], check_expiry[],
+	check_credentials[], check_slow[];
 
 /* printf into the buffer that reasons are returned in. */
 const char *check_because(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

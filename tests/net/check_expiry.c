@@ -141,6 +141,10 @@ const struct check check_expiry[] = {
 	{ "an allocation ends without Refresh and lives on with it", allocation_ends },
 	{ "the 5-tuple of an ended allocation can be used again", tuple_reused },
 	{ "an old nonce is refused with 438", nonce_ages },
+	{ NULL, NULL },
+};
+
+const struct check check_credentials[] = {
 	{ "a credential that ends during a call", credential_ends },
 	{ NULL, NULL },
 };

@@ -114,6 +114,10 @@ const struct check check_limits[] = {
 	{ "486 when a user has all the allocations allowed; all can be had again", user_quota },
 	{ "508 when no port is left; every port can be had again", ports },
 	{ "508 when an allocation has all the channels allowed", channels },
+	{ NULL, NULL },
+};
+
+const struct check check_challenges[] = {
 	{ "challenges beyond the budget are not answered", challenge_budget },
 	{ NULL, NULL },
 };

@@ -126,6 +126,7 @@ static const struct row rows[] = {
 	  { UDP, RAW(TS_EVEN_PORT, "\x80"), RAW(TS_RESERVATION, "12345678") }, .expect = { 400, 420 } },
 	{ "Allocate with a short LIFETIME", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_LIFETIME, "\x01\x02") }, .expect = { 400 } },
 	{ "a second Allocate on the same 5-tuple", ALLOCATED, TS_ALLOCATE, GOOD, { UDP }, .expect = { 437 } },
+	{ "a second Allocate on the same 5-tuple by another user", ALLOCATED, TS_ALLOCATE, STRANGER, { UDP }, .expect = { 437 } },
 
 	/* Refresh, §7.3 */
 	{ "Refresh", ALLOCATED, TS_REFRESH, GOOD, .expect = { OK }, .has = { TS_LIFETIME, TS_INTEGRITY } },

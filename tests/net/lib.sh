@@ -210,6 +210,20 @@ turncheck_in_background() {
 	in_background "$ns" "${TURNCHECK[@]}" "$@"
 }
 
+# sums_start NS: from now on every packet that reaches the clients' end is checked; sums_check LABEL ends that and gives the result.
+sums_start() {
+	in_background "$1" "$BIN/sumcheck" dpx0 >"$TMP/sums" 2>&1
+	SUMS_PID=$PID
+	until_true 10 grep -q capturing "$TMP/sums"
+}
+
+sums_check() {
+	local result
+	kill "$SUMS_PID"
+	if wait "$SUMS_PID"; then result=ok; else result=not_ok; fi
+	"$result" "$1: every checksum right: $(tail -n 1 "$TMP/sums")"
+}
+
 # TURN-REST credentials for the coturn tools: USER and PASSWORD.
 credentials() {
 	# shellcheck disable=SC2034

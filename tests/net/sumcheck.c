@@ -1,7 +1,7 @@
 /* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every IPv4, ICMP and UDP packet, until SIGTERM.
  * Only frames that came in count: on the kernel's end of a TAP or veth these are the ones that the relay wrote itself.
  *
- *   sumcheck INTERFACE     prints one line, exits with 1 when a packet was wrong or none came */
+ *   sumcheck INTERFACE     prints `capturing`, and at the end one line; exits with 1 when a packet was wrong or no UDP came */
 #include "tests/net/tstun.h"
 
 #include <arpa/inet.h>
@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 		return 2;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	puts("capturing");
+	fflush(stdout);
 	while (stop == 0) {
 		struct sockaddr_ll from = { 0 };
 		socklen_t fromlen = sizeof(from);

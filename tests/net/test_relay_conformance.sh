@@ -8,13 +8,11 @@
 need_root
 
 with_sums() {
-	local label=$1 sums
+	local label=$1
 	shift
-	in_background "$NS" "$BIN/sumcheck" dpx0 >"$TMP/sums" 2>&1
-	sums=$PID
+	sums_start "$NS"
 	take_tap "$label" "$@"
-	kill "$sums"
-	if wait "$sums"; then ok "$label: every checksum right: $(cat "$TMP/sums")"; else not_ok "$label: checksums" "$(cat "$TMP/sums")"; fi
+	sums_check "$label"
 	check "$label: no allocation is left behind" until_true 5 no_allocations
 	check "$label: SIGTERM ends it with status 0" relay_stop
 }
@@ -27,5 +25,5 @@ namespace NS
 relay_start "$NS" 'port-min = 50000' 'port-max = 50049' 'user-allocations = 7' 'max-peers = 5' &&
 	with_sums limits turncheck "$NS" --group limits --ports 50 --user-quota 7 --peers 5
 namespace NS
-relay_start "$NS" 'challenge-rate = 5' 'challenge-burst = 10' && with_sums challenges turncheck "$NS" --group limits --challenges 10
+relay_start "$NS" 'challenge-rate = 5' 'challenge-burst = 10' && with_sums challenges turncheck "$NS" --group challenges --challenges 10
 done_testing

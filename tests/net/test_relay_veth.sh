@@ -25,15 +25,13 @@ cable() {
 }
 
 on_device() {
-	local label=$1 sums
+	local label=$1
 	shift
 	cable
 	relay_start "$NS" "$@" || return
-	in_background "$NS" "$BIN/sumcheck" dpx0 >"$TMP/sums" 2>&1
-	sums=$PID
+	sums_start "$NS"
 	take_tap "$label" turncheck "$NS"
-	kill "$sums"
-	if wait "$sums"; then ok "$label: every checksum right: $(cat "$TMP/sums")"; else not_ok "$label: checksums" "$(cat "$TMP/sums")"; fi
+	sums_check "$label"
 	check "$label: no allocation is left behind" until_true 5 no_allocations
 	check "$label: SIGTERM ends it with status 0" relay_stop
 }

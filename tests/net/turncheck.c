@@ -1,6 +1,6 @@
 /* turncheck: an independent TURN client that judges a server from outside. It shares no code with the relay. TAP on stdout.
  *
- *   turncheck OPTIONS [--group NAME]…   run the checks: table, flows, data by default; limits, hostile, expiry, slow by name
+ *   turncheck OPTIONS [--group NAME]…   run the checks: table, flows, data by default; the others by name
  *   turncheck OPTIONS --hold N [--user U] [--call C] [--wait-gone MS]   make N allocations, print "held", and wait until the server has
  *       forgotten all of them (0, prints how long it took) or MS are over (1); without --wait-gone hold them until stdin ends */
 #include "tests/net/check.h"
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GROUPS = 7, HOLD_MAX = 1024 };
+enum { GROUPS = 9, HOLD_MAX = 1024 };
 
 struct options {
 	struct check_setup setup;
@@ -24,7 +24,8 @@ struct options {
 	const char *user, *call;
 };
 
-static const char *const group_names[GROUPS] = { "table", "flows", "data", "limits", "hostile", "expiry", "slow" };
+static const char *const group_names[GROUPS] = { "table", "flows", "data", "limits", "challenges", "hostile", "expiry", "credentials",
+						 "slow" };
 static unsigned run_count, failed;
 
 static void die(const char *why)
@@ -49,8 +50,8 @@ static void result(const char *group, const char *name, const char *reason)
 
 static void run_groups(const struct options *o)
 {
-	static const struct check *const lists[GROUPS] = { NULL, check_flows, check_data, check_limits, check_hostile, check_expiry,
-							   check_slow };
+	static const struct check *const lists[GROUPS] = { NULL, check_flows, check_data, check_limits, check_challenges,
+							   check_hostile, check_expiry, check_credentials, check_slow };
 	const char *name, *reason;
 
 	for (size_t i = 0; o->group[0] && check_row(&o->setup, i, &name, &reason); i++)
@@ -160,9 +161,10 @@ static void pick_group(struct options *o, const char *name)
 static void usage(void)
 {
 	puts("turncheck --server IP[:PORT] --realm REALM --secret-file FILE --local IP --peer IP --other IP\n"
-	     "  --group NAME        table, flows, data (these three by default), limits, hostile, expiry, slow; may be given again\n"
-	     "  --user-quota N, --ports N, --peers N, --challenges N    what the server was configured with, for `limits`\n"
-	     "  --lifetime S, --nonce-lifetime S, --strict-expiry    the same, for `expiry`\n"
+	     "  --group NAME        table, flows, data (these three by default), limits, challenges, hostile, expiry, credentials, slow\n"
+	     "                      (six minutes); may be given again. What the server was configured with, for some of them:\n"
+	     "  --user-quota N, --ports N, --peers N    limits        --challenges N     challenges\n"
+	     "  --lifetime S, --nonce-lifetime S        expiry        --strict-expiry    credentials\n"
 	     "  --seed N, --rounds N         for `hostile` (1, 200)\n"
 	     "  --hold N [--user U] [--call C] [--wait-gone MS]   hold allocations instead");
 	exit(0);
