@@ -176,9 +176,8 @@ static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, c
 	_Static_assert(ARRAY_LEN(fields) == 24, "room in add_record");
 	add_record(c->calls, STR(RKEY_CDRS), STR(CDR_MAX), fields, ARRAY_LEN(fields));
 	add_record(c->calls, rkey_str(&caller), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
-	/* A name that nobody has must not become a key; a call that was not permitted never reached the callee. */
-	if (c->callee_exists && reason != CDR_FORBIDDEN &&
-	    strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)
+	/* A name that nobody has must not become a key; a call that was not permitted never got as far as to know. */
+	if (c->callee_exists && strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)
 		add_record(c->calls, rkey_str(&callee), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
 }
 

@@ -106,9 +106,11 @@ static void on_success(struct call *c, const struct sip_msg *m, const struct for
 	pass_up(c, m);
 }
 
-static const char *own_phrase(unsigned status)
+static const char *own_phrase(unsigned status, bool rang)
 {
-	return status == 480 ? "Not registered" : status == 408 ? "No answer" : NULL;
+	if (status == 480)
+		return rang ? "Device is gone" : "Not registered";
+	return status == 408 ? "No answer" : NULL;
 }
 
 static const char *by_whom(enum cdr_reason r)
@@ -129,11 +131,11 @@ static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, c
 	/* A device that answers 480 was reached, whatever it means by it. */
 	if (why == CDR_UNREACHABLE && m != NULL)
 		why = CDR_NO_ANSWER;
-	if (m == NULL && status == 480)
+	if (m == NULL && status == 480 && !fork_rang(f))
 		proxy_count(proxy_of(c), PROXY_C_NOT_REGISTERED);
 	/* §16.7 step 6: a 503 of a device is no overload of ours. */
 	if (m == NULL || status == 503) {
-		refuse(c, status == 503 ? 500 : status, own_phrase(status), STR_NONE, why);
+		refuse(c, status == 503 ? 500 : status, own_phrase(status, fork_rang(f)), STR_NONE, why);
 		return;
 	}
 	c->holds++;

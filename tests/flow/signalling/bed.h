@@ -56,8 +56,8 @@ struct bed {
 	unsigned stored;
 	int busy[BED_CLIENTS]; /* by client with the same user */
 	unsigned removed;      /* bindings taken out by the proxy */
+	bool uncertain;        /* the store did not answer, and the worker itself knows nobody */
 	enum err lookup_fails; /* ERR_OK = works */
-	bool redis_lists_dead; /* look-ups still find bindings whose connection is gone */
 };
 
 /* --- the host --------------------------------------------------------------------------------- */
@@ -165,7 +165,8 @@ static inline void bed_lookup_op(void *host, struct str user, struct str instanc
 		done(arg, b->lookup_fails, &loc);
 		return;
 	}
-	for (unsigned i = 0; i < b->clients; i++) {
+	loc.uncertain = b->uncertain;
+	for (unsigned i = 0; i < b->clients && !b->uncertain; i++) {
 		struct bed_client *c = &b->client[i];
 
 		if (!str_eq(user, str_from(c->user)))

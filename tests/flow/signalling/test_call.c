@@ -263,6 +263,33 @@ static void forged(void **state)
 	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_FORGED_FROM], 2);
 }
 
+static void forged_contact(void **state)
+{
+	static const struct {
+		const char *contact;
+		bool good;
+	} cases[] = {
+		{ "<sip:alice@" BED_DOMAIN ";gr=x>", false },  { "<sip:mallory@elsewhere.example>", false },
+		{ "<sip:mallory@192.0.2.1>", false },          { "<sip:x@y.invalid.example>", false },
+		{ "<sip:mallory@" BED_DOMAIN ";gr=x>", true }, { "<sip:x@y.invalid;transport=ws>", true },
+	};
+	struct bed *b = *state;
+	struct bed_client *mallory = bed_client(b, "mallory", 0);
+	char text[1024];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		(void)snprintf(text, sizeof(text),
+			       "INVITE sip:nobody@" BED_DOMAIN
+			       " SIP/2.0\r\nVia: SIP/2.0/WSS m.invalid;branch=z9hG4bKc%zu\r\n"
+			       "From: <sip:mallory@" BED_DOMAIN ">;tag=1\r\nTo: <sip:nobody@" BED_DOMAIN
+			       ">\r\nCall-ID: c%zu\r\n"
+			       "CSeq: 1 INVITE\r\nContact: %s\r\n\r\n",
+			       i, i, cases[i].contact);
+		bed_say(mallory, str_from(text));
+		(void)bed_take(mallory, cases[i].good ? "SIP/2.0 404 " : "SIP/2.0 403 Contact is not you");
+	}
+}
+
 static void forged_route(void **state)
 {
 	struct bed *b = *state;
@@ -436,6 +463,7 @@ int main(void)
 		T(store_away),
 		T(too_many),
 		T(forged),
+		T(forged_contact),
 		T(forged_route),
 		T(bye_of_a_stranger),
 		T(cancelled),

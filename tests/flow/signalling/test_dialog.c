@@ -223,6 +223,43 @@ static void store_away_loses_nobody(void **state)
 	b->lookup_fails = ERR_TIMEOUT;
 	bed_run(b, 120000);
 	bed_nothing(alice);
+	b->lookup_fails = ERR_OK;
+	b->uncertain = true;
+	bed_run(b, 120000);
+	bed_nothing(alice);
+}
+
+/* A CANCEL that comes after the call was acknowledged is none. */
+static void cancel_after_ack(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO), sent = d;
+	const struct sip_msg *m = bed_take(bob, "INVITE ");
+
+	bed_answer(bob, m, 200, BED_AUDIO);
+	bed_established(&d, bed_take(alice, "SIP/2.0 200 "));
+	bed_request(alice, &d, "ACK", "", "");
+	(void)bed_take(bob, "ACK ");
+	bed_cancel(alice, &sent);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	bed_nothing(bob);
+	assert_int_equal(bed_stored(b, "XADD cdrs ", ""), 0);
+}
+
+/* The callee cannot speak with the caller's tag. */
+static void sides_are_not_to_be_swapped(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	(void)snprintf(db.remote, sizeof(db.remote), "<sip:alice@" BED_DOMAIN ">;tag=%s", db.local_tag);
+	(void)snprintf(db.local_tag, sizeof(db.local_tag), "%s", da.local_tag);
+	bed_request(bob, &db, "BYE", "", "");
+	(void)bed_take(bob, "SIP/2.0 403 ");
+	bed_nothing(alice);
 }
 
 static void bye_to_one_who_is_gone(void **state)
@@ -399,6 +436,8 @@ int main(void)
 		T(back_in_time),
 		T(store_away_loses_nobody),
 		T(bye_to_one_who_is_gone),
+		T(cancel_after_ack),
+		T(sides_are_not_to_be_swapped),
 		T(hung_up_by_admin),
 		T(session_ends),
 		T(stopping_ends_no_call),

@@ -161,6 +161,37 @@ static void dies_while_ringing(void **state)
 	(void)bed_take(alice, "SIP/2.0 200 ");
 }
 
+static void only_device_dies_while_ringing(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 0);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(bob, "INVITE ");
+
+	bed_answer(bob, m, 180, "");
+	bed_answer(bob, m, 199, "");
+	bed_cut(bob);
+	(void)bed_take(alice, "SIP/2.0 480 Device is gone");
+	bed_cdr(b, "no_answer", 480, "server");
+	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_NOT_REGISTERED], 0);
+	bed_quiet(b);
+}
+
+/* Calling oneself rings on one's other devices only. */
+static void call_to_oneself(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *here = bed_client(b, "alice", 0), *there = bed_client(b, "alice", 1);
+
+	(void)bed_invite(here, "alice", BED_AUDIO);
+	assert_false(bed_has(here, "INVITE "));
+	bed_answer(there, bed_take(there, "INVITE "), 486, "");
+	(void)bed_take(here, "SIP/2.0 486 ");
+	assert_int_equal(bed_stored(b, "XADD history:{alice} ", "busy"), 1);
+	bed_quiet(b);
+}
+
 /* A person in a call is called by a third: the device decides (the page says 486). */
 static void second_call_reaches_the_device(void **state)
 {
@@ -224,7 +255,8 @@ int main(void)
 		T(first_answer_wins),  T(both_answer),
 		T(decline_is_for_all), T(busy_then_no_answer),
 		T(dead_branch_remote), T(all_dead),
-		T(dies_while_ringing), T(second_call_reaches_the_device),
+		T(dies_while_ringing), T(only_device_dies_while_ringing),
+		T(call_to_oneself),    T(second_call_reaches_the_device),
 		T(answer_again),       T(late_answer_after_ring_time),
 	};
 
