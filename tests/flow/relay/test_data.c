@@ -324,6 +324,22 @@ static void hairpin_to_a_freed_port(void **state)
 	assert_int_equal(rig_drops(r, DROP_HAIRPIN_GONE), 1);
 }
 
+static void hairpin_permission_ends(void **state)
+{
+	struct rig *r = *state;
+
+	assert_int_equal(client_permit(r, &bob, RELAY_IP), 0);
+	rig_pass(r, 150000);
+	assert_int_equal(client_bind(r, &alice, 0x4001, RELAY_IP, bob.relayed), 0);
+	rig_pass(r, 149000);
+	client_channel_data(r, &alice, 0x4001, "x", 1, 0);
+	assert_int_equal(r->outs, 1);
+	rig_pass(r, 1000);
+	client_channel_data(r, &alice, 0x4001, "x", 1, 0);
+	assert_int_equal(r->outs, 0);
+	assert_int_equal(rig_drops(r, DROP_HAIRPIN_PERMISSION), 1);
+}
+
 /* A frame that claims to come from the relay itself is a forgery: it must not use a permission for relayed
  * addresses. */
 static void forged_hairpin_is_dropped(void **state)
@@ -626,7 +642,7 @@ int main(void)
 		T(indications_that_are_wrong), T(no_permission_no_data), T(unused_port_says_nothing), T(other_clients_channels_are_not_mine),
 		T(absent_checksum_stays_absent), T(damage_is_carried_on), T(header_fields_are_carried), T(time_to_live_ends), T(too_big_is_dropped),
 		T(hairpin_channel_to_channel), T(hairpin_by_indication), T(hairpin_to_itself_ends), T(service_is_no_peer),
-		T(hairpin_to_a_freed_port), T(forged_hairpin_is_dropped), T(permission_ends_after_300_s), T(channel_outlives_its_permission),
+		T(hairpin_to_a_freed_port), T(hairpin_permission_ends), T(forged_hairpin_is_dropped), T(permission_ends_after_300_s), T(channel_outlives_its_permission),
 		T(channel_is_refreshed), T(allocation_ends), T(freed_port_is_closed_at_once), T(every_port_comes_back), T(grace_period_is_kept),
 		T(data_waits_for_the_neighbour), T(silent_neighbour_costs_its_frames), T(changed_mac_is_followed), T(counters_of_the_allocation), T(two_ports),
 	};
