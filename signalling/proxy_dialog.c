@@ -10,6 +10,8 @@
 
 #include "common/log.h"
 
+#define TIMER_C_MS 181000u /* §16.6 step 11: a re-INVITE that rings for ever because its device has vanished */
+
 /* One request on its way. Lives until its transactions and its look-up are over. */
 struct relay {
 	struct list node; /* in proxy->relays */
@@ -127,7 +129,7 @@ static enum err send_request(struct relay *r, const struct flow *flow)
 	}
 	r->fork = f;
 	r->holds++;
-	fork_begin(f, 0);
+	fork_begin(f, r->request->method == SIP_INVITE ? TIMER_C_MS : 0);
 	return ERR_OK;
 }
 

@@ -229,6 +229,24 @@ static void store_away_loses_nobody(void **state)
 	bed_nothing(alice);
 }
 
+/* A re-INVITE that rings, and then its device vanishes on another worker, which tells nobody: Timer C. */
+static void reinvite_rings_for_ever(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	bed_request(alice, &da, "INVITE", "", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 180, "");
+	bed_cut(bob);
+	bed_connect(bob, 1);
+	bed_run(b, 182000);
+	(void)bed_take(alice, "SIP/2.0 408 ");
+	bed_run(b, 33000);
+	assert_int_equal(txn_layer_count(proxy_txns(b->worker[0].proxy), TXN_INVITE_CLIENT), 0);
+}
+
 /* A CANCEL that comes after the call was acknowledged is none. */
 static void cancel_after_ack(void **state)
 {
@@ -437,6 +455,7 @@ int main(void)
 		T(store_away_loses_nobody),
 		T(bye_to_one_who_is_gone),
 		T(cancel_after_ack),
+		T(reinvite_rings_for_ever),
 		T(sides_are_not_to_be_swapped),
 		T(hung_up_by_admin),
 		T(session_ends),
