@@ -35,6 +35,12 @@ void neigh_init(struct neigh *n)
 	spin_init(&n->lock);
 }
 
+/* Seconds since then; none if another worker, whose clock is ahead, was here first. */
+static uint32_t age_of(uint32_t then_s, uint32_t now_s)
+{
+	return (int32_t)(now_s - then_s) > 0 ? now_s - then_s : 0;
+}
+
 static struct neigh_entry *window_at(struct neigh *n, unsigned iface, uint32_t ip, unsigned i)
 {
 	uint32_t h = (ip ^ iface * 0x85ebca6bu) * 0x9e3779b1u;
@@ -65,7 +71,8 @@ static struct neigh_entry *make(struct neigh *n, unsigned iface, uint32_t ip, ui
 			best = e;
 			break;
 		}
-		if (now_s - e->used_s >= NEIGH_IDLE_S && (best == NULL || now_s - e->used_s > now_s - best->used_s))
+		uint32_t idle = age_of(e->used_s, now_s);
+		if (idle >= NEIGH_IDLE_S && (best == NULL || idle > age_of(best->used_s, now_s)))
 			best = e;
 	}
 	if (best == NULL)
@@ -190,7 +197,7 @@ void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const 
 static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 {
 	enum neigh_state state = state_of(e);
-	uint32_t idle = now_s - e->used_s;
+	uint32_t idle = age_of(e->used_s, now_s);
 
 	if (idle >= 10 * NEIGH_IDLE_S || (state == NEIGH_WAIT && idle >= NEIGH_IDLE_S)) {
 		atomic_store_explicit(&e->link, link_of(NULL, gen_of(e) + 1, NEIGH_FREE), memory_order_release);
@@ -198,7 +205,7 @@ static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 	}
 	if (state == NEIGH_WAIT) /* while somebody sends there */
 		return idle <= NEIGH_PROBES && (int32_t)(now_ms - e->next_probe_ms) >= 0;
-	if (now_s - e->confirmed_s < NEIGH_STALE_S || idle >= NEIGH_STALE_S)
+	if (age_of(e->confirmed_s, now_s) < NEIGH_STALE_S || idle >= NEIGH_STALE_S)
 		return false;
 	if (e->probes++ < NEIGH_PROBES)
 		return true;

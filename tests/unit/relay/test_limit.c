@@ -45,6 +45,22 @@ static void steady(void **state)
 	assert_in_range(n, 10 + 490, 10 + 510);
 }
 
+/* Workers read their clocks on their own: one may be a little behind the one that took the last token. */
+static void a_clock_behind_gives_nothing(void **state)
+{
+	struct addr a = v4(6, 6, 6, 6);
+
+	(void)state;
+	limit_init(&l);
+	assert_int_equal(take(&a, 100, 10, 20, 5000), 20);
+	assert_int_equal(take(&a, 100, 10, 20, 4999), 0);
+	assert_int_equal(take(&a, 100, 10, 20, 5000), 0);
+	assert_int_equal(take(&a, 100, 10, 20, 5100), 1); /* and what comes back comes back once */
+	/* The clock's 32 bits end: that is later, not earlier. */
+	assert_int_equal(take(&a, 100, 10, 20, UINT32_MAX - 10), 20);
+	assert_int_equal(take(&a, 100, 10, 20, 89), 1);
+}
+
 static void no_limit(void **state)
 {
 	struct addr a = v4(5, 5, 5, 5);
@@ -83,8 +99,8 @@ static void flood_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(burst_then_rate), cmocka_unit_test(steady), cmocka_unit_test(no_limit), cmocka_unit_test(v6_goes_by_64),
-		cmocka_unit_test(flood_is_bounded),
+		cmocka_unit_test(burst_then_rate), cmocka_unit_test(steady), cmocka_unit_test(a_clock_behind_gives_nothing),
+		cmocka_unit_test(no_limit), cmocka_unit_test(v6_goes_by_64), cmocka_unit_test(flood_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,34 @@ static void unused_entry_goes_and_its_handle_dies(void **state)
 	assert_false(neigh_mac(&n, hop, 1000, mac, &iface));
 }
 
+/* Another worker's clock may already show the next second: what it has just used is no old entry. */
+static void an_entry_used_by_a_clock_ahead_stays(void **state)
+{
+	uint8_t f[64], mac[8], iface;
+	uint32_t hop;
+
+	(void)state;
+	arp(f, 1, host, IP(5), IP(2));
+	(void)handle(f, ARP_LEN, 1);
+	hop = neigh_get(&n, 0, IP(5), 1);
+	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
+	neigh_sweep(&n, 10, 10000, ask, NULL);
+	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
+	arp(f, 1, host, IP(5), IP(2));
+	(void)handle(f, ARP_LEN, 12); /* confirmed ahead, too */
+	asked_unicast = asked_broadcast = 0;
+	assert_true(neigh_mac(&n, hop, 12, mac, &iface));
+	neigh_sweep(&n, 11, 11000, ask, NULL);
+	assert_int_equal(asked_unicast + asked_broadcast, 0);
+	/* Nor does it make room for another when the cache is full. */
+	for (unsigned i = 0; i < 4096; i++) {
+		uint32_t other_hop = neigh_get(&n, 0, __builtin_bswap32(0x0a000000u + i), 11);
+
+		assert_true(other_hop == HOP_NONE || (other_hop & (NEIGH_SIZE - 1)) != (hop & (NEIGH_SIZE - 1)));
+	}
+	assert_true(neigh_mac(&n, hop, 12, mac, &iface));
+}
+
 /* More hosts than there is room: those in use stay, the rest is not learned. */
 static void full_cache_keeps_who_is_in_use(void **state)
 {
@@ -246,7 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(who_asks_is_answered_and_known), T(address_probe_is_answered_and_teaches_nothing), T(what_teaches_nothing), T(what_is_malformed),
 		T(every_prefix), T(wanted_neighbour_resolves_and_moves), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
-		T(full_cache_keeps_who_is_in_use),
+		T(an_entry_used_by_a_clock_ahead_stays), T(full_cache_keeps_who_is_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
