@@ -52,7 +52,8 @@ const struct conf_option relay_options[] = {
 	NUM("port-min", port_min, "49152", 1024, 65535, "", false, "first relayed port"),
 	NUM("port-max", port_max, "65535", 1024, 65535, "", false, "last relayed port"),
 	NUM("max-allocations", max_allocations, "16384", 1, 1048576, "", true,
-	    "allocations at a time; more are refused with 508"),
+	    "allocations at a time; more are refused with 508; a reload can lower it, and raise it up to what it was at "
+	    "start"),
 	NUM("user-allocations", user_allocations, "0", 0, 1048576, "", true,
 	    "allocations of one user; more are refused with 486; 0 = no limit"),
 	NUM("max-peers", max_peers, "64", 1, 1024, "", true,

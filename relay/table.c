@@ -28,6 +28,7 @@ struct table_inside {
 	struct spin lock;           /* hash, map, users, graves, reservations */
 	struct spin stripe[STRIPES];
 	size_t bytes;               /* of table.slots */
+	uint32_t max;               /* allocations that hash and users have room for */
 	_Atomic uint32_t count;
 	uint32_t grave_first, grave_last; /* slots that wait for their grace period, oldest first */
 	struct peers *block_first, *block_last; /* the same for blocks */
@@ -75,6 +76,7 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 
 	in->rcu = rcu;
 	in->ifaces = size->ifaces;
+	in->max = size->max;
 	in->grave_first = in->grave_last = SLOT_NONE;
 	in->map = calloc(n, sizeof(*in->map));
 	in->bytes = (size_t)n * t->ports * sizeof(struct alloc);
@@ -331,7 +333,7 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	uint16_t port;
 
 	reclaim(t);
-	if (in->count >= r->max)
+	if (in->count >= MIN(r->max, in->max))
 		return ERR_FULL;
 	uint32_t user = users_find(&in->users, r->user);
 	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)

@@ -49,7 +49,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	if (q->a != NULL) {
 		/* A retransmission gets the same answer again; anything else must first end the old allocation
 		 * (RFC 8656 §7.2 step 2). */
-		if (memcmp(q->a->tid, stun_tid(q->m), STUN_TID_LEN) != 0)
+		if (memcmp(q->a->tid, stun_tid(q->m), STUN_TID_LEN) != 0 || !str_eq(q->username, alloc_username(q->a)))
 			return TURN_MISMATCH;
 		put_allocation(q);
 		return TURN_OK;

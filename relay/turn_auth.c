@@ -79,8 +79,9 @@ enum turn_code turn_auth_check(struct turn_req *q)
 	    !stun_integrity_ok(q->m, str_of(q->key_md5, sizeof(q->key_md5))))
 		return TURN_UNAUTHENTICATED;
 	q->keyed = true;
-	/* RFC 8656 §7.2 and on: all requests of an allocation carry the user name that made it. */
-	if (q->a != NULL && !str_eq(q->username, alloc_username(q->a)))
+	/* RFC 8656 §5: all requests of an allocation carry the user name that made it. An Allocate is none of them: its
+	 * 5-tuple is taken, which turn_allocate says. */
+	if (q->m->method != STUN_ALLOCATE && q->a != NULL && !str_eq(q->username, alloc_username(q->a)))
 		return TURN_WRONG_CREDENTIALS;
 	return TURN_OK;
 }

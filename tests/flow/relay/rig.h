@@ -16,6 +16,7 @@
 #define RIG_HEADROOM 128u
 #define RIG_SECRET "a secret of the tests"
 #define RIG_REALM "example.org"
+#define RIG_ALLOCATIONS 1024u /* for which memory is set aside */
 #define RIG_WALL_S 1800000000u
 
 #define IPV4(a, b, c, d) __builtin_bswap32((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
@@ -125,7 +126,8 @@ static UNUSED struct rig *rig_new_ports(unsigned workers, unsigned ports, uint16
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	struct relay_size size = {
-		.turn_port = TURN_PORT, .port_min = port_min, .port_max = port_max, .max_allocations = 1024, .workers = workers
+		.turn_port = TURN_PORT, .port_min = port_min, .port_max = port_max, .max_allocations = RIG_ALLOCATIONS,
+		.workers = workers
 	};
 	struct ifaces ifaces = rig_ifaces(ports);
 

@@ -385,6 +385,31 @@ static void other_user_441(void **state)
 	assert_int_equal(client_refresh(r, &a, 600), 0);
 }
 
+/* Whose the 5-tuple is comes before whose the allocation is (RFC 8656 §7.2): 437, also with the transaction id of
+ * the Allocate that made it. */
+static void allocate_by_other_user_437(void **state)
+{
+	struct rig *r = *state;
+	struct client a = client_new(CLIENT_IP, 1234, "alice", ""), b = client_new(CLIENT_IP, 1234, "bob", "");
+	uint8_t out[512], tid[STUN_TID_LEN];
+	struct stun_msg m;
+
+	client_get_nonce(r, &a);
+	struct wr w = client_begin(r, out, sizeof(out), STUN_ALLOCATE);
+	memcpy(tid, out + 8, sizeof(tid));
+	put_udp(&w, NULL);
+	size_t len = client_seal(&a, &w);
+	assert_int_equal(client_exchange(r, &a, out, len, &m), 0);
+	assert_int_equal(client_request(r, &b, STUN_ALLOCATE, put_udp, NULL, &m), 437);
+	w = client_begin(r, out, sizeof(out), STUN_ALLOCATE);
+	memcpy(out + 8, tid, sizeof(tid));
+	put_udp(&w, NULL);
+	len = client_seal(&b, &w);
+	assert_int_equal(client_exchange(r, &b, out, len, &m), 437);
+	assert_int_equal(table_count(r->relay->table), 1);
+	assert_int_equal(client_refresh(r, &a, 600), 0);
+}
+
 static void live_allocation_outlives_its_credential(void **state)
 {
 	struct rig *r = *state;
@@ -531,6 +556,23 @@ static void user_quota_486(void **state)
 	assert_int_equal(client_allocate(r, &more), 0);
 }
 
+/* A reload may name more allocations than memory was set aside for at start: that is the limit then. */
+static void no_more_than_there_is_memory_for(void **state)
+{
+	struct rig *r = rig_new(1, 50000, 51999, rig_policy());
+	struct stun_msg m;
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i <= RIG_ALLOCATIONS; i++) {
+		(void)snprintf(name, sizeof(name), "user%u", i);
+		struct client c = client_new(CLIENT_IP, (uint16_t)(2000 + i), name, "");
+		assert_int_equal(client_request(r, &c, STUN_ALLOCATE, put_udp, NULL, &m), i < RIG_ALLOCATIONS ? 0 : 508);
+	}
+	assert_int_equal(table_count(r->relay->table), RIG_ALLOCATIONS);
+	rig_free(r);
+}
+
 static void challenges_are_limited(void **state)
 {
 	struct policy *p = rig_policy();
@@ -654,8 +696,10 @@ int main(void)
 		T(binding_tells_the_address), T(fingerprint_is_answered_in_kind), T(challenge_is_small), T(allocate_works), T(lifetime_is_clamped),
 		T(retransmission_gets_the_same_answer), T(allocate_errors), T(even_ports_and_reservations), T(reservation_ends),
 		T(without_allocation_437), T(wrong_password_401), T(missing_parts_400), T(expired_credential_401), T(user_names_of_other_forms_401),
-		T(stale_nonce_438), T(nonce_of_another_client_438), T(other_user_441), T(live_allocation_outlives_its_credential),
+		T(stale_nonce_438), T(nonce_of_another_client_438), T(other_user_441), T(allocate_by_other_user_437),
+		T(live_allocation_outlives_its_credential),
 		T(permissions_all_or_nothing), T(channel_conflicts), T(peers_are_limited), T(v6_peers_443), T(denied_peers_403), T(user_quota_486),
+		cmocka_unit_test(no_more_than_there_is_memory_for),
 		T(challenges_are_limited), T(calls_and_users_are_revoked), T(many_of_a_user_are_revoked), T(junk_is_not_answered),
 		T(damaged_request_is_dropped),
 	};
