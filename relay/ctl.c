@@ -1,9 +1,11 @@
 #include "relay/ctl.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rds.h"
@@ -21,6 +23,7 @@ struct ctl {
 	struct rds *redis;   /* owned */
 	pthread_t thread;
 	atomic_bool stop;
+	uint64_t start_ms;     /* wall clock, as in the ids of events */
 	char last_id[ID_SIZE]; /* of the last event seen; empty = none yet */
 };
 
@@ -39,8 +42,9 @@ static void obey(struct ctl *c, const struct redisReply *fields)
 		  log_value(call), freed);
 }
 
-/* Where the stream ends now: what was written before this relay started does not concern it. If the stream is
- * younger than what we have seen, Redis was emptied, and we begin anew at its start. */
+/* Where the stream ends now, or ended when this relay started, if Redis came later: what was written before that
+ * does not concern it. If the stream is younger than what we have seen, Redis was emptied, and we begin anew at its
+ * start. */
 static enum err find_place(struct ctl *c)
 {
 	struct redisReply *reply;
@@ -49,16 +53,19 @@ static enum err find_place(struct ctl *c)
 	if (e != ERR_OK)
 		return e;
 	struct str id = rds_text(rds_at(rds_at(reply, 0), 0));
-	unsigned long long last_ms = strtoull(c->last_id, NULL, 10);
+	unsigned long long last_ms = strtoull(c->last_id, NULL, 10), end_ms;
 	char text[ID_SIZE] = "0-0";
 	if (id.len > 0 && id.len < sizeof(text)) {
 		memcpy(text, id.p, id.len);
 		text[id.len] = '\0';
 	}
 	rds_reply_free(reply);
-	if (c->last_id[0] == '\0')
+	end_ms = strtoull(text, NULL, 10);
+	if (c->last_id[0] == '\0' && end_ms > c->start_ms)
+		(void)snprintf(c->last_id, sizeof(c->last_id), "%llu-0", (unsigned long long)c->start_ms);
+	else if (c->last_id[0] == '\0')
 		memcpy(c->last_id, text, sizeof(text));
-	else if (strtoull(text, NULL, 10) < last_ms)
+	else if (end_ms < last_ms)
 		(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
 	return ERR_OK;
 }
@@ -128,6 +135,7 @@ enum err ctl_start(struct relay *relay, const char *redis, struct ctl **out)
 	if (c == NULL)
 		return ERR_NO_MEMORY;
 	c->relay = relay;
+	c->start_ms = clock_wall_ms();
 	enum err e = rds_new(redis, TIMEOUT_MS, &c->redis);
 	if (e == ERR_OK && pthread_create(&c->thread, NULL, run, c) != 0)
 		e = ERR_NO_MEMORY;

@@ -10,11 +10,17 @@ need_root
 CALL=0123456789abcdef0123456789abcdef
 OTHER_CALL=fedcba9876543210fedcba9876543210
 
+# redis_start [yes]: with yes, what was written outlives it.
 redis_start() {
-	in_background "$NS" redis-server --port 0 --unixsocket "$TMP/redis.sock" --save '' --appendonly no --daemonize no --dir "$TMP" \
+	in_background "$NS" redis-server --port 0 --unixsocket "$TMP/redis.sock" --save '' --appendonly "${1:-no}" --appendfsync always --daemonize no --dir "$TMP" \
 		>"$TMP/redis.log" 2>&1
 	REDIS_PID=$PID
 	until_true 5 redis ping
+}
+
+redis_stop() {
+	kill "$REDIS_PID"
+	until_true 3 gone "$REDIS_PID"
 }
 
 redis() {
@@ -79,8 +85,7 @@ hold four 1 carol "$CALL"
 check 'odd events do no harm' still_held four
 
 # Redis goes away and comes back: calls go on, later events are heard.
-kill "$REDIS_PID"
-until_true 3 gone "$REDIS_PID"
+redis_stop
 sleep 0.5
 check 'without Redis allocations live on' still_held four
 check 'without Redis the relay answers' stun_quick "$NS"
@@ -91,4 +96,22 @@ wait "${holder[five]}"
 check 'after Redis came back events are heard' grep -q '^gone after' "$TMP/five"
 kill "${holder[four]}" 2>/dev/null
 check 'SIGTERM ends it with status 0' relay_stop
+
+# A relay that starts before Redis: what is written before it gets through to Redis is heard, what was written before it started is not.
+EARLY_CALL=00000000000000000000000000000001
+redis_stop
+redis_start yes
+event user.revoke user frank
+redis_stop
+relay_start "$NS" || done_testing
+hold six 1 erin "$EARLY_CALL"
+hold seven 1 frank "$EARLY_CALL"
+sleep 2 # by now the relay tries less often
+redis_start yes
+event call.end user erin call "$EARLY_CALL"
+wait "${holder[six]}"
+check 'a relay that started before Redis hears what came before it was through' grep -q '^gone after' "$TMP/six"
+check 'but nothing from before its start' still_held seven
+kill "${holder[seven]}" 2>/dev/null
+check 'SIGTERM ends that one with status 0' relay_stop
 done_testing
