@@ -29,9 +29,10 @@ settings_from_arguments() {
 }
 
 settings_paths() {
-	local hash
+	local hash folder
 	hash=$(printf '%s' "$TREE" | sha256sum | cut -c1-6)
-	INSTANCE=${INSTANCE:-$(basename "$TREE" | tr -c 'A-Za-z0-9\n' '-')-$hash}
+	folder=$(basename "$TREE" | LC_ALL=C tr -c 'A-Za-z0-9\n' '-' | sed 's/^-*//' | cut -c1-34)
+	INSTANCE=${INSTANCE:-${folder:-duplex}-$hash}
 	[[ $INSTANCE =~ ^[A-Za-z0-9][A-Za-z0-9.-]{0,40}$ ]] || die "INSTANCE=$INSTANCE is not a name (letters, digits, dot and dash, at most 41)."
 	RUN_DIR=/run/duplex/$INSTANCE
 	STATE_DIR=/var/lib/duplex/$INSTANCE

@@ -1,9 +1,9 @@
 // Life of an instance: start, stop, start again, what goes wrong, and that nothing is left behind.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { cpus, loadavg } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -30,6 +30,28 @@ async function assertRefused(result, pattern) {
 	assert.match(lines[0], /^duplex: .*[.…]$/);
 	assert.deepEqual(await leftovers(settings), []);
 }
+
+// `duplex-run status` of a tree that holds nothing else.
+async function nameInFolder(folder) {
+	const top = mkdtempSync(`${tmpdir()}/duplex names `);
+	try {
+		mkdirSync(`${top}/${folder}`);
+		cpSync(`${tree}/packaging`, `${top}/${folder}/packaging`, { recursive: true });
+		return await run(`${top}/${folder}/packaging/duplex-run`, ["status"], { env: { PATH: process.env.PATH } });
+	} finally {
+		rmSync(top, { recursive: true });
+	}
+}
+
+describe("an instance is named by its folder, whatever that is called", () => {
+	for (const [folder, name] of [["duplex", "duplex"], [".my duplex", "my-duplex"], ["_", "duplex"], ["x".repeat(100), "x".repeat(34)]]) {
+		test(`"${folder}"`, async () => {
+			const { status, err } = await nameInFolder(folder);
+			assert.match(err, new RegExp(`^duplex: ${name}-[0-9a-f]{6} does not run\\.$`, "m"));
+			assert.equal(status, 3);
+		});
+	}
+});
 
 describe("settings and surroundings are judged before anything starts", () => {
 	test("wrong values", async () => {
