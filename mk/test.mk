@@ -81,8 +81,8 @@ fuzz-run: $(FUZZERS)
 
 # The JavaScript packages that tests use.
 .PHONY: npm-tests
-npm-tests: tests/node_modules/.package-lock.json
-tests/node_modules/.package-lock.json: tests/package.json tests/package-lock.json
+npm-tests: tests/node_modules/.duplex-stamp
+tests/node_modules/.duplex-stamp: tests/package.json tests/package-lock.json
 	$(call say,NPM,tests)
 	$(Q)cd tests && npm ci --no-audit --no-fund --loglevel=error
 	$(Q)touch $@
