@@ -383,8 +383,12 @@ enum err sip_msg_measure(struct str in, size_t *skip, size_t *len)
 	}
 	size_t head = (size_t)(empty - rest.p) + 4;
 
-	for (const char *p = rest.p; p < empty;) {
+	for (const char *p = (const char *)memchr(rest.p, '\n', head) + 1; p < empty;) {
 		const char *nl = memchr(p, '\n', (size_t)(rest.p + head - p));
+
+		/* A fold belongs to its header (§7.3.1): it never starts one, however it looks. */
+		while (nl < empty && (nl[1] == ' ' || nl[1] == '\t'))
+			nl = memchr(nl + 1, '\n', (size_t)(rest.p + head - nl - 1));
 		struct str line = { p, (size_t)(nl - p) };
 		size_t colon = str_find(line, ':');
 

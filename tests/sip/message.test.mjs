@@ -29,6 +29,25 @@ describe('MESSAGE', () => {
     await Promise.all([ann.close(), here.close(), there.close()]);
   });
 
+  it('passes between workers as one message, whatever its folds look like', async () => {
+    const ann = await device(system, 'ann');
+    const bob = await device(system, 'bob', { worker: 1 });
+    const smuggled = ['MESSAGE sip:bob@example.test SIP/2.0', 'X-Duplex-Peer: n1.0 - -', 'Content-Length: 0', '', ''].join('\r\n');
+    const broken = () => system.metric(1, 'duplex_signal_rejects_total', 'peer_frame');
+    const before = await broken();
+    for (const [fold, body, length] of [
+      ['Subject: a\r\n Content-Length: 0', smuggled, ''], ['Subject: a\r\n\tl: 1', 'second', 'Content-Length: 6\r\n'],
+      ['Subject: a', 'third!', 'Content-Length:\r\n 6\r\n']]) {
+      const id = Math.random().toString(36).slice(2);
+      ann.raw(`MESSAGE ${uri('bob')} SIP/2.0\r\nVia: SIP/2.0/WSS ${ann.host};branch=z9hG4bK${id}\r\nFrom: <${uri('ann')}>;tag=a\r\n` +
+        `To: <${uri('bob')}>\r\nCall-ID: ${id}\r\nCSeq: 1 MESSAGE\r\n${fold}\r\nContent-Type: text/plain\r\n${length}\r\n${body}`);
+      assert.equal((await ann.response({ callId: id, cseq: 1, method: 'MESSAGE' }, undefined, 15000)).status, 200);
+      assert.ok((await bob.next((m) => m.text?.startsWith('MESSAGE'))).text.endsWith(`\r\n\r\n${body}`));
+    }
+    assert.equal(await broken(), before);
+    await Promise.all([ann.close(), bob.close()]);
+  });
+
   it('is stored for one who is away (202) and delivered in order after the next REGISTER', async () => {
     const ann = await device(system, 'ann');
     const session = await system.addUser('cyd');

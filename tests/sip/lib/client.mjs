@@ -10,7 +10,7 @@ export const uri = (user) => `sip:${user}@${DOMAIN}`;
 /** Text -> { method, uri } or { status, phrase }, headers as [name, value] pairs, body. */
 export function parse(text) {
   const at = text.indexOf('\r\n\r\n');
-  const [start, ...lines] = text.slice(0, at).split('\r\n');
+  const [start, ...lines] = text.slice(0, at).replace(/\r\n[ \t]+/g, ' ').split('\r\n');
   const message = { text, headers: lines.map((line) => /^([^:]+?)\s*:\s*(.*)$/.exec(line).slice(1, 3)), body: text.slice(at + 4) };
   const response = /^SIP\/2\.0 (\d+) (.*)$/.exec(start);
   if (response) Object.assign(message, { status: Number(response[1]), phrase: response[2] });

@@ -231,6 +231,31 @@ static void streams(void **state)
 	guard_free(&g);
 }
 
+/* The stream is cut where the parser sees the end of the message: a fold is no header of its own. */
+static void streams_and_folds(void **state)
+{
+	static const struct {
+		const char *text, *body;
+	} cases[] = {
+		{ OPTIONS "s: x\r\n Content-Length: 0\r\nl: 3\r\n\r\nabc", "abc" },
+		{ OPTIONS "l: 3\r\ns: x\r\n\tl: 3\r\n\r\nabc", "abc" },
+		{ OPTIONS "Content-Length:\r\n 3\r\n\r\nabc", "abc" },
+		{ OPTIONS "l : 3 \r\n \t\r\n\r\nabc", "abc" },
+	};
+	size_t skip, len;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct str text = str_from(cases[i].text);
+
+		assert_ok(parse(cases[i].text));
+		assert_str(m.body, cases[i].body);
+		assert_ok(sip_msg_measure(text, &skip, &len));
+		assert_int_equal(len, text.len);
+	}
+	assert_err(sip_msg_measure(STR(OPTIONS "s: x\r\n Content-Length: 0\r\n\r\nabc"), &skip, &len), ERR_INVALID);
+}
+
 static void copies(void **state)
 {
 	char text[] = OPTIONS "s: x\r\nl: 3\r\n\r\nabc";
@@ -268,6 +293,7 @@ int main(void)
 		cmocka_unit_test(start_lines), cmocka_unit_test(status_lines),     cmocka_unit_test(disguises),
 		cmocka_unit_test(bad_headers), cmocka_unit_test(required_headers), cmocka_unit_test(limits),
 		cmocka_unit_test(bodies),      cmocka_unit_test(streams),          cmocka_unit_test(copies),
+		cmocka_unit_test(streams_and_folds),
 		cmocka_unit_test(names),
 	};
 
