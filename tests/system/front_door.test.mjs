@@ -47,7 +47,7 @@ function raw(bytes) {
 }
 
 before(async () => {
-	settings = await ownSettings("system", "10.83.87.0/24");
+	settings = await ownSettings("system");
 	const up = await duplexRun("up", settings);
 	assert.equal(up.status, 0, up.err);
 	anyone = new Client(settings);

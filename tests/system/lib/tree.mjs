@@ -17,10 +17,10 @@ export async function freePort() {
 	return port;
 }
 
-// Settings of an instance that no other test and no person uses. `subnet` tells the test files apart.
-export async function ownSettings(kind, subnet) {
+// Settings of an instance that no other test and no person uses; it finds a free subnet by itself.
+export async function ownSettings(kind) {
 	const hash = createHash("sha256").update(`${tree}:${kind}:${process.pid}`).digest("hex").slice(0, 6);
-	return { INSTANCE: `${kind}-${hash}`, HTTPS_PORT: String(await freePort()), TAP: `dpx${kind[0]}${hash}`, SUBNET: subnet, WORKERS: "2" };
+	return { INSTANCE: `${kind}-${hash}`, HTTPS_PORT: String(await freePort()), TAP: `dpx${kind[0]}${hash}`, WORKERS: "2" };
 }
 
 // Never rejects: { status, out, err, seconds }.
@@ -37,6 +37,9 @@ export const pairs = (settings) => Object.entries(settings).map(([name, value]) 
 export const duplexRun = (verb, settings, options) => run(script, [verb, ...pairs(settings)], options);
 export const runDir = (settings) => `/run/duplex/${settings.INSTANCE}`;
 export const stateDir = (settings) => `/var/lib/duplex/${settings.INSTANCE}`;
+
+// The first three octets of the subnet that the instance chose when it started; the relay is .2.
+export const subnetOf = (settings) => /^SUBNET=(.*)\.0\/24$/m.exec(readFileSync(`${stateDir(settings)}/etc/settings`, "utf8"))[1];
 
 // Command lines of the processes that belong to the instance: those that name one of its folders.
 export function processesOf(settings) {
