@@ -38,6 +38,8 @@ render_duplex() {
 		address = $SUBNET_BASE.2/24
 		tap-host-address = $SUBNET_BASE.1/24
 		cores = $RELAY_CORES
+		; Anyone may sign up: nobody may take all ports. A call takes one or two for each device.
+		user-allocations = 64
 		file-prefix = $INSTANCE
 	EOF
 }

@@ -8,13 +8,13 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
 import { Client } from "./lib/client.mjs";
-import { duplexRun, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, tree } from "./lib/tree.mjs";
+import { duplexRun, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, subnetOf, tree } from "./lib/tree.mjs";
 
 let settings;
 const passwords = {};
 
 before(async () => {
-	settings = await ownSettings("life", "10.83.88.0/24");
+	settings = await ownSettings("life");
 });
 after(async () => {
 	await duplexRun("down", settings);
@@ -159,8 +159,15 @@ describe("up, status, down", () => {
 	});
 
 	test("the relay answers on its own address", async () => {
-		const { status, out } = await run("ping", ["-c", "1", "-W", "2", settings.SUBNET.replace("0/24", "2")]);
+		const { status, out } = await run("ping", ["-c", "1", "-W", "2", `${subnetOf(settings)}.2`]);
 		assert.equal(status, 0, out);
+	});
+
+	test("nobody can take all the ports of the relay", async () => {
+		const net = subnetOf(settings);
+		const { status, out } = await run(`${tree}/build/release/turncheck`, ["--server", `${net}.2`, "--realm", "localhost", "--secret-file", `${stateDir(settings)}/secret/turn`, "--local", `${net}.1`, "--peer", `${net}.11`, "--other", `${net}.12`, "--group", "limits", "--user-quota", "64"]);
+		assert.equal(status, 0, out);
+		assert.match(out, /^ok 1 - limits: 486[^#]*$/m);
 	});
 
 	test("a part that is killed comes back", async () => {
