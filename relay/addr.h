@@ -33,6 +33,12 @@ static inline uint32_t addr_v4_of(const struct addr *a)
 	return a->w[3];
 }
 
+/* :: stands for "no address" wherever one is optional. */
+static inline bool addr_is_none(const struct addr *a)
+{
+	return (a->w[0] | a->w[1] | a->w[2] | a->w[3]) == 0;
+}
+
 static inline bool addr_eq(const struct addr *a, const struct addr *b)
 {
 	return ((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3])) == 0;

@@ -9,14 +9,15 @@
 
 #define CACHE_LINE 64u
 
-/* What identifies a client (RFC 8656 §3: the 5-tuple), IPv4. All in network order; the key of the table. */
+/* What identifies a client (RFC 8656 §3: the 5-tuple). Ports in network order; the key of the table. */
 struct flow_key {
-	uint32_t client_ip, relay_ip;
+	struct addr client;
 	uint16_t client_port, relay_port; /* relay_port: the service port the client talks to */
+	uint8_t local;                    /* our address that it talks to: iface.h */
 	uint8_t proto;
-	uint8_t zero[3];
+	uint8_t zero[2];
 };
-static_assert(sizeof(struct flow_key) == 16, "hashed and compared as 16 bytes");
+static_assert(sizeof(struct flow_key) == 24, "hashed and compared as 24 bytes");
 
 /* Datagrams of one direction. Written by the worker that carries the flow; if several carry flows of one
  * direction at the same instant a count may be lost, the workers' own counters are exact. */
@@ -29,10 +30,10 @@ struct alloc {
 	/* The packet path's line. */
 	_Alignas(CACHE_LINE) struct flow_key key;
 	_Atomic uint32_t expires_s;    /* dead from then on; 0 = not in use */
-	_Atomic(struct peers *) peers; /* owned; NULL = none yet */
-	uint32_t relay_ip;             /* network order */
 	uint16_t relay_port;           /* network order */
-	uint8_t iface;                 /* the port of its relayed address, and where its client came in */
+	uint8_t local;                 /* our address that is its relayed one: iface.h */
+	_Atomic(struct peers *) peers; /* owned; NULL = none yet */
+	struct addr relay;             /* the relayed address, as packets carry it */
 	hop_slot client_hop;           /* the way to the client */
 	uint32_t slot;                 /* own index in the table */
 
@@ -52,6 +53,8 @@ struct alloc {
 	uint64_t grave_token;          /* grace period after which the slot is free */
 	uint32_t grave_next;
 };
+
+static_assert(offsetof(struct alloc, to_peer) == CACHE_LINE, "the packet path reads one line");
 
 static inline bool alloc_alive(const struct alloc *a, uint32_t now_s)
 {

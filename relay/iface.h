@@ -1,5 +1,7 @@
-/* The relay's own place on the wire: one address a port, its subnet, its gateway; and the choice of port and
- * next hop for a destination. Fixed after start, read by all threads. */
+/* The relay's own place on the wire: an IPv4 and an IPv6 address a port, with subnet and gateway; and the choice of
+ * port and next hop for a destination. Fixed after start, read by all threads.
+ *
+ * An address of the relay's own is named by its number, `local`: port * 2, and 1 more for IPv6. */
 #ifndef DUPLEX_RELAY_IFACE_H
 #define DUPLEX_RELAY_IFACE_H
 
@@ -7,12 +9,18 @@
 
 #define IFACE_MAX 8u
 
+#define LOCAL_MAX (2 * IFACE_MAX)
+
+struct local {
+	struct addr addr;    /* :: = the port has none of this family */
+	struct cidr subnet;
+	struct addr gateway; /* :: = none */
+};
+
 struct iface {
 	struct net net;      /* MAC and address */
-	struct addr addr;    /* the same address */
-	struct cidr subnet;
-	uint32_t gateway;    /* network order, 0 = none */
-	uint16_t mtu;        /* bytes of IPv4 */
+	struct local ip[2];  /* IPv4, IPv6 */
+	uint16_t mtu;        /* bytes of IP */
 	bool tx_sum;         /* the device fills in UDP checksums */
 };
 
@@ -21,10 +29,20 @@ struct ifaces {
 	unsigned count;
 };
 
-/* The port and the neighbour by which `dst` (network order) is reached: a port on whose subnet it lies, else
- * the gateway of port `prefer`, else any gateway. False if there is none. */
-bool iface_route(const struct ifaces *all, unsigned prefer, uint32_t dst, unsigned *out_if, uint32_t *next_hop);
-/* The port that has this address, or -1. */
-int iface_of_addr(const struct ifaces *all, const struct addr *a);
+static inline const struct local *iface_local(const struct ifaces *all, unsigned local)
+{
+	return &all->at[local / 2].ip[local & 1];
+}
+
+static inline unsigned iface_locals(const struct ifaces *all)
+{
+	return 2 * all->count;
+}
+
+/* The port and the neighbour by which `dst` is reached: a port on whose subnet it lies, else the gateway of port
+ * `prefer`, else any gateway. False if there is none. */
+bool iface_route(const struct ifaces *all, unsigned prefer, const struct addr *dst, unsigned *out_if, struct addr *next_hop);
+/* The number of our own address `a`, or -1. */
+int iface_local_of(const struct ifaces *all, const struct addr *a);
 
 #endif

@@ -41,26 +41,26 @@ static uint32_t age_of(uint32_t then_s, uint32_t now_s)
 	return (int32_t)(now_s - then_s) > 0 ? now_s - then_s : 0;
 }
 
-static struct neigh_entry *window_at(struct neigh *n, unsigned iface, uint32_t ip, unsigned i)
+static struct neigh_entry *window_at(struct neigh *n, unsigned iface, const struct addr *ip, unsigned i)
 {
-	uint32_t h = (ip ^ iface * 0x85ebca6bu) * 0x9e3779b1u;
+	uint32_t h = (ip->w[0] ^ ip->w[1] * 0xcc9e2d51u ^ ip->w[2] * 0x1b873593u ^ ip->w[3] ^ iface * 0x85ebca6bu) * 0x9e3779b1u;
 
 	return &n->e[((h >> 16) + i) & (NEIGH_SIZE - 1)];
 }
 
-static struct neigh_entry *find(struct neigh *n, unsigned iface, uint32_t ip)
+static struct neigh_entry *find(struct neigh *n, unsigned iface, const struct addr *ip)
 {
 	for (unsigned i = 0; i < WINDOW; i++) {
 		struct neigh_entry *e = window_at(n, iface, ip, i);
 
-		if (e->ip == ip && e->iface == iface && state_of(e) != NEIGH_FREE)
+		if (addr_eq(&e->ip, ip) && e->iface == iface && state_of(e) != NEIGH_FREE)
 			return e;
 	}
 	return NULL;
 }
 
 /* Under the lock. A free entry, else the one longest unused, if that is long enough. */
-static struct neigh_entry *make(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s)
+static struct neigh_entry *make(struct neigh *n, unsigned iface, const struct addr *ip, uint32_t now_s)
 {
 	struct neigh_entry *best = NULL;
 
@@ -80,7 +80,7 @@ static struct neigh_entry *make(struct neigh *n, unsigned iface, uint32_t ip, ui
 	unsigned gen = gen_of(best) + 1;
 	/* First no reader takes the entry for the old address, then it gets the new one. */
 	atomic_store_explicit(&best->link, link_of(NULL, gen, NEIGH_FREE), memory_order_release);
-	best->ip = ip;
+	best->ip = *ip;
 	best->iface = (uint8_t)iface;
 	best->probes = 0;
 	best->used_s = now_s;
@@ -90,7 +90,7 @@ static struct neigh_entry *make(struct neigh *n, unsigned iface, uint32_t ip, ui
 	return best;
 }
 
-uint32_t neigh_get(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s)
+uint32_t neigh_get(struct neigh *n, unsigned iface, const struct addr *ip, uint32_t now_s)
 {
 	spin_lock(&n->lock);
 	struct neigh_entry *e = find(n, iface, ip);
@@ -114,7 +114,7 @@ bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms)
 	return atomic_compare_exchange_strong(&e->next_probe_ms, &next, later != 0 ? later : 1);
 }
 
-static void learn(struct neigh *n, unsigned iface, uint32_t ip, const uint8_t *mac, bool may_make, uint32_t now_s)
+static void learn(struct neigh *n, unsigned iface, const struct addr *ip, const uint8_t *mac, bool may_make, uint32_t now_s)
 {
 	spin_lock(&n->lock);
 	struct neigh_entry *e = find(n, iface, ip);
@@ -154,8 +154,8 @@ void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_
 	bool asks_us = op == ARP_REQUEST && ne32(a + ARP_TPA) == self->net.ip;
 
 	/* An address of 0.0.0.0 is a probe for duplicates (RFC 5227): answered, but it names nobody. */
-	if (spa != 0 && addr_in(&sender, &self->subnet))
-		learn(n, p->in_if, spa, a + ARP_SHA, asks_us, now_s);
+	if (spa != 0 && addr_in(&sender, &self->ip[0].subnet))
+		learn(n, p->in_if, &sender, a + ARP_SHA, asks_us, now_s);
 	if (!asks_us) {
 		pkt_drop(p, DROP_ARP_DONE);
 		return;
@@ -225,7 +225,7 @@ void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 		bool wanted = state_of(e) != NEIGH_FREE && sweep_entry(e, now_s, now_ms);
 		uint64_t link = atomic_load_explicit(&e->link, memory_order_relaxed);
 		bool known = (link & 0xff) == NEIGH_READY;
-		uint32_t ip = e->ip;
+		struct addr ip = e->ip;
 		unsigned iface = e->iface;
 		if (wanted) {
 			uint32_t later = now_ms + NEIGH_PROBE_MS;
@@ -235,6 +235,6 @@ void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 		spin_unlock(&n->lock);
 		link >>= 16;
 		if (wanted)
-			ask(user, iface, ip, known ? (const uint8_t *)&link : NULL);
+			ask(user, iface, &ip, known ? (const uint8_t *)&link : NULL);
 	}
 }

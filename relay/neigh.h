@@ -25,7 +25,7 @@ enum neigh_state { NEIGH_FREE, NEIGH_WAIT, NEIGH_READY };
 
 struct neigh_entry {
 	_Atomic uint64_t link;  /* MAC << 16 | generation << 8 | enum neigh_state */
-	uint32_t ip;            /* network order; changes only with the generation */
+	struct addr ip;         /* changes only with the generation */
 	uint8_t iface;
 	uint8_t probes;         /* unanswered so far */
 	_Atomic uint32_t used_s, confirmed_s, next_probe_ms;
@@ -59,17 +59,17 @@ static inline bool neigh_mac(struct neigh *n, uint32_t hop, uint32_t now_s, uint
 
 void neigh_init(struct neigh *n);
 /* The entry for `ip` on a port, made (unresolved) if there is none; HOP_NONE if there is no room. */
-uint32_t neigh_get(struct neigh *n, unsigned iface, uint32_t ip, uint32_t now_s);
+uint32_t neigh_get(struct neigh *n, unsigned iface, const struct addr *ip, uint32_t now_s);
 /* True when it is time to ask for this unresolved neighbour; one caller gets it per NEIGH_PROBE_MS. */
 bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms);
 
 /* Handles a frame of type ARP in place: verdict SEND (it became our reply) or DROP. */
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s);
-/* Writes a request for `ip` (ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */
+/* Writes a request for `ip` (network order; ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */
 void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const uint8_t *mac);
 
 /* Once a second, by one thread: gives up on silent neighbours and asks those in use again, through `ask`. */
-typedef void (*neigh_ask_fn)(void *user, unsigned iface, uint32_t ip, const uint8_t *mac);
+typedef void (*neigh_ask_fn)(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac);
 void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user);
 
 #endif

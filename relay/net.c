@@ -54,6 +54,7 @@ static enum net_kind parse_udp(struct pkt *p, const uint8_t *ip, uint16_t total)
 	if (p->rx_sum == PKT_SUM_BAD && ne16(ip + UDP_SUM) != 0)
 		return drop(p, DROP_UDP_CHECKSUM);
 	p->len = ETH_LEN + IP_LEN + udp;
+	p->payload = HEADERS_LEN;
 	return NET_UDP;
 }
 
@@ -61,6 +62,7 @@ static enum net_kind parse_ip(struct pkt *p, const struct net *self)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
+	p->v6 = false;
 	if (unlikely(p->len < ETH_LEN + IP_LEN))
 		return drop(p, DROP_FRAME_SHORT);
 	if (unlikely(ne32(ip + IP_DST) != self->ip))
@@ -125,7 +127,7 @@ void net_reply_udp(struct pkt *p, size_t len, bool offload)
 	ne16_set(ip + UDP_SUM, 0);
 	ne16_set(ip + UDP_SUM, offload ? udp_sum_pseudo(ip) : udp_sum_full(ip));
 	p->tx_sum = offload;
-	p->len = (uint32_t)(HEADERS_LEN + len);
+	p->len = (uint32_t)(p->payload + len);
 	p->out_if = p->in_if;
 	p->verdict = PKT_SEND;
 }

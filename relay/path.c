@@ -28,7 +28,7 @@ static void set_clock(struct path *c, const struct path_clock *now)
 }
 
 /* An ARP request of our own, beside the burst. When there is no room it is left out: the next packet asks again. */
-static void ask(void *user, unsigned iface, uint32_t ip, const uint8_t *mac)
+static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
 {
 	struct path *c = user;
 
@@ -37,7 +37,7 @@ static void ask(void *user, unsigned iface, uint32_t ip, const uint8_t *mac)
 	struct pkt *p = &c->extra[c->extras];
 	if (!c->new_buf(c->user, p))
 		return;
-	neigh_request(p->data, &c->relay->ifaces.at[iface], ip, mac);
+	neigh_request(p->data, &c->relay->ifaces.at[iface], addr_v4_of(ip), mac);
 	p->len = ARP_LEN;
 	p->out_if = (uint8_t)iface;
 	p->tx_sum = false;
@@ -47,26 +47,26 @@ static void ask(void *user, unsigned iface, uint32_t ip, const uint8_t *mac)
 }
 
 /* The neighbour handle for `dst`; *out_if and *next_hop as by the route. HOP_NONE with a reason if there is none. */
-static uint32_t find_hop(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst, enum drop *reason)
+static uint32_t find_hop(struct path *c, hop_slot *hop, unsigned prefer_if, const struct addr *dst, enum drop *reason)
 {
 	unsigned out_if;
-	uint32_t next_hop;
+	struct addr next_hop;
 
 	if (!iface_route(&c->relay->ifaces, prefer_if, dst, &out_if, &next_hop)) {
 		*reason = DROP_NO_ROUTE;
 		return HOP_NONE;
 	}
-	uint32_t h = neigh_get(&c->relay->neigh, out_if, next_hop, c->now_s);
+	uint32_t h = neigh_get(&c->relay->neigh, out_if, &next_hop, c->now_s);
 	*reason = DROP_NEIGHBOUR_QUEUE;
 	if (h == HOP_NONE)
 		return h;
 	atomic_store_explicit(hop, h, memory_order_relaxed);
 	if (neigh_probe_due(&c->relay->neigh, h, (uint32_t)c->clock.mono_ms))
-		ask(c, out_if, next_hop, NULL);
+		ask(c, out_if, &next_hop, NULL);
 	return h;
 }
 
-void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, const struct addr *dst)
 {
 	enum drop ignored;
 
@@ -82,14 +82,16 @@ static unsigned held_for(const struct path *c, uint32_t hop)
 	return n;
 }
 
-/* Completes and sends, if the neighbour is known by now. */
+/* Completes and sends, if the neighbour is known by now. The type of the Ethernet header stands there already. */
 static bool try_send(struct path *c, struct pkt *p, uint32_t hop)
 {
-	if (!neigh_mac(&c->relay->neigh, hop, c->now_s, p->data, &p->out_if))
+	uint8_t mac[8];
+
+	if (!neigh_mac(&c->relay->neigh, hop, c->now_s, mac, &p->out_if))
 		return false;
 	const struct iface *f = &c->relay->ifaces.at[p->out_if];
+	memcpy(p->data, mac, ETH_ADDR_LEN);
 	memcpy(p->data + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
-	ne16_set(p->data + 2 * ETH_ADDR_LEN, swap16(ETHERTYPE_V4));
 	if (p->len - ETH_LEN > f->mtu)
 		pkt_drop(p, DROP_TOO_BIG);
 	else
@@ -97,12 +99,11 @@ static bool try_send(struct path *c, struct pkt *p, uint32_t hop)
 	return true;
 }
 
-void path_resolve(struct path *c, struct pkt *p, uint8_t *ip, hop_slot *hop, unsigned prefer_if, uint32_t dst)
+void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst)
 {
 	enum drop reason;
 	uint32_t h = find_hop(c, hop, prefer_if, dst, &reason);
 
-	(void)ip;
 	if (h == HOP_NONE) {
 		pkt_drop(p, reason);
 		return;
@@ -143,7 +144,7 @@ enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
  * that of RFC 5766 clients. */
 static enum kind classify_client(struct pkt *p, const uint8_t *payload)
 {
-	uint32_t len = p->len - HEADERS_LEN;
+	uint32_t len = pkt_payload_len(p);
 
 	if (len >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 127)
 		return KIND_CHANNEL;
@@ -173,14 +174,14 @@ static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, s
 	const uint8_t *ip = p->data + ETH_LEN;
 	uint16_t dport = ne16(ip + UDP_DPORT);
 	if (dport == r->turn_port) {
-		*key = (struct flow_key){ .client_ip = ne32(ip + IP_SRC),
-					  .relay_ip = f->net.ip,
+		*key = (struct flow_key){ .client = addr_v4(ne32(ip + IP_SRC)),
 					  .client_port = ne16(ip + UDP_SPORT),
 					  .relay_port = dport,
+					  .local = (uint8_t)(2 * p->in_if),
 					  .proto = IPPROTO_UDP_V4 };
 		return classify_client(p, ip + UDP_DATA);
 	}
-	*peer_of = table_by_port(r->table, p->in_if, swap16(dport));
+	*peer_of = table_by_port(r->table, 2u * p->in_if, swap16(dport));
 	if (*peer_of != NULL) {
 		__builtin_prefetch(*peer_of);
 		return KIND_PEER;

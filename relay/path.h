@@ -64,12 +64,12 @@ static inline uint64_t path_random(struct path *c)
 }
 
 /* The slow half of path_send. */
-void path_resolve(struct path *c, struct pkt *p, uint8_t *ip, hop_slot *hop, unsigned prefer_if, uint32_t dst);
+void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst);
 
-/* Puts the Ethernet header for the IPv4 packet at `ip`, which ends where the buffer's data end; verdict SEND,
- * HOLD or DROP. `hop` is the flow's neighbour handle, renewed if it is stale. */
-static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, hop_slot *hop,
-			     unsigned prefer_if, uint32_t dst)
+/* Puts the Ethernet header for the IP packet of `total` bytes at `ip`; verdict SEND, HOLD or DROP. `hop` is the
+ * flow's neighbour handle, renewed if it is stale. `type`: Ethernet's, network order. */
+static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, uint16_t type, hop_slot *hop,
+			     unsigned prefer_if, const struct addr *dst)
 {
 	uint8_t *eth = ip - ETH_LEN;
 
@@ -77,12 +77,13 @@ static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_
 	p->len = ETH_LEN + total;
 	p->tx_sum = false;
 	if (unlikely(!neigh_mac(&c->relay->neigh, atomic_load_explicit(hop, memory_order_relaxed), c->now_s, eth, &p->out_if))) {
-		path_resolve(c, p, ip, hop, prefer_if, dst);
+		ne16_set(eth + 2 * ETH_ADDR_LEN, type);
+		path_resolve(c, p, hop, prefer_if, dst);
 		return;
 	}
 	const struct iface *f = &c->relay->ifaces.at[p->out_if];
 	memcpy(eth + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
-	ne16_set(eth + 2 * ETH_ADDR_LEN, swap16(ETHERTYPE_V4));
+	ne16_set(eth + 2 * ETH_ADDR_LEN, type);
 	if (unlikely(total > f->mtu)) {
 		pkt_drop(p, DROP_TOO_BIG);
 		return;
@@ -92,6 +93,6 @@ static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_
 
 /* Finds the neighbour for `dst` and, if it is not known yet, asks for it. For the handlers of requests, so that
  * data need not wait later. */
-void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, uint32_t dst);
+void path_prepare(struct path *c, hop_slot *hop, unsigned prefer_if, const struct addr *dst);
 
 #endif

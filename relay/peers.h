@@ -22,7 +22,7 @@ struct chan {
 	uint16_t number; /* network order */
 	_Atomic uint32_t expires_s;
 	uint16_t perm;   /* index of the peer's permission */
-	int8_t home;     /* the port of this relay whose relayed address the peer is, or -1 */
+	int8_t home;     /* our own address that the peer's is (iface.h), or -1 */
 };
 
 struct peers {

@@ -31,7 +31,20 @@ struct pkt {
 	uint8_t verdict;     /* enum pkt_verdict, on output */
 	uint8_t reason;      /* enum drop, with PKT_DROP */
 	bool tx_sum;         /* the device shall fill in the UDP checksum; the pseudo-header's sum stands there */
+	bool v6;             /* IPv6, not IPv4; valid from net_parse on */
+	uint16_t payload;    /* where the payload of UDP begins, from `data` on; valid once it is known to be UDP */
 };
+
+/* The UDP payload of a frame that net_parse took: [pkt_payload, pkt_payload + pkt_payload_len). */
+static inline uint8_t *pkt_payload(const struct pkt *p)
+{
+	return p->data + p->payload;
+}
+
+static inline uint32_t pkt_payload_len(const struct pkt *p)
+{
+	return p->len - p->payload;
+}
 
 static inline void pkt_drop(struct pkt *p, enum drop reason)
 {

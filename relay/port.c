@@ -179,7 +179,9 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		const struct port_plan *p = &plan->port[i];
 		struct iface *f = &ifaces->at[i];
 
-		*f = (struct iface){ .addr = p->addr, .subnet = p->subnet, .gateway = p->gateway, .mtu = (uint16_t)conf->mtu };
+		*f = (struct iface){ .ip[0] = { .addr = p->addr, .subnet = p->subnet }, .mtu = (uint16_t)conf->mtu };
+		if (p->gateway != 0)
+			f->ip[0].gateway = addr_v4(p->gateway);
 		f->net.ip = addr_v4_of(&p->addr);
 		e = open_port(conf, p, out->pool, &out->at[i], f, why, why_size);
 		if (e != ERR_OK)

@@ -15,7 +15,7 @@ struct reservation {
 	uint8_t token[8];
 	uint32_t expires_s;
 	uint16_t port;
-	uint8_t iface;
+	uint8_t local;
 	bool used;
 };
 
@@ -38,10 +38,18 @@ struct table_inside {
 static uint32_t hash_key(const void *key, uint32_t len, uint32_t seed)
 {
 	(void)len;
-	uint64_t a, b;
-	memcpy(&a, key, sizeof(a));
-	memcpy(&b, (const uint8_t *)key + sizeof(a), sizeof(b));
-	return rte_hash_crc_8byte(b, rte_hash_crc_8byte(a, seed));
+	uint64_t w[3];
+	memcpy(w, key, sizeof(w));
+	return rte_hash_crc_8byte(w[2], rte_hash_crc_8byte(w[1], rte_hash_crc_8byte(w[0], seed)));
+}
+
+static int compare_keys(const void *one, const void *two, size_t len)
+{
+	(void)len;
+	uint64_t a[3], b[3];
+	memcpy(a, one, sizeof(a));
+	memcpy(b, two, sizeof(b));
+	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2])) != 0;
 }
 
 static struct rte_hash *make_hash(uint32_t max, struct rcu *rcu)
@@ -62,6 +70,8 @@ static struct rte_hash *make_hash(uint32_t max, struct rcu *rcu)
 	(void)snprintf(name, sizeof(name), "flows%u", atomic_fetch_add(&serial, 1));
 	crypto_random(&p.hash_func_init_val, sizeof(p.hash_func_init_val));
 	struct rte_hash *h = rte_hash_create(&p);
+	if (h != NULL)
+		rte_hash_set_cmp_func(h, compare_keys);
 	if (h != NULL && rte_hash_rcu_qsbr_add(h, &rcu_conf) != 0) {
 		rte_hash_free(h);
 		return NULL;
@@ -72,7 +82,7 @@ static struct rte_hash *make_hash(uint32_t max, struct rcu *rcu)
 static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
 {
 	struct table_inside *in = t->in;
-	unsigned n = size->ifaces->count;
+	unsigned n = iface_locals(size->ifaces);
 
 	in->rcu = rcu;
 	in->ifaces = size->ifaces;
@@ -89,8 +99,10 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	in->hash = make_hash(size->max, rcu);
 	if (in->hash == NULL)
 		return ERR_NO_MEMORY;
-	for (unsigned i = 0; i < n; i++)
-		portmap_init(&in->map[i], size->port_min, size->port_max);
+	for (unsigned i = 0; i < n; i++) {
+		if (!addr_is_none(&iface_local(size->ifaces, i)->addr))
+			portmap_init(&in->map[i], size->port_min, size->port_max);
+	}
 	spin_init(&in->lock);
 	for (unsigned i = 0; i < STRIPES; i++)
 		spin_init(&in->stripe[i]);
@@ -136,7 +148,7 @@ void table_free(struct table *t)
 	if (t == NULL)
 		return;
 	struct table_inside *in = t->in;
-	for (uint32_t i = 0; in->map != NULL && t->slots != NULL && i < in->ifaces->count * t->ports; i++) {
+	for (uint32_t i = 0; in->map != NULL && t->slots != NULL && i < iface_locals(in->ifaces) * t->ports; i++) {
 		if (portmap_taken(&in->map[i / t->ports], (uint16_t)(t->port_min + i % t->ports)))
 			free(alloc_peers(&t->slots[i]));
 	}
@@ -192,7 +204,7 @@ static void reclaim(struct table *t)
 		if (!rcu_passed(in->rcu, a->grave_token))
 			return;
 		in->grave_first = a->grave_next;
-		portmap_give(&in->map[a->iface], swap16(a->relay_port));
+		portmap_give(&in->map[a->local], swap16(a->relay_port));
 	}
 	in->grave_last = SLOT_NONE;
 }
@@ -264,7 +276,7 @@ static enum err take_reserved(struct table_inside *in, const struct table_reques
 	for (unsigned i = 0; i < RESERVATIONS; i++) {
 		struct reservation *v = &in->reservation[i];
 
-		if (!v->used || (int32_t)(v->expires_s - r->now_s) <= 0 || v->iface != r->iface ||
+		if (!v->used || (int32_t)(v->expires_s - r->now_s) <= 0 || v->local != r->local ||
 		    !crypto_equal(v->token, r->token, sizeof(v->token)))
 			continue;
 		v->used = false;
@@ -282,7 +294,7 @@ static enum err reserve(struct table_inside *in, const struct table_request *r, 
 		if (v->used)
 			continue;
 		*v = (struct reservation){
-			.used = true, .port = port, .iface = (uint8_t)r->iface, .expires_s = r->now_s + RESERVATION_S
+			.used = true, .port = port, .local = (uint8_t)r->local, .expires_s = r->now_s + RESERVATION_S
 		};
 		crypto_random(v->token, sizeof(v->token));
 		memcpy(token, v->token, sizeof(v->token));
@@ -293,7 +305,7 @@ static enum err reserve(struct table_inside *in, const struct table_request *r, 
 
 static enum err take_port(struct table_inside *in, const struct table_request *r, uint16_t *port, uint8_t token[8])
 {
-	struct portmap *map = &in->map[r->iface];
+	struct portmap *map = &in->map[r->local];
 
 	memset(token, 0, 8);
 	if (r->token != NULL)
@@ -313,8 +325,8 @@ static void set_up(struct table *t, struct alloc *a, const struct table_request 
 {
 	a->key = r->key;
 	a->slot = (uint32_t)(a - t->slots);
-	a->iface = (uint8_t)r->iface;
-	a->relay_ip = t->in->ifaces->at[r->iface].net.ip;
+	a->local = (uint8_t)r->local;
+	a->relay = iface_local(t->in->ifaces, r->local)->addr;
 	a->relay_port = swap16(port);
 	a->client_hop = HOP_NONE;
 	a->to_peer.packets = a->to_peer.bytes = 0;
@@ -341,10 +353,10 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	enum err e = take_port(in, r, &port, token);
 	if (e != ERR_OK)
 		return e;
-	struct alloc *a = &t->slots[r->iface * t->ports + (port - t->port_min)];
+	struct alloc *a = &t->slots[r->local * t->ports + (port - t->port_min)];
 	set_up(t, a, r, port, token);
 	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
-		portmap_give(&in->map[r->iface], port);
+		portmap_give(&in->map[r->local], port);
 		return ERR_FULL;
 	}
 	join_user(t, a, users_get(&in->users, r->user));
@@ -413,16 +425,16 @@ static bool remove_checked(struct table *t, struct alloc *a, uint32_t generation
 
 uint32_t table_sweep_words(const struct table *t)
 {
-	return t->in->ifaces->count * PORTMAP_WORDS;
+	return iface_locals(t->in->ifaces) * PORTMAP_WORDS;
 }
 
-static unsigned sweep_word(struct table *t, unsigned iface, unsigned word, uint32_t now_s)
+static unsigned sweep_word(struct table *t, unsigned local, unsigned word, uint32_t now_s)
 {
-	uint64_t taken = __atomic_load_n(&t->in->map[iface].taken[word], __ATOMIC_RELAXED);
+	uint64_t taken = __atomic_load_n(&t->in->map[local].taken[word], __ATOMIC_RELAXED);
 	unsigned gone = 0;
 
 	for (; taken != 0; taken &= taken - 1) {
-		struct alloc *a = table_by_port(t, iface, (uint16_t)(word * 64 + (unsigned)__builtin_ctzll(taken)));
+		struct alloc *a = table_by_port(t, local, (uint16_t)(word * 64 + (unsigned)__builtin_ctzll(taken)));
 
 		if (a == NULL || atomic_load_explicit(&a->expires_s, memory_order_relaxed) == 0 || alloc_alive(a, now_s))
 			continue;
@@ -439,7 +451,7 @@ static void expire_reservations(struct table *t, uint32_t now_s)
 
 		if (v->used && (int32_t)(v->expires_s - now_s) <= 0) {
 			v->used = false;
-			portmap_give(&t->in->map[v->iface], v->port);
+			portmap_give(&t->in->map[v->local], v->port);
 		}
 	}
 	reclaim(t);
@@ -502,5 +514,9 @@ uint32_t table_count(const struct table *t)
 
 uint32_t table_capacity(const struct table *t)
 {
-	return t->in->ifaces->count * t->ports;
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < iface_locals(t->in->ifaces); i++)
+		n += addr_is_none(&iface_local(t->in->ifaces, i)->addr) ? 0 : t->ports;
+	return n;
 }

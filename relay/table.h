@@ -1,4 +1,4 @@
-/* All allocations: one array, whose index is the relayed port (and the address it belongs to), and a hash from
+/* All allocations: one array, whose index is the relayed port and the address it belongs to (`local`, iface.h), and a hash from
  * the client's 5-tuple to it. Readers (workers) take no lock; what they found stays valid until their next
  * quiescent state. Writers hold the stripe lock of the 5-tuple concerned; inside it the table's own lock guards
  * hash, ports and users. Order: stripe, then table. */
@@ -29,11 +29,11 @@ enum err table_new(const struct table_size *size, struct rcu *rcu, struct table 
 void table_free(struct table *t);
 
 /* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
-static inline struct alloc *table_by_port(const struct table *t, unsigned iface, uint16_t port)
+static inline struct alloc *table_by_port(const struct table *t, unsigned local, uint16_t port)
 {
 	uint32_t i = (uint32_t)port - t->port_min;
 
-	return i < t->ports ? &t->slots[iface * t->ports + i] : NULL;
+	return i < t->ports ? &t->slots[local * t->ports + i] : NULL;
 }
 
 /* The allocation of each key, NULL where there is none; 0 < count <= BURST. */
@@ -45,7 +45,7 @@ struct spin *table_stripe(const struct table *t, const struct flow_key *key);
 
 struct table_request {
 	struct flow_key key;
-	unsigned iface;
+	unsigned local;        /* our address that becomes the relayed one */
 	enum port_want want;
 	const uint8_t *token;  /* RESERVATION-TOKEN, 8 bytes, or NULL */
 	struct str username;   /* in full; at most TURN_USERNAME_MAX */

@@ -112,7 +112,7 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 			      .p = p,
 			      .m = m,
 			      .key = key,
-			      .client = addr_v4(key->client_ip),
+			      .client = key->client,
 			      .client_port = swap16(key->client_port),
 			      .w = wr_of(answer, sizeof(answer)) };
 	struct spin *lock = methods[method].authenticated ? table_stripe(c->relay->table, key) : NULL;
@@ -136,7 +136,7 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 		return;
 	}
 	size_t len = finish(&q, code, method);
-	uint8_t *payload = p->data + HEADERS_LEN;
+	uint8_t *payload = pkt_payload(p);
 	if (len == 0 || (size_t)(p->end - payload) < len) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
@@ -150,7 +150,7 @@ void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, str
 	const uint8_t *ip = p->data + ETH_LEN;
 	struct stun_msg m;
 
-	if (stun_parse(ip + UDP_DATA, p->len - HEADERS_LEN, &m) != ERR_OK) {
+	if (stun_parse(pkt_payload(p), pkt_payload_len(p), &m) != ERR_OK) {
 		pkt_drop(p, DROP_STUN_MALFORMED);
 		return;
 	}

@@ -15,8 +15,7 @@ static uint32_t granted_lifetime(const struct turn_req *q)
 static void put_allocation(struct turn_req *q)
 {
 	static const uint8_t no_token[sizeof(q->a->token)];
-	struct addr relay = addr_v4(q->a->relay_ip);
-	struct stun_addr relayed = addr_to_stun(&relay, swap16(q->a->relay_port)),
+	struct stun_addr relayed = addr_to_stun(&q->a->relay, swap16(q->a->relay_port)),
 			 mapped = addr_to_stun(&q->client, q->client_port);
 
 	stun_put_address(&q->w, STUN_XOR_RELAYED_ADDRESS, &relayed);
@@ -58,7 +57,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	if (code != TURN_OK)
 		return code;
 	struct table_request r = {
-		.key = *q->key, .iface = q->p->in_if, .want = PORT_ANY, .username = q->username,
+		.key = *q->key, .local = q->key->local, .want = PORT_ANY, .username = q->username,
 		.user = q->cred.user.len > 0 ? q->cred.user : q->username,
 		.max = c->policy->max_allocations, .max_of_user = c->policy->user_allocations,
 		.random = (uint32_t)(path_random(c) >> 32), .now_s = c->now_s,
@@ -74,7 +73,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	q->a->lifetime_s = granted_lifetime(q);
 	memcpy(q->a->tid, stun_tid(q->m), STUN_TID_LEN);
 	memcpy(q->a->key_md5, q->key_md5, sizeof(q->key_md5));
-	path_prepare(c, &q->a->client_hop, q->a->iface, q->key->client_ip);
+	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
 	put_allocation(q);
 	table_start(q->a, c->now_s + q->a->lifetime_s);
 	return TURN_OK;

@@ -33,7 +33,7 @@ static inline bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct trans
 /* New IPv4 and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix`
  * zero bytes of padding stand behind it. */
 static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
-			 uint64_t added, uint32_t src, uint32_t ports, uint32_t dst, hop_slot *hop, unsigned prefer_if)
+			 uint64_t added, uint32_t src, uint32_t ports, const struct addr *dst, hop_slot *hop, unsigned prefer_if)
 {
 	uint8_t *ip = t->data - prefix - UDP_DATA;
 	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
@@ -43,11 +43,12 @@ static inline void lower(struct path *c, struct pkt *p, const struct transit *t,
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
+	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src,
+	       addr_v4_of(dst));
 	ne32_set(ip + UDP_SPORT, ports);
 	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)udp));
 	ne16_set(ip + UDP_SUM, sum_update_udp(t->sum, t->removed, added + udp_sum_headers(ip)));
-	path_send(c, p, ip, IP_LEN + udp, hop, prefer_if, dst);
+	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), hop, prefer_if, dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
@@ -72,9 +73,7 @@ static inline void count(struct path *c, const struct pkt *p, enum relayed kind,
 static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
 			   const struct addr *peer, uint16_t port, struct perm *perm)
 {
-	uint32_t dst = addr_v4_of(peer);
-
-	lower(c, p, t, 0, 0, 0, a->relay_ip, port_pair(a->relay_port, port), dst, &perm->hop, a->iface);
+	lower(c, p, t, 0, 0, 0, addr_v4_of(&a->relay), port_pair(a->relay_port, port), peer, &perm->hop, a->local / 2);
 	count(c, p, RELAYED_TO_PEER, &a->to_peer, t->len);
 }
 
@@ -110,7 +109,7 @@ static uint64_t put_data_header(struct path *c, uint8_t *at, const struct addr *
 static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
 			     const struct addr *from, uint16_t port)
 {
-	uint32_t ports = port_pair(b->key.relay_port, b->key.client_port);
+	uint32_t ports = port_pair(b->key.relay_port, b->key.client_port), service = c->relay->ifaces.at[b->key.local / 2].net.ip;
 	const struct chan *chan = peers_by_addr(peers, from, port);
 
 	if (likely(chan != NULL && peers_alive(&chan->expires_s, c->now_s))) {
@@ -120,8 +119,8 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 		}
 		uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
-		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, b->key.relay_ip, ports, b->key.client_ip,
-		      &b->client_hop, b->iface);
+		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, service, ports, &b->key.client, &b->client_hop,
+		      b->key.local / 2);
 		return;
 	}
 	uint32_t padding = -t->len & 3;
@@ -131,27 +130,26 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 	}
 	memset(t->data + t->len, 0, padding);
 	uint64_t added = put_data_header(c, t->data - DATA_PREFIX, from, port, t->len);
-	lower(c, p, t, DATA_PREFIX, padding, added, b->key.relay_ip, ports, b->key.client_ip, &b->client_hop, b->iface);
+	lower(c, p, t, DATA_PREFIX, padding, added, service, ports, &b->key.client, &b->client_hop, b->key.local / 2);
 }
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
  * and come in again. */
-static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned iface, uint16_t port)
+static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned home, uint16_t port)
 {
-	struct alloc *b = table_by_port(c->relay->table, iface, swap16(port));
-	struct addr from = addr_v4(a->relay_ip);
+	struct alloc *b = table_by_port(c->relay->table, home, swap16(port));
 
 	if (b == NULL || !alloc_alive(b, c->now_s)) {
 		pkt_drop(p, DROP_HAIRPIN_GONE);
 		return;
 	}
 	const struct peers *peers = alloc_peers(b);
-	const struct perm *perm = peers_perm(peers, &from);
+	const struct perm *perm = peers_perm(peers, &a->relay);
 	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
 		return;
 	}
-	to_client(c, p, b, peers, t, &from, a->relay_port);
+	to_client(c, p, b, peers, t, &a->relay, a->relay_port);
 	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	if (p->verdict != PKT_DROP)
 		flow_counted(&b->to_client, t->len);
@@ -159,8 +157,8 @@ static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const
 
 void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 {
-	uint8_t *payload = p->data + HEADERS_LEN;
-	uint32_t room = p->len - HEADERS_LEN - STUN_CHANNEL_HEADER_LEN;
+	uint8_t *payload = pkt_payload(p);
+	uint32_t room = pkt_payload_len(p) - STUN_CHANNEL_HEADER_LEN;
 	uint32_t len = be16_get(payload + 2);
 	struct transit t;
 
@@ -222,7 +220,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	uint8_t *payload = p->data + HEADERS_LEN;
+	uint8_t *payload = pkt_payload(p);
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
 	if (!lift(p, payload + off, len, &t))
 		return;
@@ -237,7 +235,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	}
 	if (stun_has(m, STUN_DONT_FRAGMENT))
 		t.frag = swap16(IP_DF);
-	int home = iface_of_addr(&c->relay->ifaces, &to);
+	int home = iface_local_of(&c->relay->ifaces, &to);
 	if (home >= 0)
 		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port));
 	else
@@ -261,7 +259,7 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(p, p->data + HEADERS_LEN, p->len - HEADERS_LEN, &t))
+	if (!lift(p, pkt_payload(p), pkt_payload_len(p), &t))
 		return;
 	to_client(c, p, a, peers, &t, &from, port);
 	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);

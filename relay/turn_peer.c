@@ -14,12 +14,13 @@ static enum turn_code check_peer(const struct turn_req *q, const struct addr *ip
 
 	if (!addr_is_v4(ip))
 		return TURN_PEER_FAMILY;
-	if (iface_of_addr(all, ip) >= 0)
+	if (iface_local_of(all, ip) >= 0)
 		return TURN_OK;
 	for (unsigned i = 0; i < all->count; i++) {
-		uint32_t host = 128u - all->at[i].subnet.bits, mask = host >= 32 ? UINT32_MAX : (1u << host) - 1;
+		const struct cidr *subnet = &all->at[i].ip[0].subnet;
+		uint32_t host = 128u - subnet->bits, mask = host >= 32 ? UINT32_MAX : (1u << host) - 1;
 
-		if (host > 1 && addr_in(ip, &all->at[i].subnet) &&
+		if (host > 1 && addr_in(ip, subnet) &&
 		    ((__builtin_bswap32(addr_v4_of(ip)) & mask) == mask || (__builtin_bswap32(addr_v4_of(ip)) & mask) == 0))
 			return TURN_FORBIDDEN;
 	}
@@ -88,8 +89,8 @@ static enum turn_code extend(struct turn_req *q, const struct addr *ips, unsigne
 	for (unsigned i = 0; i < count; i++) {
 		struct perm *p = peers_perm(b, &ips[i]);
 
-		if (p->hop == HOP_NONE && iface_of_addr(&c->relay->ifaces, &ips[i]) < 0)
-			path_prepare(c, &p->hop, q->a->iface, addr_v4_of(&ips[i]));
+		if (p->hop == HOP_NONE && iface_local_of(&c->relay->ifaces, &ips[i]) < 0)
+			path_prepare(c, &p->hop, q->a->local / 2, &ips[i]);
 	}
 	table_set_peers(c->relay->table, q->a, b);
 	return TURN_OK;
@@ -133,7 +134,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 		return TURN_BAD_REQUEST;
 	struct addr ip = addr_from_stun(&s);
 	enum turn_code code = check_peer(q, &ip);
-	int home = iface_of_addr(&r->ifaces, &ip);
+	int home = iface_local_of(&r->ifaces, &ip);
 	/* Of our own addresses only relayed ports are peers, never the service. */
 	if (code == TURN_OK && home >= 0 && table_by_port(r->table, (unsigned)home, s.port) == NULL)
 		code = TURN_FORBIDDEN;

@@ -114,9 +114,10 @@ static struct ifaces rig_ifaces(unsigned ports)
 
 		memcpy(f->net.mac, rig_mac, sizeof(rig_mac));
 		f->net.mac[4] = (uint8_t)i;
-		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->addr, &f->subnet));
-		f->net.ip = addr_v4_of(&f->addr);
-		f->gateway = i == 0 ? GATEWAY_IP : 0;
+		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->ip[0].addr, &f->ip[0].subnet));
+		f->net.ip = addr_v4_of(&f->ip[0].addr);
+		if (i == 0)
+			f->ip[0].gateway = addr_v4(GATEWAY_IP);
 		f->mtu = 1500;
 	}
 	return all;

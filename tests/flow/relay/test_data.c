@@ -486,8 +486,7 @@ static void grace_period_is_kept(void **state)
 	unsigned left = 97;
 
 	assert_int_equal(client_allocate(r, &c), 0);
-	struct flow_key key = { .client_ip = c.ip,
-				.relay_ip = RELAY_IP,
+	struct flow_key key = { .client = addr_v4(c.ip),
 				.client_port = swap16(1),
 				.relay_port = swap16(TURN_PORT),
 				.proto = 17 };
@@ -496,7 +495,7 @@ static void grace_period_is_kept(void **state)
 	/* Taken out by the control thread, with no worker at rest since: all ports but its own can be had. */
 	table_remove_user(r->relay->table, STR("c"), STR_NONE);
 	for (unsigned i = 0; i < left; i++) {
-		struct table_request q = { .key = { .client_ip = 77, .client_port = (uint16_t)i, .proto = 17 },
+		struct table_request q = { .key = { .client = addr_v4(77), .client_port = (uint16_t)i, .proto = 17 },
 					   .username = STR("x"),
 					   .user = STR("x"),
 					   .max = 1000,
@@ -508,7 +507,7 @@ static void grace_period_is_kept(void **state)
 		assert_ptr_not_equal(got, a);
 		table_start(got, 1000);
 	}
-	struct table_request q = { .key = { .client_ip = 78, .proto = 17 },
+	struct table_request q = { .key = { .client = addr_v4(78), .proto = 17 },
 				   .username = STR("x"),
 				   .user = STR("x"),
 				   .max = 1000,

@@ -201,7 +201,7 @@ static void all_at_once(void **state)
 	}
 	assert_int_equal(table_count(r->relay->table), 0);
 	for (unsigned i = 0; i < BURST; i++) {
-		struct table_request q = { .key = { .client_ip = i, .proto = 17 },
+		struct table_request q = { .key = { .client = addr_v4(i), .proto = 17 },
 					   .username = STR("x"),
 					   .user = STR("x"),
 					   .max = 1000,

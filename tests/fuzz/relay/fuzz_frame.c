@@ -221,8 +221,8 @@ static struct relay *make_relay(void)
 
 	memcpy(f->net.mac, mac, sizeof(mac));
 	f->net.ip = relay_ip();
-	must(addr_parse_interface(STR("198.41.0.2/24"), &f->addr, &f->subnet) == ERR_OK);
-	f->gateway = __builtin_bswap32(0xc6290001);
+	must(addr_parse_interface(STR("198.41.0.2/24"), &f->ip[0].addr, &f->ip[0].subnet) == ERR_OK);
+	f->ip[0].gateway = addr_v4(__builtin_bswap32(0xc6290001));
 	f->mtu = 1500;
 	must(relay_new(&sizes, &ifaces, make_policy(), &r) == ERR_OK);
 	rcu_online(r->rcu, 0);
@@ -231,7 +231,7 @@ static struct relay *make_relay(void)
 
 static void set_up(struct world *w, struct relay *r)
 {
-	struct iface gateway = { .net.ip = r->ifaces.at[0].gateway };
+	struct iface gateway = { .net.ip = addr_v4_of(&r->ifaces.at[0].ip[0].gateway) };
 	uint8_t arp[ARP_LEN];
 
 	w->relay = r;

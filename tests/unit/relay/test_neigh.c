@@ -16,7 +16,7 @@ static int set_up(void **state)
 	memset(&self, 0, sizeof(self));
 	memcpy(self.net.mac, (const uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
 	self.net.ip = IP(2);
-	assert_ok(addr_parse_interface(STR("10.83.84.2/24"), &self.addr, &self.subnet));
+	assert_ok(addr_parse_interface(STR("10.83.84.2/24"), &self.ip[0].addr, &self.ip[0].subnet));
 	return 0;
 }
 
@@ -39,12 +39,19 @@ static struct pkt handle(uint8_t *f, size_t len, uint32_t now_s)
 	return p;
 }
 
+static uint32_t get(uint32_t ip, uint32_t now_s)
+{
+	struct addr a = addr_v4(ip);
+
+	return neigh_get(&n, 0, &a, now_s);
+}
+
 static bool known(uint32_t ip, const uint8_t *mac)
 {
 	uint8_t got[8], iface;
 
 	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
-		if (n.e[i].ip != ip || (n.e[i].link & 0xff) != NEIGH_READY)
+		if (n.e[i].ip.w[3] != ip || (n.e[i].link & 0xff) != NEIGH_READY)
 			continue;
 		uint32_t hop = 1u << 31 | (uint32_t)(n.e[i].link >> 8 & 0xff) << 16 | i;
 		return neigh_mac(&n, hop, 1, got, &iface) && memcmp(got, mac, 6) == 0;
@@ -139,11 +146,11 @@ static void every_prefix(void **state)
 static void wanted_neighbour_resolves_and_moves(void **state)
 {
 	uint8_t f[64], mac[8], iface;
-	uint32_t hop = neigh_get(&n, 0, IP(5), 1);
+	uint32_t hop = get(IP(5), 1);
 
 	(void)state;
 	assert_int_not_equal(hop, HOP_NONE);
-	assert_int_equal(neigh_get(&n, 0, IP(5), 1), hop);
+	assert_int_equal(get(IP(5), 1), hop);
 	assert_false(neigh_mac(&n, hop, 1, mac, &iface));
 	assert_true(neigh_probe_due(&n, hop, 1000));
 	assert_false(neigh_probe_due(&n, hop, 1000));
@@ -164,7 +171,7 @@ static void wanted_neighbour_resolves_and_moves(void **state)
 
 static unsigned asked_unicast, asked_broadcast;
 
-static void ask(void *user, unsigned iface, uint32_t ip, const uint8_t *mac)
+static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
 {
 	(void)user;
 	(void)iface;
@@ -182,7 +189,7 @@ static void silent_neighbour_is_given_up(void **state)
 	asked_unicast = asked_broadcast = 0;
 	arp(f, 1, host, IP(5), IP(2));
 	(void)handle(f, ARP_LEN, s);
-	hop = neigh_get(&n, 0, IP(5), s);
+	hop = get(IP(5), s);
 	for (; s < 1 + NEIGH_STALE_S; s++) {
 		assert_true(neigh_mac(&n, hop, s, mac, &iface));
 		neigh_sweep(&n, s, s * 1000, ask, NULL);
@@ -211,10 +218,10 @@ static void unused_entry_goes_and_its_handle_dies(void **state)
 	(void)state;
 	arp(f, 1, host, IP(5), IP(2));
 	(void)handle(f, ARP_LEN, 1);
-	hop = neigh_get(&n, 0, IP(5), 1);
+	hop = get(IP(5), 1);
 	neigh_sweep(&n, 1 + 10 * NEIGH_IDLE_S, 1000, ask, NULL);
 	assert_false(neigh_mac(&n, hop, 1, mac, &iface));
-	uint32_t again = neigh_get(&n, 0, IP(5), 1000);
+	uint32_t again = get(IP(5), 1000);
 	assert_int_not_equal(again, hop);
 	assert_false(neigh_mac(&n, hop, 1000, mac, &iface));
 }
@@ -228,7 +235,7 @@ static void an_entry_used_by_a_clock_ahead_stays(void **state)
 	(void)state;
 	arp(f, 1, host, IP(5), IP(2));
 	(void)handle(f, ARP_LEN, 1);
-	hop = neigh_get(&n, 0, IP(5), 1);
+	hop = get(IP(5), 1);
 	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
 	neigh_sweep(&n, 10, 10000, ask, NULL);
 	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
@@ -240,7 +247,7 @@ static void an_entry_used_by_a_clock_ahead_stays(void **state)
 	assert_int_equal(asked_unicast + asked_broadcast, 0);
 	/* Nor does it make room for another when the cache is full. */
 	for (unsigned i = 0; i < 4096; i++) {
-		uint32_t other_hop = neigh_get(&n, 0, __builtin_bswap32(0x0a000000u + i), 11);
+		uint32_t other_hop = get(__builtin_bswap32(0x0a000000u + i), 11);
 
 		assert_true(other_hop == HOP_NONE || (other_hop & (NEIGH_SIZE - 1)) != (hop & (NEIGH_SIZE - 1)));
 	}
@@ -255,16 +262,16 @@ static void full_cache_keeps_who_is_in_use(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 4096; i++) {
-		hops[i] = neigh_get(&n, 0, __builtin_bswap32(0x0a000000u + i), 100);
+		hops[i] = get(__builtin_bswap32(0x0a000000u + i), 100);
 		made += hops[i] != HOP_NONE;
 	}
 	assert_true(made <= NEIGH_SIZE && made > NEIGH_SIZE / 2);
 	for (unsigned i = 0; i < 4096; i++) {
 		if (hops[i] != HOP_NONE)
-			assert_int_equal(neigh_get(&n, 0, __builtin_bswap32(0x0a000000u + i), 100), hops[i]);
+			assert_int_equal(get(__builtin_bswap32(0x0a000000u + i), 100), hops[i]);
 	}
 	/* Unused for long enough, they make room. */
-	assert_int_not_equal(neigh_get(&n, 0, IP(77), 100 + NEIGH_IDLE_S), HOP_NONE);
+	assert_int_not_equal(get(IP(77), 100 + NEIGH_IDLE_S), HOP_NONE);
 }
 
 #define T(f) cmocka_unit_test_setup(f, set_up)
