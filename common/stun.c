@@ -174,7 +174,12 @@ enum err stun_next_peer(const struct stun_msg *m, size_t *cursor, struct stun_ad
 {
 	size_t at = *cursor > 0 ? *cursor : STUN_HEADER_LEN;
 	/* The parse has proved every length; only what integrity does not cover is left out here too. */
-	size_t end = stun_has(m, STUN_MESSAGE_INTEGRITY) ? m->at[STUN_MESSAGE_INTEGRITY].off - STUN_ATTR_HEADER_LEN : m->len;
+	size_t end = m->len;
+
+	if (stun_has(m, STUN_MESSAGE_INTEGRITY))
+		end = m->at[STUN_MESSAGE_INTEGRITY].off - STUN_ATTR_HEADER_LEN;
+	else if (stun_has(m, STUN_MESSAGE_INTEGRITY_SHA256))
+		end = m->at[STUN_MESSAGE_INTEGRITY_SHA256].off - STUN_ATTR_HEADER_LEN;
 
 	while (at < end) {
 		uint16_t type = be16_get(m->p + at), len = be16_get(m->p + at + 2);
@@ -202,20 +207,44 @@ size_t stun_not_understood(const struct stun_msg *m, uint64_t understood, uint16
 	return n;
 }
 
+/* What an integrity attribute covers: all before it, with the length field as if the message ended with it.
+ * Returns its size, 0 if it is longer than `covered`. */
+static size_t covered_by(const struct stun_msg *m, enum stun_attr a, uint8_t covered[STUN_MESSAGE_MAX])
+{
+	size_t off = m->at[a].off, len = off - STUN_ATTR_HEADER_LEN;
+
+	if (len > STUN_MESSAGE_MAX)
+		return 0;
+	memcpy(covered, m->p, len);
+	be16_put(covered + 2, (uint16_t)(off + m->at[a].len - STUN_HEADER_LEN));
+	return len;
+}
+
 bool stun_integrity_ok(const struct stun_msg *m, struct str key)
 {
 	uint8_t covered[STUN_MESSAGE_MAX], mac[SHA1_LEN];
 
 	if (!stun_has(m, STUN_MESSAGE_INTEGRITY) || m->at[STUN_MESSAGE_INTEGRITY].len != SHA1_LEN)
 		return false;
-	size_t off = m->at[STUN_MESSAGE_INTEGRITY].off, len = off - STUN_ATTR_HEADER_LEN;
-	if (len > sizeof(covered))
+	size_t len = covered_by(m, STUN_MESSAGE_INTEGRITY, covered);
+	if (len == 0)
 		return false;
-	/* The length field counts as if the message ended with this attribute. */
-	memcpy(covered, m->p, len);
-	be16_put(covered + 2, (uint16_t)(len + STUN_INTEGRITY_LEN - STUN_HEADER_LEN));
 	crypto_hmac_sha1(key, str_of(covered, len), mac);
-	return crypto_equal(mac, m->p + off, SHA1_LEN);
+	return crypto_equal(mac, m->p + m->at[STUN_MESSAGE_INTEGRITY].off, SHA1_LEN);
+}
+
+bool stun_integrity256_ok(const struct stun_msg *m, struct str key, size_t shortest)
+{
+	uint8_t covered[STUN_MESSAGE_MAX], mac[SHA256_LEN];
+	struct str v = stun_bytes(m, STUN_MESSAGE_INTEGRITY_SHA256);
+
+	if (v.len < shortest || v.len < 16 || v.len > SHA256_LEN || v.len % 4 != 0)
+		return false;
+	size_t len = covered_by(m, STUN_MESSAGE_INTEGRITY_SHA256, covered);
+	if (len == 0)
+		return false;
+	crypto_hmac_sha256(key, str_of(covered, len), mac);
+	return crypto_equal(mac, v.p, v.len);
 }
 
 unsigned stun_error_code(const struct stun_msg *m)
@@ -329,6 +358,17 @@ void stun_put_integrity(struct wr *w, struct str key)
 	set_length(w, STUN_INTEGRITY_LEN);
 	crypto_hmac_sha1(key, str_of(w->start, wr_len(w)), mac);
 	stun_put(w, STUN_MESSAGE_INTEGRITY, str_of(mac, sizeof(mac)));
+}
+
+void stun_put_integrity256(struct wr *w, struct str key)
+{
+	uint8_t mac[SHA256_LEN];
+
+	if (w->bad || wr_len(w) < STUN_HEADER_LEN)
+		return;
+	set_length(w, STUN_INTEGRITY256_LEN);
+	crypto_hmac_sha256(key, str_of(w->start, wr_len(w)), mac);
+	stun_put(w, STUN_MESSAGE_INTEGRITY_SHA256, str_of(mac, sizeof(mac)));
 }
 
 void stun_put_fingerprint(struct wr *w)

@@ -13,6 +13,7 @@
 #define STUN_TID_LEN 12u
 #define STUN_ATTR_HEADER_LEN 4u
 #define STUN_INTEGRITY_LEN 24u   /* MESSAGE-INTEGRITY with its header */
+#define STUN_INTEGRITY256_LEN 36u /* MESSAGE-INTEGRITY-SHA256 in full, with its header */
 #define STUN_FINGERPRINT_LEN 8u  /* FINGERPRINT with its header */
 #define STUN_FINGERPRINT_XOR 0x5354554eu
 #define STUN_UNKNOWN_MAX 16u     /* types a message may carry that the codec does not know and that are still told apart */
@@ -54,6 +55,9 @@ struct stun_addr {
 	uint16_t port;  /* host order */
 	enum stun_family family;
 };
+
+/* RFC 8489 §18.5: the hash that makes a key of a password. */
+enum stun_password_algorithm { STUN_PASSWORD_MD5 = 1, STUN_PASSWORD_SHA256 = 2 };
 
 enum stun_fingerprint { STUN_FP_NONE, STUN_FP_GOOD, STUN_FP_BAD };
 
@@ -101,6 +105,9 @@ enum err stun_next_peer(const struct stun_msg *m, size_t *cursor, struct stun_ad
 size_t stun_not_understood(const struct stun_msg *m, uint64_t understood, uint16_t *types, size_t max);
 /* MESSAGE-INTEGRITY (RFC 8489 §14.5), in constant time. False if there is none. */
 bool stun_integrity_ok(const struct stun_msg *m, struct str key);
+/* MESSAGE-INTEGRITY-SHA256 (RFC 8489 §14.6), in constant time. A value cut to a multiple of four bytes, but not
+ * below `shortest` (16 to 32), is right if that much of it is; a usage that does not allow it asks for 32. */
+bool stun_integrity256_ok(const struct stun_msg *m, struct str key, size_t shortest);
 /* ERROR-CODE's number, 0 if there is none. */
 unsigned stun_error_code(const struct stun_msg *m);
 /* RFC 8489 §14.7 over `len` bytes. */
@@ -117,6 +124,7 @@ void stun_put_address(struct wr *w, enum stun_attr a, const struct stun_addr *ad
 void stun_put_error(struct wr *w, unsigned code, struct str phrase);
 void stun_put_types(struct wr *w, const uint16_t *types, size_t count); /* UNKNOWN-ATTRIBUTES */
 void stun_put_integrity(struct wr *w, struct str key);
+void stun_put_integrity256(struct wr *w, struct str key);
 void stun_put_fingerprint(struct wr *w);
 /* Sets the length; returns the size of the message, or 0 if it did not fit. */
 size_t stun_end(struct wr *w);

@@ -39,19 +39,57 @@ enum err turn_cred_parse(struct str username, uint64_t now_s, struct turn_cred *
 	return ERR_OK;
 }
 
-enum err turn_cred_key(struct str secret, struct str username, struct str realm, uint8_t key[MD5_LEN])
+enum err turn_key_make(enum stun_password_algorithm a, struct str username, struct str realm, struct str password,
+		       struct turn_key *out)
 {
-	char password[TURN_PASSWORD_LEN + 1], text[TURN_USERNAME_MAX + 256 + TURN_PASSWORD_LEN];
+	char text[TURN_KEY_TEXT];
 	struct buf b = buf_fixed(text, sizeof(text));
 
-	turn_cred_password(secret, username, password);
 	buf_str(&b, username);
 	buf_char(&b, ':');
 	buf_str(&b, realm);
 	buf_char(&b, ':');
-	buf_put(&b, password, TURN_PASSWORD_LEN);
+	buf_str(&b, password);
+	if (!b.overflow && a == STUN_PASSWORD_SHA256) {
+		crypto_sha256(buf_view(&b), out->bytes);
+		out->len = SHA256_LEN;
+	} else if (!b.overflow) {
+		crypto_md5(buf_view(&b), out->bytes);
+		out->len = MD5_LEN;
+	}
+	explicit_bzero(text, b.len);
+	return buf_err(&b);
+}
+
+enum err turn_cred_key_as(enum stun_password_algorithm a, struct str secret, struct str username, struct str realm,
+			  struct turn_key *out)
+{
+	char password[TURN_PASSWORD_LEN + 1];
+
+	turn_cred_password(secret, username, password);
+	return turn_key_make(a, username, realm, str_of(password, TURN_PASSWORD_LEN), out);
+}
+
+enum err turn_cred_key(struct str secret, struct str username, struct str realm, uint8_t key[MD5_LEN])
+{
+	struct turn_key k;
+	enum err e = turn_cred_key_as(STUN_PASSWORD_MD5, secret, username, realm, &k);
+
+	if (e == ERR_OK)
+		memcpy(key, k.bytes, MD5_LEN);
+	return e;
+}
+
+enum err turn_userhash(struct str username, struct str realm, uint8_t out[SHA256_LEN])
+{
+	char text[TURN_KEY_TEXT];
+	struct buf b = buf_fixed(text, sizeof(text));
+
+	buf_str(&b, username);
+	buf_char(&b, ':');
+	buf_str(&b, realm);
 	if (b.overflow)
 		return ERR_TOO_LARGE;
-	crypto_md5(buf_view(&b), key);
+	crypto_sha256(buf_view(&b), out);
 	return ERR_OK;
 }

@@ -47,7 +47,7 @@ struct alloc {
 	uint32_t user;                 /* index into the users */
 	uint8_t tid[STUN_TID_LEN];     /* of the Allocate, to know its retransmission */
 	uint8_t token[8];              /* RESERVATION-TOKEN given out with it, all zero = none */
-	uint8_t key_md5[MD5_LEN];      /* long-term key of its user name */
+	struct turn_key auth;          /* long-term key of its user name, as the Allocate used it */
 	uint8_t username_len;
 	char username[TURN_USERNAME_MAX];
 	uint64_t grave_token;          /* grace period after which the slot is free */

@@ -64,6 +64,12 @@ const struct conf_option relay_options[] = {
 	TEXT("credential-expiry", credential_expiry, "allocate", true,
 	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with "
 	     "every request"),
+	LIST("password-algorithms", password_algorithms, "SHA-256", true,
+	     "offered to clients of RFC 8489 in order of preference, SHA-256 or MD5; each makes a challenge 4 bytes longer, "
+	     "the first 8, and the nonce then needs 12 more; clients of RFC 5389 use MD5 in any case; empty = none is offered"),
+	O("relay", "username-anonymity", CONF_BOOL, anonymity, "no", 0, 0, "", true,
+	  "challenges ask clients of RFC 8489 to send USERHASH for their user name; right only where all users stand in "
+	  "`users`, because time-limited user names cannot be found by a hash"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
 	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
 	  "of RFC 8656"),

@@ -13,6 +13,27 @@ static enum err mode(const char *name, bool *relays_only)
 	return ERR_OK;
 }
 
+/* Words in order of preference to the value of PASSWORD-ALGORITHMS (RFC 8489 §14.11): number and length of its
+ * parameters, which these have none of. */
+static enum err algorithms(const char *words, struct policy *p)
+{
+	const char *at = words;
+
+	for (;;) {
+		at += strspn(at, " \t,");
+		struct str w = str_of(at, strcspn(at, " \t,"));
+		uint16_t number = str_ieq(w, STR("SHA-256")) ? STUN_PASSWORD_SHA256 : str_ieq(w, STR("MD5")) ? STUN_PASSWORD_MD5 : 0;
+
+		if (w.len == 0)
+			return ERR_OK;
+		if (number == 0 || p->algorithms_len + 4u > sizeof(p->algorithms))
+			return ERR_INVALID;
+		be16_put(p->algorithms + p->algorithms_len, number);
+		p->algorithms_len = (uint8_t)(p->algorithms_len + 4u);
+		at += w.len;
+	}
+}
+
 static enum err build(const struct relay_conf *c, struct policy *p, char *why, size_t size)
 {
 	bool relays_only;
@@ -44,12 +65,17 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 		(void)snprintf(why, size, "[relay] credential-expiry must be allocate or always, not '%s'", c->credential_expiry);
 		return ERR_INVALID;
 	}
+	if (algorithms(c->password_algorithms, p) != ERR_OK) {
+		(void)snprintf(why, size, "[relay] password-algorithms is a list of SHA-256 and MD5, not '%s'", c->password_algorithms);
+		return ERR_INVALID;
+	}
 	if (c->lifetime_max_s < c->lifetime_s) {
 		(void)snprintf(why, size, "[relay] lifetime-max must not be less than lifetime");
 		return ERR_INVALID;
 	}
 	p->channel_max = (uint16_t)(c->old_channels ? STUN_CHANNEL_MAX_5766 : STUN_CHANNEL_MAX);
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
+	p->anonymity = c->anonymity;
 	p->lifetime_s = (uint32_t)c->lifetime_s;
 	p->lifetime_max_s = (uint32_t)c->lifetime_max_s;
 	p->nonce_lifetime_s = (uint32_t)c->nonce_lifetime_s;

@@ -11,6 +11,9 @@ struct policy {
 	char realm[POLICY_REALM_MAX + 1];
 	char secret[512];               /* of the TURN-REST credentials */
 	uint8_t nonce_key[SHA256_LEN];  /* derived from the secret, so that all relays of a fleet know each other's nonces */
+	uint8_t algorithms[8];          /* value of PASSWORD-ALGORITHMS in challenges */
+	uint8_t algorithms_len;         /* 0 = none is offered */
+	bool anonymity;                 /* challenges ask for USERHASH instead of USERNAME */
 	struct filter filter;
 	uint32_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint32_t max_allocations, user_allocations, max_peers;
@@ -27,6 +30,11 @@ void policy_free(struct policy *p);
 static inline struct str policy_realm(const struct policy *p)
 {
 	return str_from(p->realm);
+}
+
+static inline struct str policy_algorithms(const struct policy *p)
+{
+	return str_of(p->algorithms, p->algorithms_len);
 }
 
 static inline struct str policy_secret(const struct policy *p)

@@ -397,7 +397,7 @@ void table_remove(struct table *t, struct alloc *a)
 	spin_lock(&in->lock);
 	(void)rte_hash_del_key(in->hash, &a->key);
 	leave_user(t, a);
-	explicit_bzero(a->key_md5, sizeof(a->key_md5));
+	explicit_bzero(&a->auth, sizeof(a->auth));
 	bury_block(in, atomic_exchange(&a->peers, NULL));
 	bury_slot(t, a);
 	in->count--;

@@ -32,7 +32,9 @@ static enum turn_code binding(struct turn_req *q)
 	return TURN_OK;
 }
 
-#define AUTH_BITS (STUN_BIT(STUN_USERNAME) | STUN_BIT(STUN_REALM) | STUN_BIT(STUN_NONCE) | STUN_BIT(STUN_MESSAGE_INTEGRITY))
+#define AUTH_BITS                                                                                                  \
+	(STUN_BIT(STUN_USERNAME) | STUN_BIT(STUN_USERHASH) | STUN_BIT(STUN_REALM) | STUN_BIT(STUN_NONCE) |         \
+	 STUN_BIT(STUN_PASSWORD_ALGORITHM) | STUN_BIT(STUN_MESSAGE_INTEGRITY) | STUN_BIT(STUN_MESSAGE_INTEGRITY_SHA256))
 
 static const struct {
 	enum turn_code (*handle)(struct turn_req *q);
@@ -89,8 +91,10 @@ static size_t finish(struct turn_req *q, enum turn_code code, enum turn_method m
 		if (code == TURN_UNAUTHENTICATED || code == TURN_STALE_NONCE)
 			turn_auth_challenge(q);
 	}
-	if (q->keyed)
-		stun_put_integrity(w, str_of(q->key_md5, sizeof(q->key_md5)));
+	if (q->keyed && q->sha256)
+		stun_put_integrity256(w, turn_key_view(&q->auth));
+	else if (q->keyed)
+		stun_put_integrity(w, turn_key_view(&q->auth));
 	if (q->m->fingerprint == STUN_FP_GOOD)
 		stun_put_fingerprint(w);
 	return stun_end(w);

@@ -16,8 +16,9 @@ struct turn_req {
 	struct alloc *a;        /* the client's allocation or NULL; the stripe lock is held */
 	struct turn_cred cred;  /* of the user name; valid once authenticated */
 	struct str username;
-	uint8_t key_md5[MD5_LEN];
-	bool keyed;             /* the answer carries MESSAGE-INTEGRITY */
+	struct turn_key auth;   /* the user's key */
+	bool keyed;             /* the answer carries an integrity attribute made with it */
+	bool sha256;            /* MESSAGE-INTEGRITY-SHA256, else MESSAGE-INTEGRITY */
 	struct wr w;            /* the answer: a handler adds its attributes */
 };
 

@@ -72,7 +72,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 
 	q->a->lifetime_s = granted_lifetime(q);
 	memcpy(q->a->tid, stun_tid(q->m), STUN_TID_LEN);
-	memcpy(q->a->key_md5, q->key_md5, sizeof(q->key_md5));
+	q->a->auth = q->auth;
 	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
 	put_allocation(q);
 	table_start(q->a, c->now_s + q->a->lifetime_s);

@@ -27,6 +27,16 @@ enum auth {
 	FINGERPRINTED,    /* good, and FINGERPRINT at the end */
 	BAD_FINGERPRINT,
 	BARE_FINGERPRINT, BARE_BAD_FINGERPRINT, /* no credentials */
+	/* As a client of RFC 8489 that was offered SHA-256: */
+	SHA256,
+	SHA256_BOTH,      /* and MESSAGE-INTEGRITY before MESSAGE-INTEGRITY-SHA256 */
+	SHA256_HASHED,    /* USERHASH for USERNAME */
+	SHA256_WRONG_KEY,
+	SHA256_CUT,       /* MESSAGE-INTEGRITY-SHA256 of 16 bytes: RFC 8656 does not allow it */
+	SHA256_SHORT,     /* of 12 bytes: nothing does */
+	SHA256_WEAKENED,  /* the list comes back as MD5 alone */
+	SHA256_NO_LIST, SHA256_NO_ALGORITHM, SHA256_OTHER_ALGORITHM,
+	SHA256_STRIPPED,  /* without the cookie of the nonce */
 };
 
 enum { OK = 200, SILENCE = -1 };
@@ -107,6 +117,32 @@ static const struct row rows[] = {
 	{ "Allocate with a short MESSAGE-INTEGRITY", FRESH, TS_ALLOCATE, SHORT_MAC, { UDP }, .expect = { 400, 401, SILENCE } },
 	{ "Allocate with FINGERPRINT", FRESH, TS_ALLOCATE, FINGERPRINTED, { UDP }, .expect = { OK } },
 	{ "Allocate with a wrong FINGERPRINT", FRESH, TS_ALLOCATE, BAD_FINGERPRINT, { UDP }, .expect = { SILENCE } },
+
+	/* What RFC 8489 added to them */
+	{ "Allocate with SHA-256", FRESH, TS_ALLOCATE, SHA256, { UDP }, .expect = { OK }, .has = { TS_INTEGRITY256 } },
+	{ "Allocate with both integrities", FRESH, TS_ALLOCATE, SHA256_BOTH, { UDP }, .expect = { OK }, .has = { TS_INTEGRITY256 } },
+	{ "Refresh with SHA-256", ALLOCATED, TS_REFRESH, SHA256, .expect = { OK }, .has = { TS_LIFETIME, TS_INTEGRITY256 } },
+	{ "Refresh with SHA-256 and no allocation", FRESH, TS_REFRESH, SHA256, .expect = { 437 }, .has = { TS_INTEGRITY256 } },
+	{ "Refresh with USERHASH", ALLOCATED, TS_REFRESH, SHA256_HASHED, .expect = { OK }, .has = { TS_INTEGRITY256 } },
+	{ "CreatePermission with USERHASH", ALLOCATED, TS_PERMISSION, SHA256_HASHED, { AT_PEER(9) }, .expect = { OK },
+	  .has = { TS_INTEGRITY256 } },
+	{ "ChannelBind with SHA-256", ALLOCATED, TS_CHANNEL, SHA256, { CHAN(0x4000), AT_PEER(9) }, .expect = { OK },
+	  .has = { TS_INTEGRITY256 } },
+	{ "Allocate with SHA-256 and an unknown attribute", FRESH, TS_ALLOCATE, SHA256, { UDP, ODD_ATTR }, .expect = { 420 },
+	  .has = { TS_UNKNOWN, TS_INTEGRITY256 } },
+	{ "Allocate with the USERHASH of nobody", FRESH, TS_ALLOCATE, SHA256_HASHED, { UDP }, .expect = { 401 },
+	  .has = { TS_REALM, TS_NONCE, TS_ALGORITHMS } },
+	{ "Allocate with a wrong SHA-256 password", FRESH, TS_ALLOCATE, SHA256_WRONG_KEY, { UDP }, .expect = { 401 },
+	  .has = { TS_REALM, TS_NONCE, TS_ALGORITHMS } },
+	{ "Allocate with MESSAGE-INTEGRITY-SHA256 cut to 16 bytes", FRESH, TS_ALLOCATE, SHA256_CUT, { UDP }, .expect = { 401 } },
+	{ "Allocate with MESSAGE-INTEGRITY-SHA256 cut to 12 bytes", FRESH, TS_ALLOCATE, SHA256_SHORT, { UDP }, .expect = { 400 } },
+	{ "Allocate with a weakened PASSWORD-ALGORITHMS", FRESH, TS_ALLOCATE, SHA256_WEAKENED, { UDP }, .expect = { 400 } },
+	{ "Allocate without PASSWORD-ALGORITHMS", FRESH, TS_ALLOCATE, SHA256_NO_LIST, { UDP }, .expect = { 400 } },
+	{ "Allocate without PASSWORD-ALGORITHM", FRESH, TS_ALLOCATE, SHA256_NO_ALGORITHM, { UDP }, .expect = { 400 } },
+	{ "Allocate with a PASSWORD-ALGORITHM that was not offered", FRESH, TS_ALLOCATE, SHA256_OTHER_ALGORITHM, { UDP },
+	  .expect = { 400 } },
+	{ "Allocate with a nonce whose cookie was taken away", FRESH, TS_ALLOCATE, SHA256_STRIPPED, { UDP }, .expect = { 438 },
+	  .has = { TS_REALM, TS_NONCE, TS_ALGORITHMS } },
 
 	/* Allocate, RFC 8656 §7.2 */
 	{ "Allocate", FRESH, TS_ALLOCATE, GOOD, { UDP }, .expect = { OK },
@@ -270,12 +306,44 @@ static void put_spec(const struct tc *c, struct ts_msg *m, const struct spec *a)
 	}
 }
 
+/* RFC 8489 §9.2.5, done right or wrong in the way that `auth` names. */
+static void sign256(const struct tc *c, struct ts_msg *m, enum auth auth)
+{
+	static const uint8_t md5[4] = { 0, 1, 0, 0 }, sha256[4] = { 0, 2, 0, 0 };
+	uint8_t key[32], userhash[32];
+	const char *nonce = c->nonce;
+
+	ts_credentials256(c->env->secret, c->realm, c->user, key, userhash);
+	if (auth == SHA256_HASHED)
+		ts_put(m, TS_USERHASH, userhash, sizeof(userhash));
+	else
+		ts_put(m, TS_USERNAME, c->user, strlen(c->user));
+	if (auth == SHA256_STRIPPED && strlen(nonce) > 13)
+		nonce += 13;
+	ts_put(m, TS_REALM, c->realm, strlen(c->realm));
+	ts_put(m, TS_NONCE, nonce, strlen(nonce));
+	if (auth == SHA256_WEAKENED)
+		ts_put(m, TS_ALGORITHMS, md5, sizeof(md5));
+	else if (auth != SHA256_NO_LIST)
+		ts_put(m, TS_ALGORITHMS, c->algorithms, c->algorithms_len);
+	if (auth != SHA256_NO_ALGORITHM)
+		ts_put(m, TS_ALGORITHM, auth == SHA256_WEAKENED || auth == SHA256_OTHER_ALGORITHM ? md5 : sha256, 4);
+	if (auth == SHA256_BOTH)
+		ts_put_integrity(m, c->key);
+	key[3] ^= auth == SHA256_WRONG_KEY;
+	ts_put_integrity256(m, key, auth == SHA256_CUT ? 16 : auth == SHA256_SHORT ? 12 : 32);
+}
+
 /* The credentials part of a message, right or wrong in the way that `auth` names. */
 static void sign(const struct tc *c, struct ts_msg *m, enum auth auth)
 {
 	uint8_t key[16];
 	size_t user_len = strlen(c->user);
 
+	if (auth >= SHA256) {
+		sign256(c, m, auth);
+		return;
+	}
 	memcpy(key, c->key, sizeof(key));
 	if (auth == WRONG_KEY)
 		key[3] ^= 1;
@@ -297,8 +365,9 @@ static void sign(const struct tc *c, struct ts_msg *m, enum auth auth)
 		m->b[20 + 4] ^= 1;
 }
 
-static const char *into_state(struct tc *c, const struct check_setup *s, enum state state)
+static const char *into_state(struct tc *c, const struct check_setup *s, const struct row *r)
 {
+	enum state state = r->state;
 	struct sockaddr_in peer = check_addr(s->env.peer, 9);
 	int code = 0;
 
@@ -308,8 +377,10 @@ static const char *into_state(struct tc *c, const struct check_setup *s, enum st
 		return check_because("CreatePermission gave %d", code);
 	if (state >= BOUND && (code = tc_bind(c, 0x4001, peer)) != 0)
 		return check_because("ChannelBind gave %d", code);
-	if (c->nonce[0] == '\0' && tc_challenge(c) != 401)
+	if ((c->nonce[0] == '\0' || r->auth >= SHA256) && tc_challenge(c) != 401)
 		return "Allocate without credentials was not challenged";
+	if (r->auth >= SHA256 && c->algorithms_len == 0)
+		return "SKIP no PASSWORD-ALGORITHMS offered";
 	return NULL;
 }
 
@@ -340,6 +411,13 @@ static const char *judge(const struct tc *c, const struct row *r, bool answered)
 	EXPECT(ts_method(c->in) == r->method, "the response is for method %u", ts_method(c->in));
 	for (size_t i = 0; i < 5 && r->has[i] != 0; i++)
 		EXPECT(code != r->expect[0] || ts_has(c->in, c->in_len, r->has[i]), "attribute 0x%04x is missing", r->has[i]);
+	if (ts_has(c->in, c->in_len, TS_INTEGRITY256)) {
+		uint8_t key[32], userhash[32];
+
+		ts_credentials256(c->env->secret, c->realm, c->user, key, userhash);
+		EXPECT(ts_integrity256_ok(c->in, c->in_len, key), "MESSAGE-INTEGRITY-SHA256 of the response is wrong");
+		EXPECT(!ts_has(c->in, c->in_len, TS_INTEGRITY), "both integrity attributes in a response");
+	}
 	return check_response(c, r->auth == GOOD || r->auth == FINGERPRINTED);
 }
 
@@ -348,7 +426,7 @@ static const char *run(struct tc *c, const struct check_setup *s, const struct r
 	static struct tc as;
 	struct ts_msg m;
 
-	TRY(into_state(c, s, r->state));
+	TRY(into_state(c, s, r));
 	identity(&as, c, r, s);
 	tc_request(&m, r->method);
 	for (size_t i = 0; i < 5; i++)

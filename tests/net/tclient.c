@@ -161,6 +161,11 @@ int tc_challenge(struct tc *c)
 		return -1;
 	take(c, TS_NONCE, c->nonce, sizeof(c->nonce));
 	take(c, TS_REALM, c->realm, sizeof(c->realm));
+	const uint8_t *offer = ts_find(c->in, c->in_len, TS_ALGORITHMS, &c->algorithms_len);
+	if (offer == NULL || c->algorithms_len > sizeof(c->algorithms))
+		c->algorithms_len = 0;
+	else
+		memcpy(c->algorithms, offer, c->algorithms_len);
 	return outcome(c);
 }
 

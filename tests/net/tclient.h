@@ -20,6 +20,8 @@ struct tc {
 	struct sockaddr_in self; /* as bound */
 	char user[512], realm[128], nonce[512];
 	uint8_t key[16];
+	uint8_t algorithms[64]; /* PASSWORD-ALGORITHMS of the last challenge */
+	size_t algorithms_len;  /* 0 = none were offered */
 	struct sockaddr_in relayed;
 	uint8_t in[65536]; /* the last datagram received */
 	size_t in_len;

@@ -107,6 +107,26 @@ void ts_put_integrity(struct ts_msg *m, const uint8_t key[16])
 	ts_put(m, TS_INTEGRITY, mac, MAC);
 }
 
+static void mac256_over(const uint8_t *b, size_t len, size_t claimed, const uint8_t key[32], uint8_t out[32])
+{
+	uint8_t copy[65536];
+	unsigned n = 32;
+
+	memcpy(copy, b, len);
+	set16(copy + 2, (unsigned)claimed);
+	if (HMAC(EVP_sha256(), key, 32, copy, len, out, &n) == NULL)
+		abort();
+}
+
+void ts_put_integrity256(struct ts_msg *m, const uint8_t key[32], size_t len)
+{
+	uint8_t mac[32];
+
+	/* §14.6: as above, with what is left of it. */
+	mac256_over(m->b, m->len, m->len - HEADER + 4 + len, key, mac);
+	ts_put(m, TS_INTEGRITY256, mac, len);
+}
+
 static uint32_t crc32_of(const uint8_t *p, size_t len)
 {
 	uint32_t c = 0xffffffffu;
@@ -218,6 +238,19 @@ bool ts_integrity_ok(const uint8_t *b, size_t len, const uint8_t key[16])
 	return memcmp(mac, v, MAC) == 0;
 }
 
+bool ts_integrity256_ok(const uint8_t *b, size_t len, const uint8_t key[32])
+{
+	uint8_t mac[32];
+	size_t n = 0;
+	const uint8_t *v = ts_find(b, len, TS_INTEGRITY256, &n);
+
+	if (v == NULL || n != 32)
+		return false;
+	size_t before = (size_t)(v - 4 - b);
+	mac256_over(b, before, before - HEADER + 4 + 32, key, mac);
+	return memcmp(mac, v, 32) == 0;
+}
+
 bool ts_fingerprint_ok(const uint8_t *b, size_t len)
 {
 	size_t n = 0;
@@ -246,22 +279,39 @@ bool ts_well_formed(const uint8_t *b, size_t len)
 	return true;
 }
 
+static void password_of(const char *secret, const char *user, char password[4 * MAC])
+{
+	uint8_t mac[MAC];
+	unsigned n = MAC;
+
+	if (HMAC(EVP_sha1(), secret, (int)strlen(secret), (const uint8_t *)user, strlen(user), mac, &n) == NULL)
+		abort();
+	EVP_EncodeBlock((uint8_t *)password, mac, MAC);
+}
+
 void ts_credentials(const char *secret, const char *realm, long expiry, const char *name, const char *call, char *user, size_t size,
 		    uint8_t key[16])
 {
-	uint8_t mac[MAC];
 	char password[4 * MAC], text[1024];
-	unsigned n = MAC;
 
 	if (call != NULL && call[0] != '\0')
 		snprintf(user, size, "%ld:%s:%s", expiry, name, call);
 	else
 		snprintf(user, size, "%ld:%s", expiry, name);
-	if (HMAC(EVP_sha1(), secret, (int)strlen(secret), (const uint8_t *)user, strlen(user), mac, &n) == NULL)
-		abort();
-	EVP_EncodeBlock((uint8_t *)password, mac, MAC);
+	password_of(secret, user, password);
 	int len = snprintf(text, sizeof(text), "%s:%s:%s", user, realm, password);
 	if (len < 0 || (size_t)len >= sizeof(text) || EVP_Digest(text, (size_t)len, key, NULL, EVP_md5(), NULL) != 1)
+		abort();
+}
+
+void ts_credentials256(const char *secret, const char *realm, const char *user, uint8_t key[32], uint8_t userhash[32])
+{
+	char password[4 * MAC], text[1024];
+
+	password_of(secret, user, password);
+	int len = snprintf(text, sizeof(text), "%s:%s:%s", user, realm, password), name = snprintf(NULL, 0, "%s:%s", user, realm);
+	if (len < 0 || (size_t)len >= sizeof(text) || EVP_Digest(text, (size_t)len, key, NULL, EVP_sha256(), NULL) != 1 ||
+	    EVP_Digest(text, (size_t)name, userhash, NULL, EVP_sha256(), NULL) != 1)
 		abort();
 }
 

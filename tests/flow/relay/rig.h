@@ -94,6 +94,8 @@ static UNUSED struct policy *rig_policy(void)
 	(void)snprintf(p->realm, sizeof(p->realm), RIG_REALM);
 	(void)snprintf(p->secret, sizeof(p->secret), RIG_SECRET);
 	memset(p->nonce_key, 7, sizeof(p->nonce_key));
+	p->algorithms[1] = STUN_PASSWORD_SHA256;
+	p->algorithms_len = 4;
 	p->lifetime_s = 600;
 	p->lifetime_max_s = 3600;
 	p->nonce_lifetime_s = 3600;
@@ -430,6 +432,7 @@ static UNUSED int client_request(struct rig *r, struct client *c, unsigned metho
 	if (put != NULL)
 		put(&w, arg);
 	int code = client_exchange(r, c, out, client_seal(c, &w), answer);
+	/* The client is one of RFC 5389. */
 	if (code != -1 && code != 401 && code != 438 && code != 400)
 		assert_true(stun_integrity_ok(answer, str_of(c->key, sizeof(c->key))));
 	return code;

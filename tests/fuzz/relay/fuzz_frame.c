@@ -101,6 +101,8 @@ static struct policy *make_policy(void)
 	p->max_allocations = 16;
 	p->max_peers = 8;
 	p->channel_max = STUN_CHANNEL_MAX;
+	p->algorithms[1] = STUN_PASSWORD_SHA256;
+	p->algorithms_len = 4;
 	return p;
 }
 
@@ -166,18 +168,18 @@ static void request_in(struct world *w, unsigned client, unsigned method, const 
 {
 	static const uint8_t methods[] = { STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_BINDING };
 	uint8_t out[1400], key[MD5_LEN], tid[STUN_TID_LEN] = { 0 };
-	char nonce[TURN_NONCE_LEN];
+	char nonce[TURN_NONCE_MAX];
 	struct addr a = addr_v4(client_ip(client));
 	struct wr m = wr_of(out, sizeof(out));
 
 	be32_put(tid, (uint32_t)(method ^ len));
 	stun_begin(&m, STUN_REQUEST, methods[method % ARRAY_LEN(methods)], tid);
 	wr_bytes(&m, attrs, MIN(len, (size_t)1000) & ~(size_t)3);
-	turn_auth_nonce(atomic_load(&w->relay->policy), &a, 1000, w->clock.wall_s, nonce);
+	size_t nonce_len = turn_auth_nonce(atomic_load(&w->relay->policy), &a, 1000, w->clock.wall_s, nonce);
 	must(turn_cred_key(STR("the secret of the fuzzer"), STR(USERNAME), STR("r"), key) == ERR_OK);
 	stun_put(&m, STUN_USERNAME, STR(USERNAME));
 	stun_put(&m, STUN_REALM, STR("r"));
-	stun_put(&m, STUN_NONCE, str_of(nonce, sizeof(nonce)));
+	stun_put(&m, STUN_NONCE, str_of(nonce, nonce_len));
 	stun_put_integrity(&m, str_of(key, sizeof(key)));
 	datagram_in(w, client_ip(client), 1000, TURN_PORT, out, stun_end(&m));
 }

@@ -24,12 +24,14 @@ static void write_again(const struct stun_msg *m)
 			stun_put(&w, (enum stun_attr)a, stun_bytes(m, (enum stun_attr)a));
 	}
 	stun_put_integrity(&w, STR("key"));
+	stun_put_integrity256(&w, STR("key"));
 	stun_put_fingerprint(&w);
 	size_t len = stun_end(&w);
 	if (len == 0)
 		return;
 	must(stun_parse(out, len, &back) == ERR_OK);
 	must(back.fingerprint == STUN_FP_GOOD && stun_integrity_ok(&back, STR("key")) && !stun_integrity_ok(&back, STR("kez")));
+	must(stun_integrity256_ok(&back, STR("key"), SHA256_LEN) && !stun_integrity256_ok(&back, STR("kez"), 16));
 	for (unsigned a = 0; a < STUN_ATTR_COUNT; a++) {
 		if (a != STUN_MESSAGE_INTEGRITY && a != STUN_MESSAGE_INTEGRITY_SHA256 && a != STUN_FINGERPRINT)
 			must(str_eq(stun_bytes(m, (enum stun_attr)a), stun_bytes(&back, (enum stun_attr)a)));
@@ -58,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		;
 	must(stun_not_understood(&m, 0, types, ARRAY_LEN(types)) <= ARRAY_LEN(types));
 	(void)stun_integrity_ok(&m, STR("key"));
+	(void)stun_integrity256_ok(&m, STR("key"), 16);
 	must(stun_error_code(&m) < 1000);
 	write_again(&m);
 	return 0;

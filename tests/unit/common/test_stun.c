@@ -1,5 +1,6 @@
 /* common/stun: the vectors of RFC 5769, byte for byte, and the rules of RFC 8489 §14. */
 #include "common/stun.h"
+#include "common/turn_cred.h"
 #include "tests/lib/cm.h"
 #include "tests/lib/guard.h"
 
@@ -50,11 +51,26 @@ static const uint8_t long_term[] = {
 	0x96, 0x66,
 };
 
+/* RFC 8489 appendix B.1 as corrected by erratum 6268: USERHASH, PASSWORD-ALGORITHM SHA-256 and MESSAGE-INTEGRITY-SHA256. */
+static const uint8_t sha256_request[] = {
+	0x00, 0x01, 0x00, 0x90, 0x21, 0x12, 0xa4, 0x42, 0x78, 0xad, 0x34, 0x33, 0xc6, 0xad, 0x72, 0xc0, 0x29, 0xda, 0x41, 0x2e,
+	0x00, 0x1e, 0x00, 0x20, 0x4a, 0x3c, 0xf3, 0x8f, 0xef, 0x69, 0x92, 0xbd, 0xa9, 0x52, 0xc6, 0x78, 0x04, 0x17, 0xda, 0x0f, 0x24, 0x81,
+	0x94, 0x15, 0x56, 0x9e, 0x60, 0xb2, 0x05, 0xc4, 0x6e, 0x41, 0x40, 0x7f, 0x17, 0x04,
+	0x00, 0x15, 0x00, 0x29, 'o', 'b', 'M', 'a', 't', 'J', 'o', 's', '2', 'A', 'A', 'A', 'C', 'f', '/', '/', '4', '9', '9', 'k', '9', '5',
+	'4', 'd', '6', 'O', 'L', '3', '4', 'o', 'L', '9', 'F', 'S', 'T', 'v', 'y', '6', '4', 's', 'A', 0x00, 0x00, 0x00,
+	0x00, 0x14, 0x00, 0x0b, 'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'o', 'r', 'g', 0x00,
+	0x00, 0x1d, 0x00, 0x04, 0x00, 0x02, 0x00, 0x00,
+	0x00, 0x1c, 0x00, 0x20, 0xb5, 0xc7, 0xbf, 0x00, 0x5b, 0x6c, 0x52, 0xa2, 0x1c, 0x51, 0xc5, 0xe8, 0x92, 0xf8, 0x19, 0x24, 0x13, 0x62,
+	0x96, 0xcb, 0x92, 0x7c, 0x43, 0x14, 0x93, 0x09, 0x27, 0x8c, 0xc6, 0x51, 0x8e, 0x65,
+};
+#define MATRIX STR("\xe3\x83\x9e\xe3\x83\x88\xe3\x83\xaa\xe3\x83\x83\xe3\x82\xaf\xe3\x82\xb9")
+
 static const struct vector {
 	const uint8_t *p;
 	size_t len;
 } vectors[] = {
 	{ request, sizeof(request) }, { response_v4, sizeof(response_v4) }, { response_v6, sizeof(response_v6) }, { long_term, sizeof(long_term) },
+	{ sha256_request, sizeof(sha256_request) },
 };
 
 static void long_term_key(uint8_t key[MD5_LEN])
@@ -128,6 +144,91 @@ static void rfc5769_long_term(void **state)
 	stun_put_integrity(&w, str_of(key, sizeof(key)));
 	assert_int_equal(stun_end(&w), sizeof(long_term));
 	assert_memory_equal(out, long_term, sizeof(long_term));
+}
+
+static void rfc8489_userhash_and_sha256(void **state)
+{
+	uint8_t hash[SHA256_LEN], out[sizeof(sha256_request)];
+	struct stun_msg m;
+	struct turn_key key;
+	struct wr w = wr_of(out, sizeof(out));
+
+	(void)state;
+	assert_ok(stun_parse(sha256_request, sizeof(sha256_request), &m));
+	assert_ok(turn_userhash(MATRIX, STR("example.org"), hash));
+	assert_int_equal(stun_bytes(&m, STUN_USERHASH).len, sizeof(hash));
+	assert_memory_equal(stun_bytes(&m, STUN_USERHASH).p, hash, sizeof(hash));
+	assert_ok(turn_key_make(STUN_PASSWORD_SHA256, MATRIX, STR("example.org"), STR("TheMatrIX"), &key));
+	assert_true(stun_integrity256_ok(&m, turn_key_view(&key), SHA256_LEN));
+	assert_false(stun_integrity_ok(&m, turn_key_view(&key)));
+	key.bytes[31] ^= 1;
+	assert_false(stun_integrity256_ok(&m, turn_key_view(&key), 16));
+	key.bytes[31] ^= 1;
+
+	stun_begin(&w, STUN_REQUEST, STUN_BINDING, stun_tid(&m));
+	stun_put(&w, STUN_USERHASH, str_of(hash, sizeof(hash)));
+	stun_put(&w, STUN_NONCE, stun_bytes(&m, STUN_NONCE));
+	stun_put(&w, STUN_REALM, STR("example.org"));
+	stun_put_u32(&w, STUN_PASSWORD_ALGORITHM, STUN_PASSWORD_SHA256 << 16);
+	stun_put_integrity256(&w, turn_key_view(&key));
+	assert_int_equal(stun_end(&w), sizeof(sha256_request));
+	assert_memory_equal(out, sha256_request, sizeof(sha256_request));
+}
+
+/* The vector with its MESSAGE-INTEGRITY-SHA256 cut: a value of 16 to 32 bytes in steps of four, and no other, can be right. */
+static void cut_sha256(void **state)
+{
+	struct turn_key key;
+
+	(void)state;
+	assert_ok(turn_key_make(STUN_PASSWORD_SHA256, MATRIX, STR("example.org"), STR("TheMatrIX"), &key));
+	for (size_t len = 0; len <= 36; len++) {
+		uint8_t out[256];
+		struct wr w = wr_of(out, sizeof(out));
+		struct stun_msg m;
+		uint8_t mac[36] = { 0 };
+
+		wr_bytes(&w, sha256_request, sizeof(sha256_request) - STUN_INTEGRITY256_LEN);
+		/* The length that is covered is the one with this value. */
+		be16_put(out + 2, (uint16_t)(wr_len(&w) + 4 + len - STUN_HEADER_LEN));
+		crypto_hmac_sha256(turn_key_view(&key), str_of(out, wr_len(&w)), mac);
+		stun_put(&w, STUN_MESSAGE_INTEGRITY_SHA256, str_of(mac, len));
+		assert_ok(stun_parse(out, stun_end(&w), &m));
+		assert_int_equal(m.malformed, len < 16 || len > 32);
+		bool good = len >= 16 && len <= 32 && len % 4 == 0;
+		assert_int_equal(stun_integrity256_ok(&m, turn_key_view(&key), 16), good);
+		assert_int_equal(stun_integrity256_ok(&m, turn_key_view(&key), 32), len == 32);
+		assert_int_equal(stun_integrity256_ok(&m, turn_key_view(&key), 0), good);
+	}
+}
+
+/* Both in one message, MESSAGE-INTEGRITY first (RFC 8489 §14.5): the second covers the first, nothing in between or behind counts. */
+static void both_integrities(void **state)
+{
+	static const uint8_t id[STUN_TID_LEN] = { 9 };
+	uint8_t out[256];
+	struct wr w = wr_of(out, sizeof(out));
+	struct stun_msg m;
+
+	(void)state;
+	stun_begin(&w, STUN_REQUEST, STUN_ALLOCATE, id);
+	stun_put(&w, STUN_USERNAME, STR("me"));
+	stun_put_integrity(&w, PASSWORD);
+	stun_put(&w, STUN_REALM, STR("between"));
+	stun_put_integrity256(&w, PASSWORD);
+	stun_put_u32(&w, STUN_LIFETIME, 5);
+	stun_put_fingerprint(&w);
+	size_t len = stun_end(&w);
+	assert_ok(stun_parse(out, len, &m));
+	assert_true(stun_integrity_ok(&m, PASSWORD));
+	assert_true(stun_integrity256_ok(&m, PASSWORD, 32));
+	assert_int_equal(m.fingerprint, STUN_FP_GOOD);
+	assert_false(stun_has(&m, STUN_REALM));
+	assert_false(stun_has(&m, STUN_LIFETIME));
+	out[m.at[STUN_MESSAGE_INTEGRITY].off] ^= 1;
+	assert_ok(stun_parse(out, len, &m));
+	assert_false(stun_integrity_ok(&m, PASSWORD));
+	assert_false(stun_integrity256_ok(&m, PASSWORD, 32));
 }
 
 static void written_addresses_are_those_of_the_rfc(void **state)
@@ -339,6 +440,24 @@ static void peers_in_turn(void **state)
 	assert_err(stun_next_peer(&m, &cursor, &got), ERR_NOT_FOUND);
 }
 
+static void no_peer_behind_sha256(void **state)
+{
+	uint8_t out[256];
+	struct wr w = wr_of(out, sizeof(out));
+	struct stun_addr a = { .family = STUN_IPV4, .ip = { 10, 0, 0, 1 }, .port = 1 }, got;
+	struct stun_msg m;
+	size_t cursor = 0;
+
+	(void)state;
+	stun_begin(&w, STUN_REQUEST, STUN_CREATE_PERMISSION, tid);
+	stun_put_address(&w, STUN_XOR_PEER_ADDRESS, &a);
+	stun_put_integrity256(&w, PASSWORD);
+	stun_put_address(&w, STUN_XOR_PEER_ADDRESS, &a);
+	assert_ok(stun_parse(out, stun_end(&w), &m));
+	assert_ok(stun_next_peer(&m, &cursor, &got));
+	assert_err(stun_next_peer(&m, &cursor, &got), ERR_NOT_FOUND);
+}
+
 static void bad_families_are_refused(void **state)
 {
 	static const struct {
@@ -455,6 +574,9 @@ int main(void)
 		cmocka_unit_test(rfc5769_request),
 		cmocka_unit_test(rfc5769_responses),
 		cmocka_unit_test(rfc5769_long_term),
+		cmocka_unit_test(rfc8489_userhash_and_sha256),
+		cmocka_unit_test(cut_sha256),
+		cmocka_unit_test(both_integrities),
 		cmocka_unit_test(written_addresses_are_those_of_the_rfc),
 		cmocka_unit_test(every_prefix_is_refused),
 		cmocka_unit_test(every_mended_prefix_is_safe),
@@ -466,6 +588,7 @@ int main(void)
 		cmocka_unit_test(many_unknown_attributes_are_safe),
 		cmocka_unit_test(wrong_sizes_are_malformed),
 		cmocka_unit_test(peers_in_turn),
+		cmocka_unit_test(no_peer_behind_sha256),
 		cmocka_unit_test(bad_families_are_refused),
 		cmocka_unit_test(padding_is_zero),
 		cmocka_unit_test(what_does_not_fit_is_no_message),

@@ -78,14 +78,32 @@ static void key_is_md5_of_the_three(void **state)
 	assert_memory_not_equal(key, want, MD5_LEN);
 }
 
+/* RFC 8489 §9.2.2 gives this key in full; §18.5.1.2 the one of SHA-256, checked against: printf user:realm:pass | sha256sum. */
+static void keys_are_those_of_the_rfc(void **state)
+{
+	static const uint8_t md5[MD5_LEN] = { 0x84, 0x93, 0xfb, 0xc5, 0x3b, 0xa5, 0x82, 0xfb, 0x4c, 0x04, 0x4c, 0x45, 0x6b, 0xdc, 0x40, 0xeb };
+	uint8_t want[SHA256_LEN];
+	struct turn_key k;
+
+	(void)state;
+	assert_ok(turn_key_make(STUN_PASSWORD_MD5, STR("user"), STR("realm"), STR("pass"), &k));
+	assert_int_equal(k.len, MD5_LEN);
+	assert_memory_equal(k.bytes, md5, MD5_LEN);
+	crypto_sha256(STR("user:realm:pass"), want);
+	assert_ok(turn_key_make(STUN_PASSWORD_SHA256, STR("user"), STR("realm"), STR("pass"), &k));
+	assert_int_equal(k.len, SHA256_LEN);
+	assert_memory_equal(k.bytes, want, SHA256_LEN);
+}
+
 static void a_huge_realm_is_refused(void **state)
 {
 	char realm[1000];
-	uint8_t key[MD5_LEN];
+	uint8_t key[MD5_LEN], hash[SHA256_LEN];
 
 	(void)state;
 	memset(realm, 'r', sizeof(realm));
 	assert_err(turn_cred_key(STR("s"), STR("9:u"), str_of(realm, sizeof(realm)), key), ERR_TOO_LARGE);
+	assert_err(turn_userhash(STR("9:u"), str_of(realm, sizeof(realm)), hash), ERR_TOO_LARGE);
 }
 
 int main(void)
@@ -96,6 +114,7 @@ int main(void)
 		cmocka_unit_test(malformed_usernames),
 		cmocka_unit_test(password_is_hmac_sha1_in_base64),
 		cmocka_unit_test(key_is_md5_of_the_three),
+		cmocka_unit_test(keys_are_those_of_the_rfc),
 		cmocka_unit_test(a_huge_realm_is_refused),
 	};
 

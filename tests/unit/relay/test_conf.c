@@ -124,6 +124,8 @@ static const struct {
 	{ "peer-deny = nonsense\n", "peer-deny" },
 	{ "credential-expiry = never\n", "credential-expiry" },
 	{ "lifetime = 1000\nlifetime-max = 999\n", "lifetime" },
+	{ "password-algorithms = SHA-1\n", "password-algorithms" },
+	{ "password-algorithms = MD5 SHA-256 MD5\n", "password-algorithms" },
 	{ "cores = 0\n", "cores" },
 	{ "nonsense = 1\n", "nonsense" },
 };
@@ -140,6 +142,29 @@ static void wrong_ones_are_explained(void **state)
 			fail_msg("%s gives '%s'", wrong[i].relay, why);
 		assert_null(policy);
 	}
+}
+
+static void offered_algorithms(void **state)
+{
+	static const uint8_t both[] = { 0, 1, 0, 0, 0, 2, 0, 0 };
+	struct relay_plan plan;
+	struct policy *policy;
+	char why[512];
+
+	(void)state;
+	assert_ok(load("", &plan, &policy, why));
+	assert_int_equal(policy->algorithms_len, 4);
+	assert_memory_equal(policy->algorithms, both + 4, 4);
+	assert_false(policy->anonymity);
+	policy_free(policy);
+	assert_ok(load("password-algorithms = md5, SHA-256\nusername-anonymity = yes\n", &plan, &policy, why));
+	assert_int_equal(policy->algorithms_len, 8);
+	assert_memory_equal(policy->algorithms, both, 8);
+	assert_true(policy->anonymity);
+	policy_free(policy);
+	assert_ok(load("password-algorithms =\n", &plan, &policy, why));
+	assert_int_equal(policy->algorithms_len, 0);
+	policy_free(policy);
 }
 
 static void nonce_key_follows_the_secret(void **state)
@@ -160,7 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_make_run), cmocka_unit_test(several_ports), cmocka_unit_test(wrong_ones_are_explained),
-		cmocka_unit_test(nonce_key_follows_the_secret),
+		cmocka_unit_test(offered_algorithms), cmocka_unit_test(nonce_key_follows_the_secret),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
