@@ -1,6 +1,9 @@
-# The load generator, the reflector that measures it, and the clients of the network tests.
+# The load generators, the reflector that measures it, and the clients of the network tests.
 $(eval $(call tool,turnload,bench/turnload.c bench/gen_setup.c bench/gen_traffic.c bench/rawio.c tests/net/tstun.c,))
 $(eval $(call tool,reflect,bench/reflect.c bench/rawio.c,))
+$(eval $(call tool,mkflows,bench/mkflows.c,))
+$(BUILD)/bench/warmrelay.o: PARTFLAGS = $(relay_CFLAGS) $(relay_EXTRA)
+$(eval $(call tool,warmrelay,bench/warmrelay.c,relay))
 $(eval $(call tool,turncheck,$(patsubst %,tests/net/%.c,turncheck check_table check_flows check_data check_limits check_hostile check_expiry tclient tstun),))
 $(eval $(call tool,sumcheck,tests/net/sumcheck.c tests/net/tstun.c,))
 
@@ -8,5 +11,5 @@ $(eval $(call tool,sumcheck,tests/net/sumcheck.c tests/net/tstun.c,))
 BENCH_QUICK := $(if $(QUICK),$(QUICK),0)
 
 .PHONY: bench-relay
-bench-relay: $(BUILD)/duplex-relay $(BUILD)/turnload $(BUILD)/reflect ## packets per second of one relay core against coturn (root; QUICK=1: under a minute)
+bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
 	$(Q)BIN=$(BUILD) QUICK=$(BENCH_QUICK) bench/bench-relay
