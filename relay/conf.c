@@ -64,6 +64,9 @@ const struct conf_option relay_options[] = {
 	TEXT("credential-expiry", credential_expiry, "allocate", true,
 	     "allocate: a credential must be valid when the allocation is made, which then lives on; always: with "
 	     "every request"),
+	TEXT("users", users, "", true,
+	     "file of users with a password of their own, a line each: name:password, or the key of it as name:md5=HEX or "
+	     "name:sha256=HEX; others must not be able to read it; empty = only the time-limited user names of the API"),
 	LIST("password-algorithms", password_algorithms, "SHA-256", true,
 	     "offered to clients of RFC 8489 in order of preference, SHA-256 or MD5; each makes a challenge 4 bytes longer, "
 	     "the first 8, and the nonce then needs 12 more; clients of RFC 5389 use MD5 in any case; empty = none is offered"),

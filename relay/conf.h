@@ -12,7 +12,7 @@ struct relay_conf {
 	char *domain, *run_dir, *redis, *log_level, *secret;
 	char *ports, *address, *gateway, *tap_host_address;
 	char *cpus, *idle, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
-	char *password_algorithms;
+	char *password_algorithms, *users;
 	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
 	uint64_t turn_port, port_min, port_max;
 	uint64_t max_allocations, user_allocations, max_peers;

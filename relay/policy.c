@@ -73,6 +73,12 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 		(void)snprintf(why, size, "[relay] lifetime-max must not be less than lifetime");
 		return ERR_INVALID;
 	}
+	if (c->users != NULL && c->users[0] != '\0') {
+		enum err e = accounts_load(c->users, policy_realm(p), &p->accounts, why, size);
+
+		if (e != ERR_OK)
+			return e;
+	}
 	p->channel_max = (uint16_t)(c->old_channels ? STUN_CHANNEL_MAX_5766 : STUN_CHANNEL_MAX);
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
 	p->anonymity = c->anonymity;
@@ -109,6 +115,7 @@ void policy_free(struct policy *p)
 {
 	if (p == NULL)
 		return;
+	accounts_free(p->accounts);
 	explicit_bzero(p, sizeof(*p));
 	free(p);
 }

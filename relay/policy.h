@@ -3,6 +3,7 @@
 #ifndef DUPLEX_RELAY_POLICY_H
 #define DUPLEX_RELAY_POLICY_H
 
+#include "relay/accounts.h"
 #include "relay/filter.h"
 
 #define POLICY_REALM_MAX 127u
@@ -14,6 +15,7 @@ struct policy {
 	uint8_t algorithms[8];          /* value of PASSWORD-ALGORITHMS in challenges */
 	uint8_t algorithms_len;         /* 0 = none is offered */
 	bool anonymity;                 /* challenges ask for USERHASH instead of USERNAME */
+	struct accounts *accounts;      /* owned; NULL = only time-limited user names */
 	struct filter filter;
 	uint32_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint32_t max_allocations, user_allocations, max_peers;

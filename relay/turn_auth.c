@@ -111,25 +111,37 @@ static enum turn_code choose_algorithm(struct turn_req *q, enum stun_password_al
 	return TURN_OK;
 }
 
-/* The user name, in clear or as its hash. Only names that are known can be found by a hash: here that of the
- * allocation. */
-static enum turn_code find_user(struct turn_req *q)
+/* The user name, in clear or as its hash. Only names that are known can be found by a hash: that of the
+ * allocation, and those of the file of users. */
+static enum turn_code find_user(struct turn_req *q, const struct account **account)
 {
+	const struct policy *p = q->c->policy;
 	struct str hash = stun_bytes(q->m, STUN_USERHASH);
 	uint8_t own[SHA256_LEN];
 
-	q->username = stun_bytes(q->m, STUN_USERNAME);
-	if (hash.len == 0)
+	*account = NULL;
+	if (hash.len == 0) {
+		q->username = stun_bytes(q->m, STUN_USERNAME);
+		/* A time-limited user name has a colon, the others have none. */
+		if (str_find(q->username, ':') == q->username.len)
+			*account = accounts_by_name(p->accounts, q->username);
 		return TURN_OK;
-	if (q->a == NULL || turn_userhash(alloc_username(q->a), policy_realm(q->c->policy), own) != ERR_OK ||
+	}
+	*account = accounts_by_hash(p->accounts, (const uint8_t *)hash.p);
+	if (*account != NULL) {
+		q->username = account_name(*account);
+		return TURN_OK;
+	}
+	if (q->a == NULL || turn_userhash(alloc_username(q->a), policy_realm(p), own) != ERR_OK ||
 	    !crypto_equal(hash.p, own, sizeof(own)))
 		return TURN_UNAUTHENTICATED;
 	q->username = alloc_username(q->a);
 	return TURN_OK;
 }
 
-/* The key for this user name: a live allocation keeps the one it was made with, whatever becomes of the secret. */
-static enum turn_code find_key(struct turn_req *q, enum stun_password_algorithm algorithm)
+/* The key for this user name: a live allocation keeps the one it was made with, whatever becomes of the secret or
+ * of the file. */
+static enum turn_code find_key(struct turn_req *q, enum stun_password_algorithm algorithm, const struct account *account)
 {
 	const struct policy *p = q->c->policy;
 	uint8_t len = algorithm == STUN_PASSWORD_SHA256 ? SHA256_LEN : MD5_LEN;
@@ -139,6 +151,10 @@ static enum turn_code find_key(struct turn_req *q, enum stun_password_algorithm 
 	if (owner && !p->expiry_ends && q->a->auth.len == len) {
 		q->auth = q->a->auth;
 		return TURN_OK;
+	}
+	if (account != NULL) {
+		q->auth = algorithm == STUN_PASSWORD_SHA256 ? account->sha256 : account->md5;
+		return q->auth.len == len ? TURN_OK : TURN_UNAUTHENTICATED;
 	}
 	if (e != ERR_OK || turn_cred_key_as(algorithm, policy_secret(p), q->username, policy_realm(p), &q->auth) != ERR_OK)
 		return TURN_UNAUTHENTICATED;
@@ -159,6 +175,7 @@ enum turn_code turn_auth_check(struct turn_req *q)
 {
 	bool name = stun_has(q->m, STUN_USERNAME), hash = stun_has(q->m, STUN_USERHASH);
 	enum stun_password_algorithm algorithm;
+	const struct account *account;
 
 	/* RFC 8489 §9.2.4, in its order. */
 	if (!stun_has(q->m, STUN_MESSAGE_INTEGRITY) && !stun_has(q->m, STUN_MESSAGE_INTEGRITY_SHA256))
@@ -168,8 +185,8 @@ enum turn_code turn_auth_check(struct turn_req *q)
 	enum turn_code code = choose_algorithm(q, &algorithm);
 	if (code != TURN_OK)
 		return code;
-	if (!str_eq(stun_bytes(q->m, STUN_REALM), policy_realm(q->c->policy)) || find_user(q) != TURN_OK ||
-	    find_key(q, algorithm) != TURN_OK || !integrity_ok(q))
+	if (!str_eq(stun_bytes(q->m, STUN_REALM), policy_realm(q->c->policy)) || find_user(q, &account) != TURN_OK ||
+	    find_key(q, algorithm, account) != TURN_OK || !integrity_ok(q))
 		return TURN_UNAUTHENTICATED;
 	if (!nonce_fresh(q))
 		return TURN_STALE_NONCE;

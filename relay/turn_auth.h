@@ -1,5 +1,5 @@
-/* The long-term credential mechanism (RFC 8489 §9.2) over TURN-REST credentials, with a stateless nonce: the
- * time and a MAC over it, the sender's address and what was offered. Nothing is kept for a sender that has not
+/* The long-term credential mechanism (RFC 8489 §9.2) over TURN-REST credentials and a file of users, with a
+ * stateless nonce: the time and a MAC over it, the sender's address and what was offered. Nothing is kept for a sender that has not
  * proved who it is. */
 #ifndef DUPLEX_RELAY_TURN_AUTH_H
 #define DUPLEX_RELAY_TURN_AUTH_H

@@ -48,6 +48,23 @@ hairpin_works() {
 	grep -q 'Total lost packets 0 (0\.0' <<<"$out" || { tail -n 10 <<<"$out"; return 1; }
 }
 
+# account NAME PASSWORD: coturn's client as a user of the file.
+account() {
+	local out
+	out=$(timeout 30 ip netns exec "$NS" turnutils_uclient -c -y -m 1 -n 5 -z 10 -u "$1" -w "$2" -L "$HOST_IP" "$RELAY_IP" 2>&1)
+	grep -q 'Total lost packets 0 (0\.0' <<<"$out" || { tail -n 10 <<<"$out"; return 1; }
+}
+
+refused() {
+	! account "$@"
+}
+
+# users LINE…: the file of users.
+users() {
+	printf '%s\n' "$@" >"$TMP/users"
+	chmod 600 "$TMP/users"
+}
+
 namespace NS
 if relay_start "$NS"; then
 	turncheck_in_background "$NS" --hold 2 --user anna --wait-gone 60000 >"$TMP/held" 2>&1
@@ -65,6 +82,16 @@ if relay_start "$NS"; then
 	check 'relays-only: two clients of the relay reach each other' hairpin_works
 	reload "peer-deny = $PEER_IP/32"
 	check 'a denied prefix inside an allowed one is refused' peer_refused denied
+	check 'a user of no file is refused' refused carol 'her own password'
+	users '# people' 'carol:her own password' "dave:md5=$(printf %s "dave:$REALM:secret" | md5sum | cut -d' ' -f1)"
+	reload "users = $TMP/users"
+	check 'a user of the file, by password' account carol 'her own password'
+	check 'a user of the file, by key' account dave secret
+	check 'not with another password' refused carol 'his own password'
+	chmod 644 "$TMP/users"
+	reload "users = $TMP/users"
+	check 'a file that others can read is refused' grep -q 'must not be readable' "$TMP/relay.log"
+	check 'and the users stay' account dave secret
 	check 'after all this live allocations stay' kill -0 "$holder"
 	check 'SIGTERM ends it with status 0' relay_stop
 fi

@@ -28,7 +28,8 @@ static struct policy *offering(const uint8_t *list, size_t len)
 {
 	struct policy *p = rig_policy();
 
-	memcpy(p->algorithms, list, len);
+	if (len > 0)
+		memcpy(p->algorithms, list, len);
 	p->algorithms_len = (uint8_t)len;
 	return p;
 }
@@ -376,6 +377,102 @@ static void userhash_of_a_live_allocation(void **state)
 	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &hidden, &sealed, &m), 401);
 }
 
+/* --- the file of users --- */
+
+static struct policy *with_users(const char *text)
+{
+	struct policy *p = rig_policy();
+	char why[256];
+
+	assert_ok(accounts_parse(str_from(text), STR(RIG_REALM), &p->accounts, why, sizeof(why)));
+	return p;
+}
+
+static struct client account_client(uint16_t port, const char *name)
+{
+	struct client c = client_new(CLIENT_IP, port, name, "");
+
+	(void)str_copy(str_from(name), c.username, sizeof(c.username));
+	return c;
+}
+
+/* The password of a time-limited user name made of a name without expiry opens nothing, and the one of the file does. */
+static void users_of_the_file(void **state)
+{
+	struct rig *r = *state;
+	struct client c = account_client(1234, "carol"), other = account_client(1235, "mallory");
+	char text[256], password[TURN_PASSWORD_LEN + 1];
+	struct stun_msg m;
+	unsigned sealed;
+
+	assert_int_equal(request(r, &c, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 401);
+	/* The helper seals with the HMAC of the name: so that is carol's password here. */
+	turn_cred_password(STR(RIG_SECRET), STR("carol"), password);
+	(void)snprintf(text, sizeof(text), "carol:%s\nmallory:something else\n", password);
+	set_policy(r, with_users(text));
+	assert_int_equal(request(r, &c, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 0);
+	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &old, &sealed, &m), 0);
+	assert_int_equal(request(r, &other, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 401);
+	assert_int_equal(request(r, &other, STUN_ALLOCATE, put_udp, NULL, &old, &sealed, &m), 401);
+	/* Revocation goes by the name. */
+	assert_int_equal(table_remove_user(r->relay->table, STR("carol"), STR_NONE), 1);
+}
+
+/* A user of the file is known by his hash before he has an allocation. */
+static void userhash_of_the_file(void **state)
+{
+	const struct how hidden = { SHA256_HOW, .userhash = true };
+	struct rig *r = *state;
+	struct client c = account_client(1234, "carol"), rest = client_new(CLIENT_IP, 1235, "alice", "");
+	char text[256], password[TURN_PASSWORD_LEN + 1];
+	struct stun_msg m;
+	unsigned sealed;
+
+	turn_cred_password(STR(RIG_SECRET), STR("carol"), password);
+	(void)snprintf(text, sizeof(text), "bob:x\ncarol:%s\n", password);
+	struct policy *p = with_users(text);
+	p->anonymity = true;
+	p->user_allocations = 1;
+	set_policy(r, p);
+	assert_int_equal(request(r, &c, STUN_ALLOCATE, put_udp, NULL, &hidden, &sealed, &m), 0);
+	assert_int_equal(sealed, 256);
+	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &hidden, &sealed, &m), 0);
+	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &modern, &sealed, &m), 0);
+	assert_int_equal(request(r, &rest, STUN_ALLOCATE, put_udp, NULL, &hidden, &sealed, &m), 401);
+	assert_int_equal(request(r, &rest, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 0);
+	/* The quota is that of the name, shown or hidden. */
+	struct client again = account_client(1236, "carol");
+	assert_int_equal(request(r, &again, STUN_ALLOCATE, put_udp, NULL, &hidden, &sealed, &m), 486);
+	assert_int_equal(request(r, &again, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 486);
+}
+
+/* A user with one key is served by that algorithm alone. A user who was taken out keeps what is alive, unless
+ * credentials must be valid with every request. */
+static void keys_and_removal(void **state)
+{
+	struct rig *r = *state;
+	struct client c = account_client(1234, "carol");
+	struct turn_key key;
+	char text[256];
+	struct buf b = buf_fixed(text, sizeof(text) - 1);
+	struct stun_msg m;
+	unsigned sealed;
+
+	assert_ok(turn_cred_key_as(STUN_PASSWORD_MD5, STR(RIG_SECRET), STR("carol"), STR(RIG_REALM), &key));
+	buf_z(&b, "carol:md5=");
+	hex_put(&b, key.bytes, key.len);
+	text[b.len] = '\0';
+	set_policy(r, with_users(text));
+	assert_int_equal(request(r, &c, STUN_ALLOCATE, put_udp, NULL, &modern, &sealed, &m), 401);
+	assert_int_equal(request(r, &c, STUN_ALLOCATE, put_udp, NULL, &old, &sealed, &m), 0);
+	set_policy(r, with_users("bob:x\n"));
+	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &old, &sealed, &m), 0);
+	struct policy *p = with_users("bob:x\n");
+	p->expiry_ends = true;
+	set_policy(r, p);
+	assert_int_equal(request(r, &c, STUN_REFRESH, NULL, NULL, &old, &sealed, &m), 401);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -383,7 +480,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(challenges_are_small), T(stale_nonce_offers_again), T(password_comes_before_nonce),
 		cmocka_unit_test(nonces_live_as_long_as_they_should), T(all_ways_to_seal), T(md5_by_name),
-		T(changed_offer_is_a_stale_nonce), T(answers_are_sealed_in_kind), T(userhash_of_a_live_allocation),
+		T(changed_offer_is_a_stale_nonce), T(answers_are_sealed_in_kind), T(userhash_of_a_live_allocation), T(users_of_the_file),
+		T(userhash_of_the_file), T(keys_and_removal),
 	};
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);

@@ -126,6 +126,7 @@ static const struct {
 	{ "lifetime = 1000\nlifetime-max = 999\n", "lifetime" },
 	{ "password-algorithms = SHA-1\n", "password-algorithms" },
 	{ "password-algorithms = MD5 SHA-256 MD5\n", "password-algorithms" },
+	{ "users = /nonexistent\n", "/nonexistent" },
 	{ "cores = 0\n", "cores" },
 	{ "nonsense = 1\n", "nonsense" },
 };
