@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "relay/ctl.h"
@@ -190,6 +191,7 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 		int s = sigtimedwait(signals, NULL, &watch);
 
 		workers_watch(p->workers);
+		ports_watch(&p->ports, clock_mono_us());
 		if (s == SIGHUP)
 			reload(p, path);
 		else if (s == SIGTERM || s == SIGINT)
