@@ -64,7 +64,7 @@ static void add(struct relay *r, unsigned i, bool hairpin, uint32_t now_s)
 	must(b != NULL ? ERR_OK : ERR_NO_MEMORY, "a channel");
 	lengthen(b, now_s);
 	table_set_peers(r->table, a, b);
-	table_start(a, now_s + LIFETIME_S);
+	table_start(r->table, a, now_s + LIFETIME_S);
 }
 
 static struct relay *make(const struct relay_conf *conf, const struct ifaces *ifaces)

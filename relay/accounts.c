@@ -54,7 +54,7 @@ static enum err read_keys(struct str text, struct account *a, bool *keys)
 static enum err read_line(const struct accounts *all, struct str line, struct account *a)
 {
 	struct str realm = str_of(all->realm, all->realm_len), password = line, name = str_cut(&password, ':');
-	bool keys;
+	bool keys = false;
 
 	*a = (struct account){ 0 };
 	if (name.len == 0 || name.len > sizeof(a->name) || password.p == NULL || password.len == 0)

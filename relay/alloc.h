@@ -52,6 +52,7 @@ struct alloc {
 	char username[TURN_USERNAME_MAX];
 	uint64_t grave_token;          /* grace period after which the slot is free */
 	uint32_t grave_next;
+	uint32_t journal;              /* its cell in the journal + 1; 0 = not kept there */
 };
 
 static_assert(offsetof(struct alloc, to_peer) == CACHE_LINE, "the packet path reads one line");

@@ -22,7 +22,7 @@ const struct conf_option relay_options[] = {
 
 	LIST("ports", ports, "net_tap0,iface=dpx0", false,
 	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; "
-	     "net_af_xdp0,iface=eth1, where only frames for the relay are taken from the kernel; net_memif0,…; "
+	     "net_af_xdp0,iface=eth1; net_memif0,…; "
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
 	LIST("address", address, "10.83.84.2/24", false,
 	     "the relay's own address and prefix length, one for each port"),
@@ -73,18 +73,14 @@ const struct conf_option relay_options[] = {
 	O("relay", "username-anonymity", CONF_BOOL, anonymity, "no", 0, 0, "", true,
 	  "challenges ask clients of RFC 8489 to send USERHASH for their user name; right only where all users stand in "
 	  "`users`, because time-limited user names cannot be found by a hash"),
-	LIST("alternate-server", alternate_server, "", true,
-	     "servers that every new client is sent to (300 Try Alternate), like 192.0.2.1:3478 or [2001:db8::1]:3478; empty = "
-	     "clients are served here"),
-	TEXT("alternate-domain", alternate_domain, "", true,
-	     "name on the certificates of alternate-server and drain-to, told to clients over TCP and TLS; empty = not told"),
-	LIST("drain-to", drain_to, "", true,
-	     "servers that new clients are sent to while this relay drains (SIGUSR1); empty = they are refused with 486"),
-	NUM("drain-time", drain_time_s, "3600", 0, 604800, "s", true,
-	    "how long the last allocations are waited for when draining; 0 = as long as they live"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
 	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
 	  "of RFC 8656"),
+	TEXT("journal", journal, "", false,
+	     "file on a tmpfs in which allocations outlive the relay's process, for its clients do not notice a restart; "
+	     "it holds their keys, so only its owner may read it; empty = none"),
+	O("relay", "keep-on-stop", CONF_BOOL, keep_on_stop, "yes", 0, 0, "", false,
+	  "a relay that is stopped leaves its journal for the next start (an upgrade); no = it removes it"),
 	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges that clients may relay to"),
 	LIST("peer-deny", peer_deny, "", true, "prefixes that clients may not relay to"),
 	TEXT("peer-mode", peer_mode, "any", true,
@@ -111,41 +107,26 @@ static struct str word(const char **p)
 		return (e);                                    \
 	} while (0)
 
-/* What the kernel calls the interface, from the device string: for a TAP, DPDK's default is dtap and the number. */
-static enum err kernel_names(struct str device, struct port_plan *p)
+/* Kernel name of a TAP from its device string: DPDK's default is dtap and the number. */
+static enum err tap_name(struct str device, struct port_plan *p)
 {
-	struct str rest = device, driver = str_cut(&rest, ','), iface = STR_NONE;
-	bool xdp = str_starts(driver, STR("net_af_xdp")), own_program = true;
+	struct str rest = device, driver = str_cut(&rest, ',');
 
+	if (!str_starts(driver, STR("net_tap")))
+		return ERR_OK;
 	while (rest.p != NULL) {
 		struct str arg = str_cut(&rest, ',');
 
 		if (str_starts(arg, STR("iface=")))
-			iface = str_sub(arg, 6, arg.len);
-		if (str_starts(arg, STR("xdp_prog=")) || str_starts(arg, STR("use_cni=")))
-			own_program = false;
+			return str_copy(str_sub(arg, 6, arg.len), p->tap, sizeof(p->tap));
 	}
-	p->xdp = xdp && own_program;
-	if ((xdp || str_starts(driver, STR("net_af_packet"))) && iface.len == 0)
-		return ERR_NOT_FOUND;
-	if (xdp || str_starts(driver, STR("net_af_packet")))
-		return str_copy(iface, p->kernel_if, sizeof(p->kernel_if));
-	if (!str_starts(driver, STR("net_tap")))
-		return ERR_OK;
-	if (iface.len > 0)
-		return str_copy(iface, p->tap, sizeof(p->tap));
 	(void)snprintf(p->tap, sizeof(p->tap), "dtap%.*s", STR_FMT(str_sub(driver, 7, 4)));
 	return ERR_OK;
 }
 
 static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
 {
-	enum err e = str_copy(device, p->device, sizeof(p->device));
-	if (e == ERR_OK)
-		e = kernel_names(device, p);
-	if (e == ERR_NOT_FOUND)
-		FAIL(ERR_INVALID, "[relay] ports: '%.*s' needs iface=NAME", STR_FMT(device));
-	if (e != ERR_OK)
+	if (str_copy(device, p->device, sizeof(p->device)) != ERR_OK || tap_name(device, p) != ERR_OK)
 		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters",
 		     STR_FMT(device));
 	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';

@@ -11,16 +11,15 @@
 struct relay_conf {
 	char *domain, *run_dir, *redis, *log_level, *secret;
 	char *ports, *address, *gateway, *tap_host_address;
-	char *cpus, *idle, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
-	char *password_algorithms, *users, *alternate_server, *alternate_domain, *drain_to;
+	char *cpus, *idle, *journal, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
+	char *password_algorithms, *users;
 	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
 	uint64_t turn_port, port_min, port_max;
 	uint64_t max_allocations, user_allocations, max_peers;
 	uint64_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint64_t challenge_rate, challenge_burst;
-	uint64_t drain_time_s;
 	uint64_t idle_after_us;
-	bool huge_pages, old_channels, anonymity;
+	bool huge_pages, old_channels, anonymity, keep_on_stop;
 };
 
 extern const struct conf_option relay_options[];
@@ -30,8 +29,6 @@ extern const size_t relay_options_count;
 struct port_plan {
 	char device[PORT_NAME_SIZE]; /* DPDK device string: "net_tap0,iface=dpx0", "0000:01:00.0" */
 	char tap[16];                /* kernel name of a TAP; empty for any other driver */
-	char kernel_if[16];          /* the kernel's interface that AF_XDP or AF_PACKET uses; empty for any other driver */
-	bool xdp;                    /* AF_XDP, and the XDP program is ours */
 	bool is_pci;
 	struct addr addr;
 	struct cidr subnet;

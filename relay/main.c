@@ -103,11 +103,25 @@ static void stop_relay(struct program *p)
 	relay_free(p->relay);
 }
 
+static enum err start_journal(struct program *p)
+{
+	(void)mkdir(p->conf.run_dir, 0755);
+	if (p->conf.journal[0] == '\0')
+		return ERR_OK;
+	return restore_start(p->relay, p->conf.journal, (uint32_t)p->conf.max_allocations, path_seconds(clock_mono_ms()), p->why,
+			     sizeof(p->why));
+}
+
+static void stop_journal(struct program *p)
+{
+	journal_close(p->relay->journal, !p->conf.keep_on_stop);
+	p->relay->journal = NULL;
+}
+
 static enum err start_metrics(struct program *p)
 {
 	char path[256];
 
-	(void)mkdir(p->conf.run_dir, 0755);
 	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
 	enum err e = metrics_start(path, stats_write, p->relay, &p->metrics);
 	if (e != ERR_OK)
@@ -159,6 +173,7 @@ static const struct module {
 	void (*stop)(struct program *p);
 } modules[] = {
 	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
+	{ start_journal, stop_journal },
 	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_ctl, stop_ctl },
 };
 
@@ -183,34 +198,21 @@ static void reload(struct program *p, const char *path)
 	conf_free(relay_options, relay_options_count, &fresh);
 }
 
-/* SIGUSR1: no new allocations; serve() ends with the last one. */
-static void drain(struct program *p)
-{
-	enum err e = relay_drain_as_configured(p->relay, clock_mono_ms());
-
-	if (e != ERR_OK)
-		log_event(LOG_ERROR, "drain-refused", "reason=%s", log_value(str_from(err_text(e))));
-	else
-		log_event(LOG_INFO, "draining", "allocations=%u", table_count(p->relay->table));
-}
-
 static void serve(struct program *p, const sigset_t *signals, const char *path)
 {
 	const struct timespec watch = { .tv_nsec = WATCH_MS * 1000000L };
+	uint64_t settled_ms = clock_mono_ms() + JOURNAL_SETTLED_MS;
 
 	for (;;) {
 		int s = sigtimedwait(signals, NULL, &watch);
 
 		workers_watch(p->workers);
-		ports_watch(&p->ports, clock_mono_us());
-		if (relay_drained(p->relay, clock_mono_ms())) {
-			log_event(LOG_INFO, "drained", "allocations=%u", table_count(p->relay->table));
-			return;
+		if (settled_ms != 0 && clock_mono_ms() >= settled_ms) {
+			journal_settled(p->relay->journal);
+			settled_ms = 0;
 		}
 		if (s == SIGHUP)
 			reload(p, path);
-		else if (s == SIGUSR1)
-			drain(p);
 		else if (s == SIGTERM || s == SIGINT)
 			return;
 	}
@@ -240,7 +242,6 @@ int main(int argc, char **argv)
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGHUP);
-	(void)sigaddset(&signals, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 

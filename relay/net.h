@@ -66,15 +66,14 @@ static inline uint16_t swap16(uint16_t v)
 }
 
 /* One's complement sums are the same in either byte order, so they are taken over native words, 32 bits at a
- * time, and folded once. A word plus itself turned by half carries the low half's overflow around into the high
- * half, which is then the sum of both. */
+ * time, and folded once. */
 static inline uint16_t sum_fold(uint64_t s)
 {
-	s += s << 32 | s >> 32;
-	uint32_t h = (uint32_t)(s >> 32);
-
-	h += h << 16 | h >> 16;
-	return (uint16_t)(h >> 16);
+	s = (s >> 32) + (s & UINT32_MAX);
+	s = (s >> 32) + (s & UINT32_MAX);
+	s = (s >> 16) + (s & UINT16_MAX);
+	s = (s >> 16) + (s & UINT16_MAX);
+	return (uint16_t)((s >> 16) + (s & UINT16_MAX));
 }
 
 /* The sum over `len` bytes; an odd last byte is padded with zero (RFC 1071). */
@@ -103,26 +102,26 @@ static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t a
 {
 	if (old == 0)
 		return 0;
-	uint64_t kept = (uint16_t)~old + added, s = kept + ~removed; /* -x is ~x in one's complement of any width */
-	uint16_t now = (uint16_t)~sum_fold(s + (s < kept));
+	uint16_t now = (uint16_t)~sum_fold((uint64_t)(uint16_t)~old + (uint16_t)~sum_fold(removed) + added);
 
 	return now != 0 ? now : UINT16_MAX;
 }
 
-/* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. The
- * words are put together in registers: reading back what was just written in smaller pieces would stall. */
+/* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. */
 static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id, uint16_t frag, uint8_t ttl,
 			  uint8_t proto, uint32_t src, uint32_t dst)
 {
-	uint32_t first = 0x45u | (uint32_t)tos << 8 | (uint32_t)swap16(total) << 16, second = id | (uint32_t)frag << 16,
-		 third = ttl | (uint32_t)proto << 8;
-
-	third |= (uint32_t)(uint16_t)~sum_fold((uint64_t)first + second + third + src + dst) << 16;
-	ne32_set(ip, first);
-	ne32_set(ip + 4, second);
-	ne32_set(ip + 8, third);
+	ip[0] = 0x45;
+	ip[IP_TOS] = tos;
+	ne16_set(ip + IP_TOTAL, swap16(total));
+	ne16_set(ip + IP_ID, id);
+	ne16_set(ip + IP_FRAG, frag);
+	ip[IP_TTL_AT] = ttl;
+	ip[IP_PROTO] = proto;
+	ne16_set(ip + IP_SUM, 0);
 	ne32_set(ip + IP_SRC, src);
 	ne32_set(ip + IP_DST, dst);
+	ne16_set(ip + IP_SUM, (uint16_t)~sum_fold((uint64_t)ne32(ip) + ne32(ip + 4) + ne32(ip + 8) + src + dst));
 }
 
 /* The part of the UDP pseudo-header and header that changes when a datagram gets new addresses, ports or length. */

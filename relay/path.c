@@ -23,7 +23,7 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 static void set_clock(struct path *c, const struct path_clock *now)
 {
 	c->clock = *now;
-	c->now_s = (uint32_t)(now->mono_ms / MS_PER_S) + 1;
+	c->now_s = path_seconds(now->mono_ms);
 	c->policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
 }
 

@@ -28,7 +28,7 @@ struct path {
 	struct stats *stats;         /* this worker's */
 	unsigned id;
 	struct path_clock clock;
-	uint32_t now_s;              /* clock.mono_ms / 1000 + 1, never 0: the unit of all deadlines */
+	uint32_t now_s;              /* path_seconds() of clock.mono_ms */
 	uint64_t random[2];
 	uint16_t ip_id;
 	/* Gives an empty buffer: data, start, end and buf of *p are set. False if there is none. */
@@ -48,6 +48,12 @@ void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clo
 /* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between
  * bursts, at least every 100 ms. */
 void path_tick(struct path *c, const struct path_clock *now);
+
+/* The unit of all deadlines: seconds of the monotonic clock, never 0. */
+static inline uint32_t path_seconds(uint64_t mono_ms)
+{
+	return (uint32_t)(mono_ms / 1000u) + 1;
+}
 
 /* For the handlers. */
 

@@ -76,3 +76,24 @@ struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsi
 	}
 	return b;
 }
+
+struct peers *peers_of(const struct perm *perms, unsigned perm_count, const struct chan *chans, unsigned chan_count)
+{
+	struct peers *b = calloc(1, sizeof(*b) + chan_count * sizeof(struct chan) + perm_count * sizeof(struct perm));
+
+	if (b == NULL)
+		return NULL;
+	for (unsigned i = 0; i < chan_count; i++) {
+		for (unsigned k = 0; k < perm_count; k++) {
+			if (!addr_eq(&perms[k].ip, &chans[i].ip))
+				continue;
+			peers_chans(b)[b->chans] = chans[i];
+			peers_chans(b)[b->chans++].perm = (uint16_t)k;
+			break;
+		}
+	}
+	/* The permissions begin where the channels end. */
+	for (unsigned k = 0; k < perm_count; k++)
+		add_perm(b, &perms[k].ip, perms[k].expires_s, perms[k].hop);
+	return b;
+}

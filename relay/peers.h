@@ -89,5 +89,8 @@ static inline struct perm *peers_perm(const struct peers *b, const struct addr *
  * set. NULL if memory is out. */
 struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan,
 			   uint32_t now_s);
+/* A new block of just these, which may be without their deadlines' future; `home` and `hop` as they are. A channel
+ * whose peer has no permission is left out. NULL if memory is out. */
+struct peers *peers_of(const struct perm *perms, unsigned perm_count, const struct chan *chans, unsigned chan_count);
 
 #endif

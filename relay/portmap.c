@@ -64,6 +64,17 @@ enum err portmap_take(struct portmap *m, enum port_want want, uint32_t random, u
 	return ERR_FULL;
 }
 
+enum err portmap_take_this(struct portmap *m, uint16_t port)
+{
+	if (port < m->min || port > m->max || m->max == 0)
+		return ERR_NOT_FOUND;
+	if (portmap_taken(m, port))
+		return ERR_EXISTS;
+	set_taken(m, port);
+	m->free--;
+	return ERR_OK;
+}
+
 void portmap_give(struct portmap *m, uint16_t port)
 {
 	assert(portmap_taken(m, port) && port >= m->min && port <= m->max);

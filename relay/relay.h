@@ -1,15 +1,16 @@
-/* What all threads of the relay share. Made at start; only `policy` and `drain` are ever replaced. */
+/* What all threads of the relay share. Made at start; only `policy` is ever replaced. */
 #ifndef DUPLEX_RELAY_RELAY_H
 #define DUPLEX_RELAY_RELAY_H
 
+#include "relay/journal.h"
 #include "relay/limit.h"
 #include "relay/policy.h"
+#include "relay/restore.h"
 #include "relay/stats.h"
 #include "relay/table.h"
 
 struct relay {
 	_Atomic(const struct policy *) policy; /* owned; read once a burst */
-	_Atomic(const struct drain *) drain;   /* owned; NULL = not draining */
 	struct ifaces ifaces;
 	uint16_t turn_port;                    /* network order */
 	struct rcu *rcu;
@@ -18,6 +19,8 @@ struct relay {
 	struct limit challenges;
 	struct stats *stats;                   /* owned: one block a worker */
 	unsigned workers;
+	struct journal *journal;               /* borrowed; NULL = none */
+	struct restore_counts restored;        /* at start */
 };
 
 struct relay_size {

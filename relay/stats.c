@@ -95,6 +95,28 @@ static void write_cores(struct buf *out, struct relay *r)
 	}
 }
 
+static void write_journal(struct buf *out, const struct relay *r)
+{
+	const struct restore_counts *c = &r->restored;
+
+	if (r->journal == NULL)
+		return;
+	metrics_head(out, "duplex_relay_journal_cells", "gauge", "Cells of the journal");
+	metrics_line(out, "duplex_relay_journal_cells", "state", "used", journal_used(r->journal));
+	metrics_line(out, "duplex_relay_journal_cells", "state", "free", journal_cells(r->journal) - journal_used(r->journal));
+	metrics_head(out, "duplex_relay_journal_overflows_total", "counter",
+		     "Times that an allocation, a reservation or some of its peers were not kept because the journal was full");
+	metrics_line(out, "duplex_relay_journal_overflows_total", NULL, NULL, journal_overflows(r->journal));
+	metrics_head(out, "duplex_relay_restored", "gauge", "Taken over from the journal at start");
+	metrics_line(out, "duplex_relay_restored", "what", "allocations", c->allocations);
+	metrics_line(out, "duplex_relay_restored", "what", "reservations", c->reservations);
+	metrics_line(out, "duplex_relay_restored", "what", "permissions", c->permissions);
+	metrics_line(out, "duplex_relay_restored", "what", "channels", c->channels);
+	metrics_head(out, "duplex_relay_restore_drops", "gauge", "Not taken over from the journal at start, by reason");
+	for (unsigned i = 0; i < RESTORE_DROP_COUNT; i++)
+		metrics_line(out, "duplex_relay_restore_drops", "reason", restore_drop_names[i].name, c->drops[i]);
+}
+
 void stats_write(struct buf *out, void *user)
 {
 	struct relay *r = user;
@@ -103,11 +125,10 @@ void stats_write(struct buf *out, void *user)
 	metrics_line(out, "duplex_relay_allocations", NULL, NULL, table_count(r->table));
 	metrics_head(out, "duplex_relay_allocations_capacity", "gauge", "Relayed ports there are");
 	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
-	metrics_head(out, "duplex_relay_draining", "gauge", "1 while new allocations are refused because the relay is to end");
-	metrics_line(out, "duplex_relay_draining", NULL, NULL, relay_draining(r));
 	write_frames(out, r);
 	write_relayed(out, r);
 	write_drops(out, r);
 	write_requests(out, r);
 	write_cores(out, r);
+	write_journal(out, r);
 }

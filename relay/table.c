@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "relay/journal.h"
 #include "relay/users.h"
 
 #define STRIPES 1024u
@@ -17,11 +18,13 @@ struct reservation {
 	uint16_t port;
 	uint8_t local;
 	bool used;
+	uint32_t journal; /* as struct alloc.journal */
 };
 
 struct table_inside {
 	struct rcu *rcu;            /* borrowed */
 	const struct ifaces *ifaces; /* borrowed */
+	struct journal *journal;    /* borrowed; NULL = none */
 	struct rte_hash *hash;      /* owned: flow_key -> slot + 1 */
 	struct portmap *map;        /* owned: one per address */
 	struct users users;
@@ -129,6 +132,11 @@ enum err table_new(const struct table_size *size, struct rcu *rcu, struct table 
 	}
 	*out = t;
 	return ERR_OK;
+}
+
+void table_set_journal(struct table *t, struct journal *j)
+{
+	t->in->journal = j;
 }
 
 static void free_blocks(struct table_inside *in, bool all)
@@ -280,6 +288,7 @@ static enum err take_reserved(struct table_inside *in, const struct table_reques
 		    !crypto_equal(v->token, r->token, sizeof(v->token)))
 			continue;
 		v->used = false;
+		journal_drop_reservation(in->journal, &v->journal);
 		*port = v->port;
 		return ERR_OK;
 	}
@@ -298,6 +307,7 @@ static enum err reserve(struct table_inside *in, const struct table_request *r, 
 		};
 		crypto_random(v->token, sizeof(v->token));
 		memcpy(token, v->token, sizeof(v->token));
+		journal_put_reservation(in->journal, &v->journal, v->local, v->port, v->token, v->expires_s);
 		return ERR_OK;
 	}
 	return ERR_FULL;
@@ -338,6 +348,23 @@ static void set_up(struct table *t, struct alloc *a, const struct table_request 
 	a->username_len = (uint8_t)r->username.len;
 }
 
+/* Makes the allocation of a port that has been taken. */
+static enum err put_in(struct table *t, const struct table_request *r, uint16_t port, const uint8_t token[8], struct alloc **out)
+{
+	struct table_inside *in = t->in;
+	struct alloc *a = &t->slots[r->local * t->ports + (port - t->port_min)];
+
+	set_up(t, a, r, port, token);
+	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
+		portmap_give(&in->map[r->local], port);
+		return ERR_FULL;
+	}
+	join_user(t, a, users_get(&in->users, r->user));
+	in->count++;
+	*out = a;
+	return ERR_OK;
+}
+
 static enum err add_locked(struct table *t, const struct table_request *r, struct alloc **out)
 {
 	struct table_inside *in = t->in;
@@ -353,16 +380,7 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	enum err e = take_port(in, r, &port, token);
 	if (e != ERR_OK)
 		return e;
-	struct alloc *a = &t->slots[r->local * t->ports + (port - t->port_min)];
-	set_up(t, a, r, port, token);
-	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
-		portmap_give(&in->map[r->local], port);
-		return ERR_FULL;
-	}
-	join_user(t, a, users_get(&in->users, r->user));
-	in->count++;
-	*out = a;
-	return ERR_OK;
+	return put_in(t, r, port, token, out);
 }
 
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out)
@@ -374,15 +392,73 @@ enum err table_add(struct table *t, const struct table_request *r, struct alloc 
 	return e;
 }
 
-void table_start(struct alloc *a, uint32_t expires_s)
+static enum err restore_locked(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out)
 {
-	atomic_store_explicit(&a->expires_s, expires_s != 0 ? expires_s : 1, memory_order_release);
+	struct table_inside *in = t->in;
+	const uint8_t no_token[8] = { 0 };
+
+	if (in->count >= MIN(r->max, in->max))
+		return ERR_FULL;
+	if (table_find_one(t, &r->key) != NULL)
+		return ERR_EXISTS;
+	enum err e = portmap_take_this(&in->map[r->local], port);
+	return e == ERR_OK ? put_in(t, r, port, no_token, out) : e;
+}
+
+enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out)
+{
+	assert(r->username.len <= TURN_USERNAME_MAX && r->local < iface_locals(t->in->ifaces));
+	spin_lock(&t->in->lock);
+	enum err e = restore_locked(t, r, port, out);
+	spin_unlock(&t->in->lock);
+	return e;
+}
+
+enum err table_restore_reservation(struct table *t, unsigned local, uint16_t port, const uint8_t token[8], uint32_t expires_s)
+{
+	struct table_inside *in = t->in;
+	enum err e = ERR_FULL;
+
+	assert(local < iface_locals(in->ifaces));
+	spin_lock(&in->lock);
+	for (unsigned i = 0; i < RESERVATIONS; i++) {
+		struct reservation *v = &in->reservation[i];
+
+		if (v->used)
+			continue;
+		e = portmap_take_this(&in->map[local], port);
+		if (e == ERR_OK) {
+			*v = (struct reservation){ .used = true, .port = port, .local = (uint8_t)local, .expires_s = expires_s };
+			memcpy(v->token, token, sizeof(v->token));
+			journal_put_reservation(in->journal, &v->journal, local, port, token, expires_s);
+		}
+		break;
+	}
+	spin_unlock(&in->lock);
+	return e;
+}
+
+void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
+{
+	uint32_t ends = expires_s != 0 ? expires_s : 1;
+
+	if (a->journal == 0)
+		journal_put(t->in->journal, a, ends);
+	else
+		journal_touch(t->in->journal, a, ends);
+	atomic_store_explicit(&a->expires_s, ends, memory_order_release);
+}
+
+void table_renewed(struct table *t, const struct alloc *a)
+{
+	journal_touch(t->in->journal, a, a->expires_s);
 }
 
 void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
 {
 	struct peers *old = atomic_exchange(&a->peers, b);
 
+	journal_put(t->in->journal, a, a->expires_s);
 	spin_lock(&t->in->lock);
 	bury_block(t->in, old);
 	free_blocks(t->in, false);
@@ -394,6 +470,7 @@ void table_remove(struct table *t, struct alloc *a)
 	struct table_inside *in = t->in;
 
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
+	journal_drop(in->journal, a);
 	spin_lock(&in->lock);
 	(void)rte_hash_del_key(in->hash, &a->key);
 	leave_user(t, a);
@@ -451,6 +528,7 @@ static void expire_reservations(struct table *t, uint32_t now_s)
 
 		if (v->used && (int32_t)(v->expires_s - now_s) <= 0) {
 			v->used = false;
+			journal_drop_reservation(t->in->journal, &v->journal);
 			portmap_give(&t->in->map[v->local], v->port);
 		}
 	}

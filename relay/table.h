@@ -25,8 +25,12 @@ struct table_size {
 	uint32_t max;                /* allocations for which memory is set aside */
 };
 
+struct journal;
+
 enum err table_new(const struct table_size *size, struct rcu *rcu, struct table **out);
 void table_free(struct table *t);
+/* From now on what changes is also written to the journal, which is borrowed until table_free. Before workers run. */
+void table_set_journal(struct table *t, struct journal *j);
 
 /* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
 static inline struct alloc *table_by_port(const struct table *t, unsigned local, uint16_t port)
@@ -58,12 +62,21 @@ struct table_request {
  * stripe lock; the key must not be there. ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room;
  * ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. */
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out);
-/* From now on data flows. */
-void table_start(struct alloc *a, uint32_t expires_s);
-/* Replaces the block of permissions and channels; the old one is freed in time. Under the stripe lock. */
+/* Sets the deadline; from the first time on data flows. The allocation is complete, and in the journal when this
+ * returns. Under the stripe lock, as are the next three. */
+void table_start(struct table *t, struct alloc *a, uint32_t expires_s);
+/* Deadlines of permissions or channels were renewed in place. */
+void table_renewed(struct table *t, const struct alloc *a);
+/* Replaces the block of permissions and channels; the old one is freed in time. */
 void table_set_peers(struct table *t, struct alloc *a, struct peers *b);
-/* Ends an allocation. Its port is free again after a grace period. Under the stripe lock. */
+/* Ends an allocation. Its port is free again after a grace period. */
 void table_remove(struct table *t, struct alloc *a);
+
+/* An allocation or reservation as it was before a restart; before workers run. ERR_EXISTS: port or 5-tuple are taken;
+ * ERR_NOT_FOUND: the port is not of this relay; ERR_FULL: no room. Of the request only key, local, username, user, max
+ * and now_s count. The allocation is not alive yet, as after table_add. */
+enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out);
+enum err table_restore_reservation(struct table *t, unsigned local, uint16_t port, const uint8_t token[8], uint32_t expires_s);
 
 /* Removes what has expired among a share of the slots: words of 64 ports from *cursor on. Takes the locks
  * itself. Returns how many went. */

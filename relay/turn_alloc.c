@@ -41,21 +41,6 @@ static enum turn_code check_request(const struct stun_msg *m)
 	return TURN_OK;
 }
 
-/* Is this client to be served, or sent elsewhere (RFC 8489 §10)? */
-static enum turn_code check_place(struct turn_req *q)
-{
-	const struct drain *d = atomic_load_explicit(&q->c->relay->drain, memory_order_acquire);
-	const struct policy *p = q->c->policy;
-
-	if (d != NULL && d->mode == DRAIN_REDIRECT)
-		q->alternate = alternates_pick(&d->to, &q->client);
-	else if (d == NULL && p->alternates.count > 0)
-		q->alternate = alternates_pick(&p->alternates, &q->client);
-	if (q->alternate != NULL)
-		return TURN_TRY_ALTERNATE;
-	return d != NULL ? TURN_QUOTA : TURN_OK;
-}
-
 enum turn_code turn_allocate(struct turn_req *q)
 {
 	struct path *c = q->c;
@@ -69,8 +54,6 @@ enum turn_code turn_allocate(struct turn_req *q)
 		return TURN_OK;
 	}
 	enum turn_code code = check_request(q->m);
-	if (code == TURN_OK)
-		code = check_place(q);
 	if (code != TURN_OK)
 		return code;
 	struct table_request r = {
@@ -92,7 +75,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	q->a->auth = q->auth;
 	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
 	put_allocation(q);
-	table_start(q->a, c->now_s + q->a->lifetime_s);
+	table_start(c->relay->table, q->a, c->now_s + q->a->lifetime_s);
 	return TURN_OK;
 }
 
@@ -106,7 +89,7 @@ enum turn_code turn_refresh(struct turn_req *q)
 	if (lifetime == 0)
 		table_remove(c->relay->table, q->a);
 	else
-		table_start(q->a, c->now_s + lifetime);
+		table_start(c->relay->table, q->a, c->now_s + lifetime);
 	stun_put_u32(&q->w, STUN_LIFETIME, lifetime);
 	return TURN_OK;
 }

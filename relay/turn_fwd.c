@@ -43,18 +43,21 @@ static inline void lower(struct path *c, struct pkt *p, const struct transit *t,
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	/* What udp_sum_headers would read, without reading. */
-	added += (uint64_t)src + addr_v4_of(dst) + ports + 2u * (uint64_t)swap16((uint16_t)udp);
 	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src,
 	       addr_v4_of(dst));
 	ne32_set(ip + UDP_SPORT, ports);
-	ne32_set(ip + UDP_TOTAL, swap16((uint16_t)udp) | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
+	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)udp));
+	ne16_set(ip + UDP_SUM, sum_update_udp(t->sum, t->removed, added + udp_sum_headers(ip)));
 	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), hop, prefer_if, dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
 {
-	return src | (uint32_t)dst << 16;
+	uint16_t both[2] = { src, dst };
+	uint32_t v;
+
+	memcpy(&v, both, sizeof(v));
+	return v;
 }
 
 static inline void count(struct path *c, const struct pkt *p, enum relayed kind, struct flow_count *flow, uint32_t len)
@@ -77,10 +80,9 @@ static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const
 /* RFC 8656 §12.4. Returns the sum of the header. */
 static inline uint64_t put_channel_header(uint8_t *at, uint16_t number, uint32_t len)
 {
-	uint32_t word = number | (uint32_t)swap16((uint16_t)len) << 16;
-
-	ne32_set(at, word);
-	return word;
+	ne16_set(at, number);
+	ne16_set(at + 2, swap16((uint16_t)len));
+	return ne32(at);
 }
 
 /* RFC 8656 §11.5: a Data indication in front of the payload. Returns the sum of what was written. */

@@ -102,8 +102,12 @@ enum turn_code turn_create_permission(struct turn_req *q)
 	unsigned count;
 	enum turn_code code = read_peers(q, ips, &count);
 
-	if (code != TURN_OK || renew_perms(alloc_peers(q->a), ips, count, q->c->now_s))
+	if (code != TURN_OK)
 		return code;
+	if (renew_perms(alloc_peers(q->a), ips, count, q->c->now_s)) {
+		table_renewed(q->c->relay->table, q->a);
+		return TURN_OK;
+	}
 	return extend(q, ips, count, NULL);
 }
 
@@ -145,6 +149,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	if (same != NULL) {
 		same->expires_s = q->c->now_s + CHANNEL_LIFETIME_S;
 		peers_perms(alloc_peers(q->a))[same->perm].expires_s = q->c->now_s + PERMISSION_LIFETIME_S;
+		table_renewed(q->c->relay->table, q->a);
 		return TURN_OK;
 	}
 	struct chan chan = { .ip = ip, .port = swap16(s.port), .number = swap16((uint16_t)number), .home = (int8_t)home };

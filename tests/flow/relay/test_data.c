@@ -505,7 +505,7 @@ static void grace_period_is_kept(void **state)
 
 		assert_ok(table_add(r->relay->table, &q, &got));
 		assert_ptr_not_equal(got, a);
-		table_start(got, 1000);
+		table_start(r->relay->table, got, 1000);
 	}
 	struct table_request q = { .key = { .client = addr_v4(78), .proto = 17 },
 				   .username = STR("x"),
@@ -519,7 +519,7 @@ static void grace_period_is_kept(void **state)
 	rcu_quiescent(r->relay->rcu, 1);
 	assert_ok(table_add(r->relay->table, &q, &got));
 	assert_ptr_equal(got, a);
-	table_start(got, 1000);
+	table_start(r->relay->table, got, 1000);
 }
 
 /* --- neighbours --- */

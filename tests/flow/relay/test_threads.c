@@ -209,7 +209,7 @@ static void all_at_once(void **state)
 		struct alloc *got;
 
 		assert_ok(table_add(r->relay->table, &q, &got));
-		table_start(got, 1000);
+		table_start(r->relay->table, got, 1000);
 	}
 	rig_free(r);
 	free(one);

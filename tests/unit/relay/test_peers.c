@@ -132,11 +132,31 @@ static void time_may_wrap(void **state)
 	free(a);
 }
 
+static void a_block_of_given_ones(void **state)
+{
+	struct perm perms[] = { { .ip = ip(1), .expires_s = 10, .hop = 5 }, { .ip = ip(2), .expires_s = 20 } };
+	struct chan chans[] = { chan(0x40, 2, 7), chan(0x41, 3, 7), chan(0x42, 1, 7) };
+	struct addr one = ip(1);
+	struct peers *b = peers_of(perms, 2, chans, 3);
+
+	(void)state;
+	/* A channel without a permission would point nowhere: it is left out. */
+	assert_int_equal(b->chans, 2);
+	assert_int_equal(b->perms, 2);
+	assert_null(peers_by_number(b, 0x41));
+	assert_int_equal(by_number(b, 0x40)->perm, 1);
+	assert_int_equal(by_number(b, 0x42)->perm, 0);
+	assert_int_equal(peers_perms(b)[0].hop, 5);
+	assert_int_equal(*ends(b, &one), 10);
+	free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(permissions_add_up_and_die), cmocka_unit_test(channel_keeps_its_permission),
 		cmocka_unit_test(number_is_bound_anew_after_its_death), cmocka_unit_test(indexes_hold_for_many), cmocka_unit_test(time_may_wrap),
+		cmocka_unit_test(a_block_of_given_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,9 +68,31 @@ static void spread(void **state)
 	assert_true(high - low > 8192);
 }
 
+static void a_port_by_its_number(void **state)
+{
+	struct portmap m, none = { 0 };
+	uint16_t port;
+
+	(void)state;
+	portmap_init(&m, 50000, 50003);
+	assert_ok(portmap_take_this(&m, 50002));
+	assert_err(portmap_take_this(&m, 50002), ERR_EXISTS);
+	assert_err(portmap_take_this(&m, 49999), ERR_NOT_FOUND);
+	assert_err(portmap_take_this(&m, 50004), ERR_NOT_FOUND);
+	assert_err(portmap_take_this(&none, 0), ERR_NOT_FOUND);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(portmap_take(&m, PORT_ANY, i, &port));
+		assert_int_not_equal(port, 50002);
+	}
+	assert_err(portmap_take(&m, PORT_ANY, 0, &port), ERR_FULL);
+	portmap_give(&m, 50002);
+	assert_ok(portmap_take_this(&m, 50002));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_port_once), cmocka_unit_test(even_and_pairs), cmocka_unit_test(spread) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_port_once), cmocka_unit_test(even_and_pairs), cmocka_unit_test(spread),
+					    cmocka_unit_test(a_port_by_its_number) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
