@@ -25,6 +25,7 @@ static enum err identify(struct req *r, struct str user, struct str id, struct i
 	memcpy(who.user, owner.name, sizeof(who.user));
 	memcpy(who.session, session.id, sizeof(who.session));
 	who.perms = users_perms(&owner);
+	who.revision = owner.revision;
 	*out = who;
 	return ERR_OK;
 }

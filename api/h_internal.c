@@ -53,6 +53,7 @@ enum err h_authorize(struct req *r)
 	http_header(r->out, "X-Duplex-User", "%s", who.user);
 	http_header(r->out, "X-Duplex-Session", "%s", who.session);
 	http_header(r->out, "X-Duplex-Permissions", "%.*s", STR_FMT(buf_view(&b)));
+	http_header(r->out, "X-Duplex-Revision", "%llu", (unsigned long long)who.revision);
 	http_header(r->out, "X-Duplex-Address", "%.*s", STR_FMT(str_sub(r->http->address, 0, 64)));
 	stats_add(r->app->stats, STAT_AUTHORIZED);
 	return reply_empty(r, 204);

@@ -23,6 +23,7 @@ struct identity {
 	char user[USER_NAME_SIZE];
 	char session[SESSION_ID_LEN + 1];
 	perm_set perms;
+	uint64_t revision; /* of the user's record that `perms` come from */
 };
 
 struct req {

@@ -42,6 +42,8 @@ static void conn_free(struct conn *c)
 	(void)close(c->lf.fd);
 	timer_stop(wheel, &c->timer);
 	timer_stop(wheel, &c->resume);
+	timer_stop(wheel, &c->session_due);
+	conn_session_forget(c);
 	loop_undefer(&c->ended);
 	list_remove(&c->by_user);
 	ws_rx_fini(&c->rx);
@@ -184,6 +186,7 @@ enum err conns_accept(struct conns *cs, int fd)
 	budget_init(&c->messages, w->conf->messages_per_s, w->conf->messages_burst, worker_now(w));
 	timer_init(&c->timer, on_timer);
 	timer_init(&c->resume, on_resume);
+	timer_init(&c->session_due, conn_session_on_due);
 	loop_job_init(&c->ended, on_ended);
 	list_init(&c->by_user);
 	if (loop_add(w->loop, &c->lf, EPOLLIN) != ERR_OK) {

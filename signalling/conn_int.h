@@ -1,4 +1,5 @@
-/* Inside of a connection: what conn.c (table and life), conn_tx.c (to the client) and conn_rx.c (from the client) share. */
+/* Inside of a connection: what conn.c (table and life), conn_tx.c (to the client), conn_rx.c (from the client) and
+ * conn_session.c (is its session still there) share. */
 #ifndef DUPLEX_SIGNALLING_CONN_INT_H
 #define DUPLEX_SIGNALLING_CONN_INT_H
 
@@ -17,8 +18,9 @@ struct conn {
 	struct loop_fd lf;
 	enum conn_phase phase;
 	struct flow flow;
-	char *identity;             /* owns the text of the three below */
+	char *identity;             /* owns the text of the four below */
 	struct str user, session, address;
+	struct str revision;        /* of the user's record that `perms` come from; empty once compared */
 	perm_set perms;
 	struct buf in;              /* the upgrade request while it is partial */
 	struct ws_rx rx;
@@ -26,9 +28,12 @@ struct conn {
 	size_t tx_done;
 	struct timer timer;         /* the upgrade's end, then pings, then the wait for the client's close */
 	struct timer resume;        /* reading goes on when the budget is there again */
+	struct timer session_due;   /* when the session is asked for again */
 	struct budget bytes, messages;
 	unsigned misses;
 	bool heard;                 /* something came since the last ping */
+	bool admitted;              /* Redis has said that the session is there: from then on its SIP is read */
+	bool asking, asked_again;   /* Redis is being asked; for the second time before admission */
 	bool gone;                  /* the socket is of no use any more */
 	uint16_t code;              /* it was closed with */
 	struct list by_user;
@@ -56,9 +61,16 @@ struct conns {
 /* The socket is of no use: what is left of the connection goes at the end of the turn. */
 void conn_abandon(struct conn *c, uint16_t code);
 
+/* conn_session.c */
+/* Asks Redis for the session, if that is not under way. The answer admits the connection or closes it. */
+void conn_session_ask(struct conn *c);
+void conn_session_on_due(struct timer *t, uint64_t now_ms);
+/* The connection is freed. */
+void conn_session_forget(struct conn *c);
+
 /* conn_tx.c */
 bool conn_tx_empty(const struct conn *c);
-/* Waits for what there is to wait for: input unless the client is beyond its budget, room if something is to be written. */
+/* Waits for what there is to wait for: input unless the client is beyond its budget or not admitted yet, room if something is to be written. */
 void conn_want(struct conn *c);
 void conn_flush(struct conn *c);
 /* Two slices in a row: at once if the socket takes them, the rest later. */

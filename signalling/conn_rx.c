@@ -120,6 +120,7 @@ static enum err adopt_identity(struct conn *c, const struct ws_upgrade *up)
 	buf_str(&b, up->user);
 	buf_str(&b, up->session);
 	buf_str(&b, up->address);
+	buf_str(&b, up->revision);
 	if (b.overflow) {
 		buf_fini(&b);
 		return ERR_NO_MEMORY;
@@ -128,6 +129,7 @@ static enum err adopt_identity(struct conn *c, const struct ws_upgrade *up)
 	c->user = str_of(b.p, up->user.len);
 	c->session = str_of(b.p + up->user.len, up->session.len);
 	c->address = str_of(b.p + up->user.len + up->session.len, up->address.len);
+	c->revision = str_of(c->address.p + c->address.len, up->revision.len);
 	c->perms = perm_parse(up->permissions);
 	return ERR_OK;
 }
@@ -166,6 +168,9 @@ static void upgrade(struct conn *c, const struct ws_upgrade *up)
 	crypto_random(&jitter, sizeof(jitter));
 	timer_arm(loop_timers(w->loop), &c->timer, w->conf->ping_interval_ms / 2 + jitter % (w->conf->ping_interval_ms / 2 + 1));
 	c->heard = true;
+	/* An event may have come before it was on that list, and the client may have taken its time with the request. */
+	conn_session_ask(c);
+	conn_want(c);
 	log_event(LOG_INFO, "connection-open", "user=%s flow=%u.%u address=%s", log_value(c->user), c->flow.slot, c->flow.generation,
 		  log_value(c->address));
 }
@@ -203,6 +208,11 @@ void conn_on_ready(struct loop_fd *lf, uint32_t events)
 		conn_flush(c);
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || c->gone)
 		return;
+	/* It has hung up before it was admitted: what it said in between is not listened to. */
+	if (c->phase == PHASE_OPEN && !c->admitted) {
+		conn_abandon(c, WS_CODE_GOING_AWAY);
+		return;
+	}
 	ssize_t n = recv(lf->fd, cs->scratch, sizeof(cs->scratch), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

@@ -11,7 +11,8 @@ bool conn_tx_empty(const struct conn *c)
 
 void conn_want(struct conn *c)
 {
-	bool read = !timer_armed(&c->resume);
+	/* What a client sends meanwhile waits in its own socket. */
+	bool read = !timer_armed(&c->resume) && (c->admitted || c->phase != PHASE_OPEN);
 
 	loop_want(c->w->loop, &c->lf, (read ? EPOLLIN : 0u) | (conn_tx_empty(c) ? 0u : EPOLLOUT));
 }

@@ -9,7 +9,7 @@
 #include "signalling/message.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
-#include "signalling/registrar.h"
+#include "signalling/session.h"
 #include "signalling/worker.h"
 
 struct events {
@@ -19,24 +19,13 @@ struct events {
 
 typedef void (*event_fn)(struct worker *w, const struct redisReply *fields);
 
-/* Calls first, while both sides can still be told; then the sockets; then the bindings. */
-static void end_sessions(struct worker *w, struct str user, struct str session)
-{
-	size_t calls = proxy_hangup_user(w->proxy, user, session);
-	size_t sockets = conns_close_user(w->conns, user, session, WS_CLOSE_SESSION_ENDED, "session ended");
-
-	registrar_drop_session(w, user, session);
-	if (sockets > 0 || calls > 0)
-		log_event(LOG_INFO, "session-ended", "user=%s sockets=%zu calls=%zu", log_value(user), sockets, calls);
-}
-
 static void on_session_end(struct worker *w, const struct redisReply *fields)
 {
 	struct str user = rds_field(fields, "user"), session = rds_field(fields, "session");
 
 	/* Without a session it would mean all of them: that is another event. */
 	if (user_name_valid(user) && session.len > 0)
-		end_sessions(w, user, session);
+		session_end(w, user, session);
 }
 
 static void on_user_disable(struct worker *w, const struct redisReply *fields)
@@ -44,7 +33,7 @@ static void on_user_disable(struct worker *w, const struct redisReply *fields)
 	struct str user = rds_field(fields, "user");
 
 	if (user_name_valid(user))
-		end_sessions(w, user, STR_NONE);
+		session_end(w, user, STR_NONE);
 }
 
 static void on_contacts_changed(struct worker *w, const struct redisReply *fields)

@@ -22,6 +22,7 @@ enum ws_code {
 	WS_CODE_TOO_BIG = 1009,
 	WS_CODE_INTERNAL = 1011,
 	WS_CODE_RESTART = 1012,
+	WS_CODE_TRY_LATER = 1013, /* IANA registry: try again later */
 };
 
 struct ws_rx {

@@ -4,11 +4,12 @@
 #include "common/user.h"
 
 #define SESSION_ID_LEN 32u
+#define REVISION_MAX 20u
 #define HEADERS_MAX 100u
 
 enum field {
 	F_HOST, F_UPGRADE, F_CONNECTION, F_VERSION, F_KEY, F_PROTOCOL, F_CONTENT_LENGTH, F_TRANSFER,
-	F_USER, F_SESSION, F_PERMISSIONS, F_ADDRESS, F_COUNT
+	F_USER, F_SESSION, F_PERMISSIONS, F_ADDRESS, F_REVISION, F_COUNT
 };
 
 static const struct {
@@ -27,6 +28,7 @@ static const struct {
 	[F_SESSION] = { "X-Duplex-Session", false },
 	[F_PERMISSIONS] = { "X-Duplex-Permissions", false },
 	[F_ADDRESS] = { "X-Duplex-Address", false },
+	[F_REVISION] = { "X-Duplex-Revision", false },
 };
 
 struct head {
@@ -130,13 +132,15 @@ static unsigned check_head(const struct head *h)
 {
 	const struct str *v = h->value;
 
-	if (v[F_HOST].p == NULL || v[F_TRANSFER].p != NULL || (v[F_CONTENT_LENGTH].p != NULL && !str_eq(v[F_CONTENT_LENGTH], STR("0"))))
+	/* No body, not even an empty one: whoever sends one decides how long the request takes. */
+	if (v[F_HOST].p == NULL || v[F_TRANSFER].p != NULL || v[F_CONTENT_LENGTH].p != NULL)
 		return 400;
 	if (!h->has_upgrade || !h->has_connection || !str_eq(v[F_VERSION], STR("13")))
 		return 426;
 	if (!key_valid(v[F_KEY]) || !h->has_protocol)
 		return 400;
-	if (!user_name_valid(v[F_USER]) || !session_valid(v[F_SESSION]) || v[F_ADDRESS].len == 0 || v[F_ADDRESS].len > 45)
+	if (!user_name_valid(v[F_USER]) || !session_valid(v[F_SESSION]) || v[F_ADDRESS].len == 0 || v[F_ADDRESS].len > 45 ||
+	    v[F_REVISION].len > REVISION_MAX)
 		return 403;
 	return 101;
 }
@@ -171,7 +175,8 @@ enum err ws_upgrade_parse(struct str in, struct ws_upgrade *out, unsigned *statu
 	if (answer != 101)
 		return ERR_INVALID;
 	*out = (struct ws_upgrade){ .key = h.value[F_KEY], .user = h.value[F_USER], .session = h.value[F_SESSION],
-				    .permissions = h.value[F_PERMISSIONS], .address = h.value[F_ADDRESS], .len = len };
+				    .permissions = h.value[F_PERMISSIONS], .address = h.value[F_ADDRESS],
+				    .revision = h.value[F_REVISION], .len = len };
 	return ERR_OK;
 }
 

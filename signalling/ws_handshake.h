@@ -13,6 +13,7 @@ struct ws_upgrade {
 	struct str session;
 	struct str permissions;
 	struct str address;
+	struct str revision;    /* of the user's record; may be empty */
 	size_t len;             /* of the request: WebSocket frames follow */
 };
 

@@ -100,6 +100,7 @@ describe("permissions", () => {
 		assert.deepEqual(reply.body.denied_permissions, ["call.video", "chat.send"]);
 		const upgrade = await user.get("/internal/authorize", { ORIGINAL_URI: "/sip" });
 		assert.equal(upgrade.headers["x-duplex-permissions"], "call.audio,directory.search,certificates.issue");
+		assert.equal(upgrade.headers["x-duplex-revision"], server.redis("HGET", "user:{limited}", "rev"));
 		assert.equal(events("user.disable", "limited").length, 1);
 		assert.equal(events("user.revoke", "limited", "events:relay").length, 0);
 		assert.equal((await user.get("/me")).status, 200);

@@ -10,6 +10,13 @@ after(() => system.stop());
 
 const bindings = async (user) => Number(await system.redis('HLEN', `location:{${user}}`));
 
+/** Connected, and known to have been let in. */
+async function admitted(user, session) {
+  const ua = await Ua.connect(system, user, { session });
+  assert.equal((await ua.ask('OPTIONS', 'sip:example.test')).status, 200);
+  return ua;
+}
+
 describe('REGISTER', () => {
   it('answers 200 with the binding and its public GRUU', async () => {
     const ua = await device(system, 'alice');
@@ -122,7 +129,7 @@ describe('REGISTER', () => {
 
   it('refuses a session that has ended, and closes the socket (4001)', async () => {
     const session = await system.addUser('kim');
-    const ua = await Ua.connect(system, 'kim', { session });
+    const ua = await admitted('kim', session);
     await system.redis('DEL', `session:{kim}:${session}`);
     assert.equal((await ua.register()).status, 403);
     assert.equal((await ua.closed).code, 4001);
@@ -130,8 +137,8 @@ describe('REGISTER', () => {
 
   it('refuses a disabled user', async () => {
     const session = await system.addUser('lea');
+    const ua = await admitted('lea', session);
     await system.redis('HSET', 'user:{lea}', 'state', 'disabled');
-    const ua = await Ua.connect(system, 'lea', { session });
     assert.equal((await ua.register()).status, 403);
   });
 });

@@ -6,8 +6,12 @@ import { System, sleep, until } from './lib/system.mjs';
 import { Ua, device, uri } from './lib/client.mjs';
 
 let system;
-before(async () => { system = await System.start({ options: { 'ping-interval': 300, 'handshake-timeout': 400, 'connections-per-user': 3,
-  'messages-per-second': 100, 'messages-burst': 50, 'send-queue-max': 65536 } }); });
+before(async () => {
+  system = await System.start({ options: { 'ping-interval': 300, 'handshake-timeout': 400, 'connections-per-user': 3,
+    'messages-per-second': 100, 'messages-burst': 50, 'send-queue-max': 65536 } });
+  IDENTITY['X-Duplex-Session'] = await system.addUser('raw');
+  Object.assign(UPGRADE, IDENTITY);
+});
 after(() => system.stop());
 
 const IDENTITY = { 'X-Duplex-User': 'raw', 'X-Duplex-Session': '0'.repeat(32), 'X-Duplex-Permissions': 'chat.send', 'X-Duplex-Address': '192.0.2.7' };
@@ -96,7 +100,8 @@ describe('upgrade', () => {
     ['a bad user name', 403, () => request({ 'X-Duplex-User': 'Not}A{Name' })], ['a bad session', 403, () => request({ 'X-Duplex-Session': 'xyz' })],
     ['identity twice', 400, () => request().replace('X-Duplex-User', 'X-Duplex-User: root\r\nX-Duplex-User')],
     ['a blank before the colon', 400, () => request().replace('X-Duplex-User:', 'X-Duplex-User :')],
-    ['a body', 400, () => request({ 'Content-Length': '5' })], ['a bare line feed', 400, () => request().replace('\r\nHost', '\nHost')],
+    ['a body', 400, () => request({ 'Content-Length': '5' })],
+    ['an empty body', 400, () => request({ 'Content-Length': '0' })], ['a bare line feed', 400, () => request().replace('\r\nHost', '\nHost')],
     ['too many bytes', 431, () => request({ Cookie: 'x'.repeat(9000) })], ['garbage', 400, () => '\x16\x03\x01\r\n\r\n']]) {
     it(`with ${what} is refused: ${status}`, async () => { assert.equal(await upgrade(text()), status); });
   }

@@ -34,12 +34,16 @@ function assertProblem(reply, status, code) {
 	assert.equal(reply.headers["cache-control"], "no-store");
 }
 
-// Writes raw bytes over TLS and gives the status of the first answer (null: closed without one).
-function raw(bytes) {
+// Writes raw bytes over TLS and gives the status of the first answer (null: closed without one); with `first`, as soon as it is there.
+function raw(bytes, first = false) {
 	return new Promise((done) => {
 		let text = "";
 		const socket = tls.connect({ host: "127.0.0.1", port: anyone.port, servername: "localhost", ca: anyone.ca }, () => socket.write(bytes));
-		socket.setEncoding("latin1").on("data", (chunk) => (text += chunk));
+		socket.setEncoding("latin1").on("data", (chunk) => {
+			text += chunk;
+			if (first && text.includes("\r\n"))
+				socket.destroy();
+		});
 		socket.on("error", () => {});
 		socket.setTimeout(12_000, () => socket.destroy());
 		socket.on("close", () => done(Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]) || null));
@@ -212,6 +216,37 @@ describe("the WebSocket", () => {
 		assert.equal((await sip(socket, register("carol"))).status, 200);
 		assert.equal((await anyone.socket({ path })).status, 401);
 		socket.close();
+	});
+
+	test("takes no body: nginx would wait for one between the check of the session and the upgrade", async () => {
+		const carol = await logIn("carol");
+		const head = (more, version = "1.1") => `GET /sip HTTP/${version}\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\nSec-WebSocket-Protocol: sip\r\nOrigin: ${carol.origin}\r\nCookie: ${carol.cookie}\r\n${more}\r\n`;
+		const began = performance.now();
+		for (const more of ["Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n\r\n0", "Content-Length: 1\r\n", "Content-Length: 0\r\n"])
+			assert.equal(await raw(head(more), true), 400, more);
+		assert.equal(await raw(head("", "1.0"), true), 400);
+		assert.ok(performance.now() - began < 4000, "answered without waiting for the body");
+
+		// Over HTTP/2 nothing in the header tells of a body.
+		const session = http2.connect(carol.origin, { ca: carol.ca });
+		const stream = session.request({ ":method": "GET", ":path": "/sip", cookie: carol.cookie, "sec-websocket-protocol": "sip", "sec-websocket-version": "13", "sec-websocket-key": randomBytes(16).toString("base64") }, { endStream: false });
+		stream.on("error", () => {});
+		const [headers] = await new Promise((done) => stream.once("response", (...args) => done(args)));
+		session.destroy();
+		assert.equal(headers[":status"], 400);
+	});
+
+	test("closes when its session runs out by itself", async () => {
+		const carol = await logIn("carol");
+		const key = `session:{carol}:${carol.session.id}`;
+		const redis = (...args) => execFileSync("redis-cli", ["-s", `${runDir(settings)}/redis.sock`, ...args]).toString().trim();
+		assert.equal(redis("PEXPIRE", key, "1500"), "1");
+		const { socket } = await carol.socket();
+		assert.equal((await sip(socket, register("carol"))).status, 200);
+		const { code, ms } = await closed(socket, 5000);
+		assert.equal(code, 4001);
+		assert.ok(ms < 2500, `${ms} ms`);
+		assert.equal((await carol.socket()).status, 401);
 	});
 
 	test("closes within a second when its session ends", async () => {

@@ -9,7 +9,7 @@
 	"Host: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n"                    \
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat, sip\r\nCookie: \r\n"                      \
 	"X-Duplex-User: alice\r\nX-Duplex-Session: " SESSION "\r\nX-Duplex-Permissions: call.audio,chat.send\r\n"              \
-	"X-Duplex-Address: 2001:db8::1\r\n"
+	"X-Duplex-Address: 2001:db8::1\r\nX-Duplex-Revision: 17\r\n"
 #define GOOD "GET /sip?ticket=x HTTP/1.1\r\n" LINES "\r\n"
 
 static void a_good_one(void **state)
@@ -25,6 +25,7 @@ static void a_good_one(void **state)
 	assert_str(up.session, SESSION);
 	assert_str(up.permissions, "call.audio,chat.send");
 	assert_str(up.address, "2001:db8::1");
+	assert_str(up.revision, "17");
 	assert_int_equal(up.len, sizeof(GOOD) - 1);
 	ws_upgrade_reply(&out, 101, up.key);
 	buf_char(&out, '\0');
@@ -54,10 +55,11 @@ static void names_and_values_in_any_case(void **state)
 	assert_ok(ws_upgrade_parse(STR("GET /sip HTTP/1.1\r\nhost:h\r\nUPGRADE: WebSocket\r\nconnection: uPGRADE\r\n"
 				       "sec-websocket-version:13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 				       "sec-websocket-protocol: sip\r\nx-duplex-user: bo\r\nx-duplex-session: " SESSION "\r\n"
-				       "x-duplex-address: 192.0.2.1\r\ncontent-length: 0\r\n\r\n"),
+				       "x-duplex-address: 192.0.2.1\r\n\r\n"),
 				   &up, &status));
 	assert_str(up.user, "bo");
 	assert_int_equal(up.permissions.len, 0);
+	assert_int_equal(up.revision.len, 0);
 }
 
 static void what_is_refused(void **state)
@@ -77,6 +79,8 @@ static void what_is_refused(void **state)
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES "x-duplex-user: mallory\r\n\r\n" },
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" },
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES "Content-Length: 1\r\n\r\n" },
+		{ 400, "GET /sip HTTP/1.1\r\n" LINES "Content-Length: 0\r\n\r\n" },
+		{ 400, "GET /sip HTTP/1.1\r\n" LINES "X-Duplex-Revision: 1\r\n\r\n" },
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES "Transfer-Encoding: chunked\r\n\r\n" },
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES "No colon\r\n\r\n" },
 		{ 400, "GET /sip HTTP/1.1\r\n" LINES ": no name\r\n\r\n" },
@@ -118,6 +122,7 @@ static void values_are_checked(void **state)
 		{ 403, "X-Duplex-Session: ", "0123456789abcdef0123456789abcde" },
 		{ 403, "X-Duplex-Session: ", "0123456789ABCDEF0123456789ABCDEF" },
 		{ 403, "X-Duplex-Address: ", "" },
+		{ 403, "X-Duplex-Revision: ", "123456789012345678901" },
 	};
 
 	(void)state;
