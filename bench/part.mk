@@ -9,6 +9,7 @@ $(eval $(call tool,mkjournal,bench/mkjournal.c,relay))
 $(BUILD)/bench/mkjournal.o: PARTFLAGS = $(relay_CFLAGS) $(relay_EXTRA)
 $(eval $(call tool,turncheck,$(patsubst %,tests/net/%.c,turncheck check_table check_flows check_data check_limits check_hostile check_expiry tclient tstun),))
 $(eval $(call tool,sumcheck,tests/net/sumcheck.c tests/net/tstun.c,))
+$(eval $(call tool,xdpcheck,tests/net/xdpcheck.c,,-lbpf))
 
 # Taken here, as the user gave it: the name may mean something else further on.
 BENCH_QUICK := $(if $(QUICK),$(QUICK),0)

@@ -22,7 +22,7 @@ const struct conf_option relay_options[] = {
 
 	LIST("ports", ports, "net_tap0,iface=dpx0", false,
 	     "DPDK devices separated by blanks: net_tap0,iface=NAME; net_af_packet0,iface=eth1,qpairs=N; "
-	     "net_af_xdp0,iface=eth1; net_memif0,…; "
+	     "net_af_xdp0,iface=eth1, where only frames for the relay are taken from the kernel; net_memif0,…; "
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
 	LIST("address", address, "10.83.84.2/24", false,
 	     "the relay's own address and prefix length, one for each port"),
@@ -107,26 +107,41 @@ static struct str word(const char **p)
 		return (e);                                    \
 	} while (0)
 
-/* Kernel name of a TAP from its device string: DPDK's default is dtap and the number. */
-static enum err tap_name(struct str device, struct port_plan *p)
+/* What the kernel calls the interface, from the device string: for a TAP, DPDK's default is dtap and the number. */
+static enum err kernel_names(struct str device, struct port_plan *p)
 {
-	struct str rest = device, driver = str_cut(&rest, ',');
+	struct str rest = device, driver = str_cut(&rest, ','), iface = STR_NONE;
+	bool xdp = str_starts(driver, STR("net_af_xdp")), own_program = true;
 
-	if (!str_starts(driver, STR("net_tap")))
-		return ERR_OK;
 	while (rest.p != NULL) {
 		struct str arg = str_cut(&rest, ',');
 
 		if (str_starts(arg, STR("iface=")))
-			return str_copy(str_sub(arg, 6, arg.len), p->tap, sizeof(p->tap));
+			iface = str_sub(arg, 6, arg.len);
+		if (str_starts(arg, STR("xdp_prog=")) || str_starts(arg, STR("use_cni=")))
+			own_program = false;
 	}
+	p->xdp = xdp && own_program;
+	if ((xdp || str_starts(driver, STR("net_af_packet"))) && iface.len == 0)
+		return ERR_NOT_FOUND;
+	if (xdp || str_starts(driver, STR("net_af_packet")))
+		return str_copy(iface, p->kernel_if, sizeof(p->kernel_if));
+	if (!str_starts(driver, STR("net_tap")))
+		return ERR_OK;
+	if (iface.len > 0)
+		return str_copy(iface, p->tap, sizeof(p->tap));
 	(void)snprintf(p->tap, sizeof(p->tap), "dtap%.*s", STR_FMT(str_sub(driver, 7, 4)));
 	return ERR_OK;
 }
 
 static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
 {
-	if (str_copy(device, p->device, sizeof(p->device)) != ERR_OK || tap_name(device, p) != ERR_OK)
+	enum err e = str_copy(device, p->device, sizeof(p->device));
+	if (e == ERR_OK)
+		e = kernel_names(device, p);
+	if (e == ERR_NOT_FOUND)
+		FAIL(ERR_INVALID, "[relay] ports: '%.*s' needs iface=NAME", STR_FMT(device));
+	if (e != ERR_OK)
 		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters",
 		     STR_FMT(device));
 	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';

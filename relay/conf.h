@@ -29,6 +29,8 @@ extern const size_t relay_options_count;
 struct port_plan {
 	char device[PORT_NAME_SIZE]; /* DPDK device string: "net_tap0,iface=dpx0", "0000:01:00.0" */
 	char tap[16];                /* kernel name of a TAP; empty for any other driver */
+	char kernel_if[16];          /* the kernel's interface that AF_XDP or AF_PACKET uses; empty for any other driver */
+	bool xdp;                    /* AF_XDP, and the XDP program is ours */
 	bool is_pci;
 	struct addr addr;
 	struct cidr subnet;

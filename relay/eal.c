@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "relay/xdp.h"
 
 #define ARGS_MAX 64u
-#define ARG_SIZE (PORT_NAME_SIZE + 16u)
+#define ARG_SIZE (PORT_NAME_SIZE + 64u)
 
 static char last_message[200]; /* of EAL: it says why it failed only there */
 
@@ -97,6 +98,22 @@ static enum err add_lcores(struct args *a, const struct relay_conf *c, const str
 	return ERR_OK;
 }
 
+/* An AF_XDP port gets our program and a socket for each receive queue of the interface, since frames come where the
+ * NIC puts them. What the operator wrote himself stays. */
+static void add_device(struct args *a, const struct port_plan *p)
+{
+	unsigned queues = 1;
+
+	if (!p->xdp) {
+		add(a, p->is_pci ? "--allow=%s" : "--vdev=%s", p->device);
+	} else if (strstr(p->device, "queue_count=") != NULL || strstr(p->device, "start_queue=") != NULL) {
+		add(a, "--vdev=%s,xdp_prog=%s", p->device, xdp_object_path());
+	} else {
+		(void)xdp_queues(p->kernel_if, &queues);
+		add(a, "--vdev=%s,xdp_prog=%s,queue_count=%u", p->device, xdp_object_path(), queues);
+	}
+}
+
 static enum err build(struct args *a, const struct relay_conf *c, const struct relay_plan *plan)
 {
 	bool pci = false;
@@ -116,7 +133,7 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 		add(a, "--socket-limit=%u", (unsigned)c->memory_mb);
 	}
 	for (unsigned i = 0; i < plan->ports; i++) {
-		add(a, plan->port[i].is_pci ? "--allow=%s" : "--vdev=%s", plan->port[i].device);
+		add_device(a, &plan->port[i]);
 		pci |= plan->port[i].is_pci;
 	}
 	if (!pci)
@@ -125,32 +142,37 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 	return e;
 }
 
-/* The value of iface= in a device string of AF_PACKET or AF_XDP, whose interface must be there; empty for other
- * drivers. */
-static struct str needed_interface(const char *device)
-{
-	struct str rest = str_from(device);
-
-	if (!str_starts(rest, STR("net_af_packet")) && !str_starts(rest, STR("net_af_xdp")))
-		return STR_NONE;
-	while (rest.p != NULL) {
-		struct str arg = str_cut(&rest, ',');
-
-		if (str_starts(arg, STR("iface=")))
-			return str_sub(arg, 6, arg.len);
-	}
-	return STR_NONE;
-}
-
 static enum err check_interface(const struct port_plan *p, char *why, size_t size)
 {
-	struct str name = needed_interface(p->device);
-	char z[IF_NAMESIZE];
-
-	if (name.len == 0 || (str_copy(name, z, sizeof(z)) == ERR_OK && if_nametoindex(z) != 0))
+	if (p->kernel_if[0] == '\0' || if_nametoindex(p->kernel_if) != 0)
 		return ERR_OK;
-	(void)snprintf(why, size, "[relay] ports: there is no interface '%.*s'", STR_FMT(name));
+	(void)snprintf(why, size, "[relay] ports: there is no interface '%s'", p->kernel_if);
 	return ERR_NOT_FOUND;
+}
+
+/* The interface is ours from here on, and its program will start with these parameters. */
+static enum err claim_interface(const struct relay_conf *c, const struct port_plan *p, char *why, size_t size)
+{
+	struct xdp_params x = { .v4 = addr_v4_of(&p->addr),
+				.turn_port = (uint16_t)c->turn_port,
+				.port_min = (uint16_t)c->port_min,
+				.port_max = (uint16_t)c->port_max };
+
+	if (!p->xdp)
+		return ERR_OK;
+	unsigned usable, queues = xdp_queues(p->kernel_if, &usable);
+	if (queues > usable) {
+		/* Frames on a queue without a socket would be lost. */
+		(void)snprintf(why, size,
+			       "the interface %s has %u receive queues, of which AF_XDP can serve %u: ethtool -L %s %s %u",
+			       p->kernel_if, queues, usable, p->kernel_if, usable > 1 ? "combined" : "rx", usable);
+		return ERR_TOO_LARGE;
+	}
+	if (xdp_object_path() == NULL) {
+		(void)snprintf(why, size, "the XDP program cannot be put into a memory file: %s", strerrordesc_np(errno));
+		return ERR_IO;
+	}
+	return xdp_claim(p->kernel_if, &x, why, size);
 }
 
 static enum err check_tap(const struct port_plan *p, char *why, size_t size)
@@ -176,13 +198,17 @@ static enum err check_tap(const struct port_plan *p, char *why, size_t size)
 	return ERR_OK;
 }
 
-static enum err check_machine(const struct relay_plan *plan, char *why, size_t size)
+static enum err check_machine(const struct relay_conf *c, const struct relay_plan *plan, char *why, size_t size)
 {
 	enum err e = ERR_OK;
 
-	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++)
-		e = plan->port[i].tap[0] != '\0' ? check_tap(&plan->port[i], why, size)
-						 : check_interface(&plan->port[i], why, size);
+	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++) {
+		const struct port_plan *p = &plan->port[i];
+
+		e = p->tap[0] != '\0' ? check_tap(p, why, size) : check_interface(p, why, size);
+		if (e == ERR_OK)
+			e = claim_interface(c, p, why, size);
+	}
 	return e;
 }
 
@@ -190,7 +216,7 @@ enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan,
 {
 	static struct args args;
 	sigset_t real_time;
-	enum err e = check_machine(plan, why, why_size);
+	enum err e = check_machine(conf, plan, why, why_size);
 
 	if (e != ERR_OK)
 		return e;

@@ -211,6 +211,7 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 			journal_settled(p->relay->journal);
 			settled_ms = 0;
 		}
+		ports_watch(&p->ports, clock_mono_us());
 		if (s == SIGHUP)
 			reload(p, path);
 		else if (s == SIGTERM || s == SIGINT)

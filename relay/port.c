@@ -10,8 +10,10 @@
 
 #include "common/log.h"
 #include "relay/host.h"
+#include "relay/xdp.h"
 
 #define POOL_CACHE 256u
+#define XDP_RING 2048u /* descriptors of each ring of DPDK's AF_XDP driver */
 
 #define FAIL(e, ...)                                           \
 	do {                                                   \
@@ -19,11 +21,30 @@
 		return (e);                                    \
 	} while (0)
 
-static enum err make_pool(const struct relay_conf *c, unsigned ports, struct ports *out, char *why, size_t why_size)
+/* Receive queues a port will have: one a worker; and of an interface that the kernel uses too, all that it has. */
+static unsigned queues_of(const struct relay_conf *c, const struct port_plan *p)
+{
+	unsigned usable = 1;
+
+	if (p->xdp)
+		(void)xdp_queues(p->kernel_if, &usable);
+	return MAX((unsigned)c->cores, usable);
+}
+
+/* Buffers that the queues of a port can hold. The rings of AF_XDP have a fixed size. */
+static unsigned descriptors(const struct relay_conf *c, const struct port_plan *p)
+{
+	return queues_of(c, p) * (p->xdp ? 2 * XDP_RING : (unsigned)(c->rx_ring + c->tx_ring));
+}
+
+static enum err make_pool(const struct relay_conf *c, const struct relay_plan *plan, struct ports *out, char *why,
+			  size_t why_size)
 {
 	/* Every descriptor of every queue, every worker's cache and a burst in its hands, and some that wait
 	 * for neighbours. */
-	unsigned need = (unsigned)(ports * c->cores * (c->rx_ring + c->tx_ring) + c->cores * (POOL_CACHE * 3 / 2 + 256));
+	unsigned need = (unsigned)c->cores * (POOL_CACHE * 3 / 2 + 256);
+	for (unsigned i = 0; i < plan->ports; i++)
+		need += descriptors(c, &plan->port[i]);
 	unsigned count = MAX(need, (unsigned)c->buffers);
 	unsigned room = (unsigned)MAX(c->mtu + ETH_LEN + 8, 2048u) + RTE_PKTMBUF_HEADROOM;
 
@@ -64,28 +85,38 @@ static struct rte_eth_conf choose(const struct rte_eth_dev_info *info, const str
 	return conf;
 }
 
-static enum err set_up_queues(const struct relay_conf *c, struct rte_mempool *pool, uint16_t id, const char *name,
-			      char *why, size_t why_size)
+static enum err set_up_queues(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool,
+			      const struct port *port, const char *name, char *why, size_t why_size)
 {
 	uint16_t rx = (uint16_t)c->rx_ring, tx = (uint16_t)c->tx_ring;
-	int e = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
+	int e = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 
-	for (uint16_t q = 0; e == 0 && q < c->cores; q++) {
-		e = rte_eth_rx_queue_setup(id, q, rx, SOCKET_ID_ANY, NULL, pool);
+	for (uint16_t q = 0; e == 0 && q < port->queues; q++) {
+		e = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, pool);
 		if (e == 0)
-			e = rte_eth_tx_queue_setup(id, q, tx, SOCKET_ID_ANY, NULL);
+			e = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
 	}
+	if (plan->xdp && xdp_attached(plan->kernel_if, why, why_size) == XDP_MODE_NONE && why[0] != '\0')
+		return ERR_UNSUPPORTED;
 	if (e != 0)
 		FAIL(ERR_UNSUPPORTED, "the port %s refuses its queues: %s", name, rte_strerror(-e));
+	if (plan->xdp && xdp_attached(plan->kernel_if, why, why_size) == XDP_MODE_NONE)
+		FAIL(ERR_INTERNAL, "the relay's XDP program was not attached to %s", plan->kernel_if);
 	return ERR_OK;
 }
 
-static enum err set_mtu(uint16_t id, const char *name, uint16_t mtu, char *why, size_t why_size)
+/* An interface that the kernel uses too keeps its MTU, and we send no more than that; others get ours. */
+static enum err set_mtu(uint16_t id, const struct port_plan *plan, const char *name, struct iface *iface, char *why,
+			size_t why_size)
 {
-	uint16_t has;
+	uint16_t has, mtu = iface->mtu;
 
 	if (rte_eth_dev_get_mtu(id, &has) != 0 || has == mtu)
 		return ERR_OK;
+	if (plan->kernel_if[0] != '\0') {
+		iface->mtu = MIN(has, mtu);
+		return ERR_OK;
+	}
 	int e = rte_eth_dev_set_mtu(id, mtu);
 	if (e != 0 && has < mtu)
 		FAIL(ERR_UNSUPPORTED, "the port %s cannot send packets of [relay] mtu %u bytes, its limit is %u", name, mtu, has);
@@ -113,18 +144,21 @@ static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[
 	return ERR_OK;
 }
 
-static enum err configure(const struct relay_conf *c, const char *name, uint16_t id, struct port *port,
+static enum err configure(const struct relay_conf *c, const struct port_plan *plan, const char *name, struct port *port,
 			  struct iface *iface, char *why, size_t why_size)
 {
 	struct rte_eth_dev_info info;
+	uint16_t id = port->id;
 	uint16_t n = (uint16_t)c->cores;
 
 	if (rte_eth_dev_info_get(id, &info) != 0)
 		FAIL(ERR_IO, "the port %s does not say what it can do", name);
+	if (plan->xdp) /* frames come to every queue of the interface */
+		n = MAX(n, info.max_rx_queues);
 	if (n > info.max_rx_queues || n > info.max_tx_queues)
 		FAIL(ERR_UNSUPPORTED,
 		     "the port %s has only %u queues: lower [relay] cores from %u, or give the device more (af_packet: "
-		     "qpairs=%u)",
+		     "qpairs=%u; AF_XDP: ethtool -L)",
 		     name, MIN(info.max_rx_queues, info.max_tx_queues), n, n);
 
 	struct rte_eth_conf conf = choose(&info, c, strcmp(c->idle, "adaptive") == 0);
@@ -136,6 +170,7 @@ static enum err configure(const struct relay_conf *c, const char *name, uint16_t
 	}
 	if (e != 0)
 		FAIL(ERR_UNSUPPORTED, "the port %s cannot be configured: %s", name, rte_strerror(-e));
+	port->queues = n;
 	port->rx_sum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
 	iface->tx_sum = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
 	return ERR_OK;
@@ -152,11 +187,11 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 		     "DPDK has no port for '%s': are the driver's name and its arguments right, and a NIC bound to "
 		     "vfio-pci?",
 		     plan->device);
-	enum err e = configure(c, name, port->id, port, iface, why, why_size);
+	enum err e = configure(c, plan, name, port, iface, why, why_size);
 	if (e == ERR_OK)
-		e = set_up_queues(c, pool, port->id, name, why, why_size);
+		e = set_up_queues(c, plan, pool, port, name, why, why_size);
 	if (e == ERR_OK)
-		e = set_mtu(port->id, name, (uint16_t)c->mtu, why, why_size);
+		e = set_mtu(port->id, plan, name, iface, why, why_size);
 	if (e != ERR_OK)
 		return e;
 	int started = rte_eth_dev_start(port->id);
@@ -169,11 +204,19 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 	return ERR_OK;
 }
 
+static const char *xdp_text(const struct port_plan *p)
+{
+	static const char *const text[] = { "none", "native", "generic" };
+	char why[1];
+
+	return text[p->xdp ? xdp_attached(p->kernel_if, why, sizeof(why)) : XDP_MODE_NONE];
+}
+
 enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
 		    struct ifaces *ifaces, char *why, size_t why_size)
 {
 	char text[ADDR_TEXT_SIZE];
-	enum err e = make_pool(conf, plan->ports, out, why, why_size);
+	enum err e = make_pool(conf, plan, out, why, why_size);
 
 	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++) {
 		const struct port_plan *p = &plan->port[i];
@@ -188,9 +231,11 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 			break;
 		out->count = ifaces->count = i + 1;
 		log_event(LOG_INFO, "port-open",
-			  "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x rx_checksum=%s tx_checksum=%s",
+			  "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u xdp=%s rx_checksum=%s "
+			  "tx_checksum=%s",
 			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1],
-			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5],
+			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5], out->at[i].queues, f->mtu,
+			  xdp_text(p),
 			  out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
 	}
 	return e;
@@ -203,4 +248,11 @@ void ports_close(struct ports *p)
 		(void)rte_eth_dev_close(p->at[i].id);
 	}
 	p->count = 0;
+	xdp_release();
+}
+
+void ports_watch(const struct ports *p, uint64_t now_us)
+{
+	(void)p;
+	xdp_alive(now_us);
 }

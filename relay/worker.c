@@ -141,13 +141,13 @@ static void obey_extra(struct worker *w)
 	w->path.extras = 0;
 }
 
-static unsigned serve(struct worker *w, unsigned iface)
+static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 {
 	const struct port *port = &w->all->ports->at[iface];
 	struct rte_mbuf *m[BURST];
 	struct pkt p[BURST];
 	uint64_t bytes = 0;
-	unsigned n = rte_eth_rx_burst(port->id, (uint16_t)w->id, m, BURST), k = 0;
+	unsigned n = rte_eth_rx_burst(port->id, queue, m, BURST), k = 0;
 
 	if (n == 0)
 		return 0;
@@ -177,8 +177,10 @@ static unsigned serve_all(struct worker *w)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < w->all->ports->count; i++)
-		n += serve(w, i);
+	for (unsigned i = 0; i < w->all->ports->count; i++) {
+		for (unsigned q = w->id; q < w->all->ports->at[i].queues; q += w->all->count)
+			n += serve(w, i, (uint16_t)q);
+	}
 	return n;
 }
 
@@ -205,11 +207,15 @@ static void tick(struct worker *w)
 static void set_interrupts(struct worker *w, bool on)
 {
 	for (unsigned i = 0; i < w->all->ports->count; i++) {
-		/* Drivers whose descriptor is the interrupt (TAP) have nothing to enable and say so. */
-		if (on)
-			(void)rte_eth_dev_rx_intr_enable(w->all->ports->at[i].id, (uint16_t)w->id);
-		else
-			(void)rte_eth_dev_rx_intr_disable(w->all->ports->at[i].id, (uint16_t)w->id);
+		const struct port *p = &w->all->ports->at[i];
+
+		for (unsigned q = w->id; q < p->queues; q += w->all->count) {
+			/* Drivers whose descriptor is the interrupt (TAP) have nothing to enable and say so. */
+			if (on)
+				(void)rte_eth_dev_rx_intr_enable(p->id, (uint16_t)q);
+			else
+				(void)rte_eth_dev_rx_intr_disable(p->id, (uint16_t)q);
+		}
 	}
 }
 
@@ -254,9 +260,11 @@ static bool arm(struct worker *w)
 	for (unsigned i = 0; i < w->all->ports->count; i++) {
 		const struct port *p = &w->all->ports->at[i];
 
-		if (!p->interrupts || rte_eth_dev_rx_intr_ctl_q(p->id, (uint16_t)w->id, RTE_EPOLL_PER_THREAD,
-								RTE_INTR_EVENT_ADD, NULL) != 0)
-			return false;
+		for (unsigned q = w->id; q < p->queues; q += w->all->count) {
+			if (!p->interrupts || rte_eth_dev_rx_intr_ctl_q(p->id, (uint16_t)q, RTE_EPOLL_PER_THREAD,
+									RTE_INTR_EVENT_ADD, NULL) != 0)
+				return false;
+		}
 	}
 	return true;
 }

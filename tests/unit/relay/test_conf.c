@@ -95,6 +95,27 @@ static void several_ports(void **state)
 	policy_free(policy);
 }
 
+static void interfaces_of_the_kernel(void **state)
+{
+	struct relay_plan plan;
+	struct policy *policy;
+	char why[512];
+
+	(void)state;
+	assert_ok(load("ports = net_af_xdp0,iface=eth1,force_copy=1 net_af_xdp1,xdp_prog=/x.o,iface=eth2 net_af_packet0,qpairs=2,iface=eth3 net_tap0\n"
+		       "address = 10.1.0.2/24 10.2.0.2/24 10.3.0.2/24 10.4.0.2/24\n",
+		       &plan, &policy, why));
+	assert_string_equal(plan.port[0].kernel_if, "eth1");
+	assert_true(plan.port[0].xdp);
+	assert_string_equal(plan.port[1].kernel_if, "eth2");
+	assert_false(plan.port[1].xdp);
+	assert_string_equal(plan.port[2].kernel_if, "eth3");
+	assert_false(plan.port[2].xdp);
+	assert_string_equal(plan.port[2].tap, "");
+	assert_string_equal(plan.port[3].kernel_if, "");
+	policy_free(policy);
+}
+
 static const struct {
 	const char *relay, *mentions;
 } wrong[] = {
@@ -102,6 +123,8 @@ static const struct {
 	{ "turn-port = 50000\n", "turn-port" },
 	{ "ports =\n", "ports" },
 	{ "ports = net_tap0,iface=aVeryLongInterfaceName\n", "ports" },
+	{ "ports = net_af_xdp0,iface=aVeryLongInterfaceName\n", "ports" },
+	{ "ports = net_af_xdp0\n", "iface=" },
 	{ "address = 10.1.1.1/33\n", "address" },
 	{ "address = 10.1.1.0/24\n", "address" },
 	{ "address = 10.1.1.255/24\n", "address" },
@@ -185,8 +208,9 @@ static void nonce_key_follows_the_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults_are_make_run), cmocka_unit_test(several_ports), cmocka_unit_test(wrong_ones_are_explained),
-		cmocka_unit_test(offered_algorithms), cmocka_unit_test(nonce_key_follows_the_secret),
+		cmocka_unit_test(defaults_are_make_run), cmocka_unit_test(several_ports), cmocka_unit_test(interfaces_of_the_kernel),
+		cmocka_unit_test(wrong_ones_are_explained), cmocka_unit_test(offered_algorithms),
+		cmocka_unit_test(nonce_key_follows_the_secret),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

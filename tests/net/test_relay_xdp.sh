@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# AF_XDP with the relay's own XDP program: what it takes and what it leaves to the kernel, how it is attached, and how it is removed.
+#
+#    namespace relay                                          namespace clients
+#    duplex-relay 10.83.84.2 ┐
+#    kernel       10.83.84.3 ┴ vs0  ═══ veth ═══  dpx0 10.83.84.1 (clients), .11 and .12 (peers)
+# shellcheck disable=SC2317 # functions are called through `check`
+# shellcheck source=tests/net/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_root
+
+KERNEL_IP=10.83.84.3
+
+# cable [QUEUES [MTU]]: the kernel of the relay's side has an address of its own on the cable, and services on it.
+cable() {
+	local end queues=${1:-1} mtu=${2:-1500}
+	namespace NS
+	namespace RELAY_NS
+	ip link add vs0 netns "$RELAY_NS" numrxqueues "$queues" numtxqueues "$queues" type veth \
+		peer name dpx0 netns "$NS" numrxqueues "$queues" numtxqueues "$queues"
+	for end in "$RELAY_NS vs0" "$NS dpx0"; do
+		# shellcheck disable=SC2086 # two words
+		set -- $end
+		ip netns exec "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null 2>&1
+		ip -n "$1" link set "$2" mtu "$mtu" up
+	done
+	ip -n "$NS" addr add "$HOST_IP/24" dev dpx0
+	ip -n "$RELAY_NS" addr add "$KERNEL_IP/24" dev vs0
+	in_background "$RELAY_NS" python3 tests/net/echo.py "$KERNEL_IP" 53 22
+	until_true 5 in_ns tests/net/ask "$KERNEL_IP" tcp 22
+}
+
+in_ns() {
+	ip netns exec "$NS" "$@"
+}
+
+xdp_mode() {
+	ip -n "$RELAY_NS" -d link show vs0 | grep -oE 'xdp(generic)?( |/id)' | head -n 1
+}
+
+mode_is() {
+	local mode
+	mode=$(xdp_mode)
+	echo "mode: ${mode:-none}; $(grep -o 'xdp=[a-z]*' "$TMP/relay.log" | head -n 1)"
+	case $1 in
+	native) [ "$mode" = 'xdp/id' ] || [ "$mode" = 'xdp ' ] ;;
+	generic) [ "$mode" = 'xdpgeneric/id' ] || [ "$mode" = 'xdpgeneric ' ] ;;
+	none) [ -z "$mode" ] ;;
+	esac
+}
+
+# What the kernel serves on the same interface goes on: name service by UDP, a TCP service, ping, and its own requests to the outside.
+kernel_serves() {
+	in_ns tests/net/ask "$KERNEL_IP" udp 53 && in_ns tests/net/ask "$KERNEL_IP" tcp 22 &&
+		in_ns ping -q -c 3 -i 0.05 -W 1 "$KERNEL_IP" && ip netns exec "$RELAY_NS" ping -q -c 3 -i 0.05 -W 1 "$HOST_IP"
+}
+
+killed_and_back() {
+	kill -KILL "$RELAY_PID"
+	wait "$RELAY_PID"
+	mode_is native || { echo 'the program is gone already'; return 1; }
+	kernel_serves || return 1
+	relay_start "$NS" "$@" && mode_is native && stun_quick "$NS"
+}
+
+# A relay that died is silent for a while: no port unreachable that would end calls which its next start goes on with.
+silent_when_dead() {
+	local errors
+	kill -KILL "$RELAY_PID"
+	wait "$RELAY_PID"
+	errors=$(in_ns tests/net/ask "$RELAY_IP" udp 3478)
+	echo "$errors"
+	[ "$errors" = 'no answer' ]
+}
+
+refuses() {
+	local pattern=$1 status
+	shift
+	timeout -k 2 15 ip netns exec "$RELAY_NS" "$@" >"$TMP/out" 2>&1
+	status=$?
+	cat "$TMP/out"
+	[ "$status" -ne 0 ] && [ "$status" -lt 124 ] && grep -Eq -- "$pattern" "$TMP/out"
+}
+
+one_queue() {
+	ip netns exec "$RELAY_NS" ethtool -L vs0 rx 1 && relay_start "$NS" 'ports = net_af_xdp0,iface=vs0' && in_ns ping -q -c 3 -i 0.05 -W 1 "$RELAY_IP"
+}
+
+second_relay() {
+	cp "$TMP/duplex.conf" "$TMP/second.conf"
+	sed -i "s,^file-prefix.*,file-prefix = dpx$$-b,; s,^run-dir.*,run-dir = $TMP/run-b," "$TMP/second.conf"
+	refuses 'in use by another duplex-relay' "$BIN/duplex-relay" --config "$TMP/second.conf" && mode_is native && stun_quick "$NS"
+}
+
+foreign_program() {
+	ip -n "$RELAY_NS" link set dev vs0 xdp object "$TMP/foreign.o" section xdp || return 1
+	refuses "already has an XDP program .'passer'" "$BIN/duplex-relay" --config "$TMP/duplex.conf" || return 1
+	xdp_mode | grep -q . && ip -n "$RELAY_NS" link set dev vs0 xdp off
+}
+
+# on_interface LABEL MODE LINE…: conformance, with every checksum verified, while the kernel's services are used.
+on_interface() {
+	local label=$1 mode=$2
+	shift 2
+	relay_start "$NS" 'ports = net_af_xdp0,iface=vs0' "$@" || return
+	check "$label: attached as $mode" mode_is "$mode"
+	sums_start "$NS"
+	take_tap "$label" turncheck "$NS"
+	sums_check "$label"
+	check "$label: no allocation is left behind" until_true 5 no_allocations
+	check "$label: the kernel serves on the same interface" kernel_serves
+}
+
+take_tap program "$BIN/xdpcheck" "$BIN/relay/xdp/relay.bpf.o"
+
+cable
+on_interface 'own address' native
+check 'a second relay on the same interface is refused, the first goes on' second_relay
+check 'killed by SIGKILL and started again: the stale program is replaced' killed_and_back 'ports = net_af_xdp0,iface=vs0'
+check 'a relay that was killed is silent' silent_when_dead
+relay_start "$NS" 'ports = net_af_xdp0,iface=vs0'
+check 'SIGTERM ends it with status 0' relay_stop
+check 'the program is off the interface' mode_is none
+check 'without the relay, the kernel serves' kernel_serves
+printf '%s\n' '__attribute__((section("xdp"))) int passer(void *x) { return 2; }' >"$TMP/foreign.c"
+clang-14 -target bpf -O2 -c "$TMP/foreign.c" -o "$TMP/foreign.o"
+check 'a foreign XDP program is left alone, with a clear sentence' foreign_program
+
+# A veth's queues receive or send, which the driver of DPDK cannot use.
+cable 2
+check 'receive queues that cannot be served: a clear sentence' refuses 'has 2 receive queues, of which AF_XDP can serve 1: ethtool -L vs0 rx 1' \
+	"$BIN/duplex-relay" --config "$TMP/duplex.conf"
+check 'as that sentence says, it works' one_queue
+check 'one queue: SIGTERM ends it with status 0' relay_stop
+
+# A veth whose peer has a large MTU refuses native XDP.
+cable 1 9000
+on_interface 'generic' generic
+check 'generic: the interface keeps its MTU' grep -q 'mtu 9000' <(ip -n "$RELAY_NS" link show vs0)
+check 'generic: SIGTERM ends it with status 0' relay_stop
+check 'generic: the program is off the interface' mode_is none
+done_testing
