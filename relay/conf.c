@@ -73,6 +73,15 @@ const struct conf_option relay_options[] = {
 	O("relay", "username-anonymity", CONF_BOOL, anonymity, "no", 0, 0, "", true,
 	  "challenges ask clients of RFC 8489 to send USERHASH for their user name; right only where all users stand in "
 	  "`users`, because time-limited user names cannot be found by a hash"),
+	LIST("alternate-server", alternate_server, "", true,
+	     "servers that every new client is sent to (300 Try Alternate), like 192.0.2.1:3478 or [2001:db8::1]:3478; empty = "
+	     "clients are served here"),
+	TEXT("alternate-domain", alternate_domain, "", true,
+	     "name on the certificates of alternate-server and drain-to, told to clients over TCP and TLS; empty = not told"),
+	LIST("drain-to", drain_to, "", true,
+	     "servers that new clients are sent to while this relay drains (SIGUSR1); empty = they are refused with 486"),
+	NUM("drain-time", drain_time_s, "3600", 0, 604800, "s", true,
+	    "how long the last allocations are waited for when draining; 0 = as long as they live"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
 	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
 	  "of RFC 8656"),

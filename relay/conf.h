@@ -12,12 +12,13 @@ struct relay_conf {
 	char *domain, *run_dir, *redis, *log_level, *secret;
 	char *ports, *address, *gateway, *tap_host_address;
 	char *cpus, *idle, *journal, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
-	char *password_algorithms, *users;
+	char *password_algorithms, *users, *alternate_server, *alternate_domain, *drain_to;
 	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
 	uint64_t turn_port, port_min, port_max;
 	uint64_t max_allocations, user_allocations, max_peers;
 	uint64_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint64_t challenge_rate, challenge_burst;
+	uint64_t drain_time_s;
 	uint64_t idle_after_us;
 	bool huge_pages, old_channels, anonymity, keep_on_stop;
 };

@@ -198,6 +198,17 @@ static void reload(struct program *p, const char *path)
 	conf_free(relay_options, relay_options_count, &fresh);
 }
 
+/* SIGUSR1: no new allocations; serve() ends with the last one. */
+static void drain(struct program *p)
+{
+	enum err e = relay_drain_as_configured(p->relay, clock_mono_ms());
+
+	if (e != ERR_OK)
+		log_event(LOG_ERROR, "drain-refused", "reason=%s", log_value(str_from(err_text(e))));
+	else
+		log_event(LOG_INFO, "draining", "allocations=%u", table_count(p->relay->table));
+}
+
 static void serve(struct program *p, const sigset_t *signals, const char *path)
 {
 	const struct timespec watch = { .tv_nsec = WATCH_MS * 1000000L };
@@ -212,8 +223,14 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 			settled_ms = 0;
 		}
 		ports_watch(&p->ports, clock_mono_us());
+		if (relay_drained(p->relay, clock_mono_ms())) {
+			log_event(LOG_INFO, "drained", "allocations=%u", table_count(p->relay->table));
+			return;
+		}
 		if (s == SIGHUP)
 			reload(p, path);
+		else if (s == SIGUSR1)
+			drain(p);
 		else if (s == SIGTERM || s == SIGINT)
 			return;
 	}
@@ -243,6 +260,7 @@ int main(int argc, char **argv)
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 

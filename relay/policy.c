@@ -34,6 +34,25 @@ static enum err algorithms(const char *words, struct policy *p)
 	}
 }
 
+static enum err elsewhere(const struct relay_conf *c, struct policy *p, char *why, size_t size)
+{
+	struct str bad = STR_NONE;
+
+	if (alternates_parse(c->alternate_server, &p->alternates, &bad) != ERR_OK ||
+	    alternates_parse(c->drain_to, &p->drain_to, &bad) != ERR_OK) {
+		(void)snprintf(why, size,
+			       "[relay] alternate-server and drain-to are lists of at most %u servers like 192.0.2.1:3478 or "
+			       "[2001:db8::1]:3478, not '%.*s'", ALTERNATES_MAX, STR_FMT(bad));
+		return ERR_INVALID;
+	}
+	if (str_copy(str_from(c->alternate_domain), p->alternate_domain, sizeof(p->alternate_domain)) != ERR_OK) {
+		(void)snprintf(why, size, "[relay] alternate-domain has at most 255 characters");
+		return ERR_INVALID;
+	}
+	p->drain_time_s = (uint32_t)c->drain_time_s;
+	return ERR_OK;
+}
+
 static enum err build(const struct relay_conf *c, struct policy *p, char *why, size_t size)
 {
 	bool relays_only;
@@ -73,12 +92,11 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 		(void)snprintf(why, size, "[relay] lifetime-max must not be less than lifetime");
 		return ERR_INVALID;
 	}
-	if (c->users != NULL && c->users[0] != '\0') {
-		enum err e = accounts_load(c->users, policy_realm(p), &p->accounts, why, size);
-
-		if (e != ERR_OK)
-			return e;
-	}
+	enum err e = elsewhere(c, p, why, size);
+	if (e == ERR_OK && c->users[0] != '\0')
+		e = accounts_load(c->users, policy_realm(p), &p->accounts, why, size);
+	if (e != ERR_OK)
+		return e;
 	p->channel_max = (uint16_t)(c->old_channels ? STUN_CHANNEL_MAX_5766 : STUN_CHANNEL_MAX);
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
 	p->anonymity = c->anonymity;

@@ -4,6 +4,7 @@
 #define DUPLEX_RELAY_POLICY_H
 
 #include "relay/accounts.h"
+#include "relay/drain.h"
 #include "relay/filter.h"
 
 #define POLICY_REALM_MAX 127u
@@ -17,6 +18,10 @@ struct policy {
 	bool anonymity;                 /* challenges ask for USERHASH instead of USERNAME */
 	struct accounts *accounts;      /* owned; NULL = only time-limited user names */
 	struct filter filter;
+	struct alternates alternates;   /* where clients are sent instead; none = they are served */
+	struct alternates drain_to;     /* the same while draining; none = refused */
+	char alternate_domain[256];     /* of all of them, for clients over TLS; empty = none */
+	uint32_t drain_time_s;
 	uint32_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint32_t max_allocations, user_allocations, max_peers;
 	uint32_t challenge_rate, challenge_burst; /* per second and /24; rate 0 = no limit */

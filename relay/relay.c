@@ -39,6 +39,7 @@ void relay_free(struct relay *r)
 	table_free(r->table);
 	rcu_free(r->rcu);
 	policy_free((struct policy *)(uintptr_t)r->policy);
+	free((struct drain *)(uintptr_t)r->drain);
 	free(r->stats);
 	free(r);
 }

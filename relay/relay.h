@@ -1,4 +1,4 @@
-/* What all threads of the relay share. Made at start; only `policy` is ever replaced. */
+/* What all threads of the relay share. Made at start; only `policy` and `drain` are ever replaced. */
 #ifndef DUPLEX_RELAY_RELAY_H
 #define DUPLEX_RELAY_RELAY_H
 
@@ -11,6 +11,7 @@
 
 struct relay {
 	_Atomic(const struct policy *) policy; /* owned; read once a burst */
+	_Atomic(const struct drain *) drain;   /* owned; NULL = not draining */
 	struct ifaces ifaces;
 	uint16_t turn_port;                    /* network order */
 	struct rcu *rcu;

@@ -125,6 +125,8 @@ void stats_write(struct buf *out, void *user)
 	metrics_line(out, "duplex_relay_allocations", NULL, NULL, table_count(r->table));
 	metrics_head(out, "duplex_relay_allocations_capacity", "gauge", "Relayed ports there are");
 	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
+	metrics_head(out, "duplex_relay_draining", "gauge", "1 while new allocations are refused because the relay is to end");
+	metrics_line(out, "duplex_relay_draining", NULL, NULL, relay_draining(r));
 	write_frames(out, r);
 	write_relayed(out, r);
 	write_drops(out, r);

@@ -75,6 +75,16 @@ static enum turn_code run(struct turn_req *q, enum turn_method method)
 	return methods[method].handle(q);
 }
 
+/* RFC 8489 §10. The name is for those who checked a certificate to come here. */
+static void put_alternate(struct turn_req *q)
+{
+	struct str domain = str_from(q->c->policy->alternate_domain);
+
+	stun_put_address(&q->w, STUN_ALTERNATE_SERVER, q->alternate);
+	if (domain.len > 0 && q->key->proto != IPPROTO_UDP_V4)
+		stun_put(&q->w, STUN_ALTERNATE_DOMAIN, domain);
+}
+
 /* Completes the answer for any outcome; returns its size, 0 if it does not fit. */
 static size_t finish(struct turn_req *q, enum turn_code code, enum turn_method method)
 {
@@ -90,6 +100,8 @@ static size_t finish(struct turn_req *q, enum turn_code code, enum turn_method m
 			stun_put_types(w, types, stun_not_understood(q->m, methods[method].understood, types, UNKNOWN_MAX));
 		if (code == TURN_UNAUTHENTICATED || code == TURN_STALE_NONCE)
 			turn_auth_challenge(q);
+		if (code == TURN_TRY_ALTERNATE)
+			put_alternate(q);
 	}
 	if (q->keyed && q->sha256)
 		stun_put_integrity256(w, turn_key_view(&q->auth));

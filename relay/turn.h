@@ -18,6 +18,7 @@ struct turn_req {
 	struct str username;
 	struct turn_key auth;   /* the user's key */
 	bool keyed;             /* the answer carries an integrity attribute made with it */
+	const struct stun_addr *alternate; /* with TURN_TRY_ALTERNATE */
 	bool sha256;            /* MESSAGE-INTEGRITY-SHA256, else MESSAGE-INTEGRITY */
 	struct wr w;            /* the answer: a handler adds its attributes */
 };

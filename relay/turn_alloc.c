@@ -41,6 +41,21 @@ static enum turn_code check_request(const struct stun_msg *m)
 	return TURN_OK;
 }
 
+/* Is this client to be served, or sent elsewhere (RFC 8489 §10)? */
+static enum turn_code check_place(struct turn_req *q)
+{
+	const struct drain *d = atomic_load_explicit(&q->c->relay->drain, memory_order_acquire);
+	const struct policy *p = q->c->policy;
+
+	if (d != NULL && d->mode == DRAIN_REDIRECT)
+		q->alternate = alternates_pick(&d->to, &q->client);
+	else if (d == NULL && p->alternates.count > 0)
+		q->alternate = alternates_pick(&p->alternates, &q->client);
+	if (q->alternate != NULL)
+		return TURN_TRY_ALTERNATE;
+	return d != NULL ? TURN_QUOTA : TURN_OK;
+}
+
 enum turn_code turn_allocate(struct turn_req *q)
 {
 	struct path *c = q->c;
@@ -54,6 +69,8 @@ enum turn_code turn_allocate(struct turn_req *q)
 		return TURN_OK;
 	}
 	enum turn_code code = check_request(q->m);
+	if (code == TURN_OK)
+		code = check_place(q);
 	if (code != TURN_OK)
 		return code;
 	struct table_request r = {

@@ -8,6 +8,7 @@
 /* X(id, number, phrase). Phrases cost bytes in answers to unproven senders: 401 and 438 have none. */
 #define TURN_CODES(X)                                              \
 	X(TURN_OK, 200, "")                                        \
+	X(TURN_TRY_ALTERNATE, 300, "Try Alternate")                \
 	X(TURN_BAD_REQUEST, 400, "Bad Request")                    \
 	X(TURN_UNAUTHENTICATED, 401, "")                           \
 	X(TURN_FORBIDDEN, 403, "Forbidden")                        \

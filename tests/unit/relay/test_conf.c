@@ -150,6 +150,8 @@ static const struct {
 	{ "password-algorithms = SHA-1\n", "password-algorithms" },
 	{ "password-algorithms = MD5 SHA-256 MD5\n", "password-algorithms" },
 	{ "users = /nonexistent\n", "/nonexistent" },
+	{ "alternate-server = turn.example.org\n", "turn.example.org" },
+	{ "drain-to = 192.0.2.1:99999\n", "192.0.2.1:99999" },
 	{ "cores = 0\n", "cores" },
 	{ "nonsense = 1\n", "nonsense" },
 };
