@@ -15,6 +15,13 @@ struct addr addr_from_stun(const struct stun_addr *s)
 	return a;
 }
 
+bool addr_is_disguised(const struct stun_addr *s)
+{
+	struct addr a = addr_from_stun(s);
+
+	return s->family == STUN_IPV6 && addr_is_v4(&a);
+}
+
 struct stun_addr addr_to_stun(const struct addr *a, uint16_t port)
 {
 	struct stun_addr s = { .port = port, .family = addr_is_v4(a) ? STUN_IPV4 : STUN_IPV6 };

@@ -44,7 +44,9 @@ static inline bool addr_eq(const struct addr *a, const struct addr *b)
 	return ((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3])) == 0;
 }
 
+/* An IPv4 address in IPv6's clothes comes out as IPv4: callers ask addr_is_disguised first. */
 struct addr addr_from_stun(const struct stun_addr *s);
+bool addr_is_disguised(const struct stun_addr *s);
 struct stun_addr addr_to_stun(const struct addr *a, uint16_t port);
 
 bool addr_in(const struct addr *a, const struct cidr *c);

@@ -50,6 +50,13 @@ struct alloc {
 	struct turn_key auth;          /* long-term key of its user name, as the Allocate used it */
 	uint8_t username_len;
 	char username[TURN_USERNAME_MAX];
+	/* A dual allocation (RFC 8656 §7.2) has a slot for each of its relayed addresses. The first is the
+	 * allocation; the second lends it its address: same key, same block of peers. */
+	_Atomic uint32_t other;        /* slot + 1 of the other half, 0 = none */
+	_Atomic bool second;
+	uint8_t refused_family;        /* enum stun_family of an address that was asked for in vain, 0 = none; and why */
+	uint16_t refused_code;
+	_Atomic uint32_t half_expires_s; /* of a first half: when its own address ends, at or before expires_s; 0 = it has */
 	uint64_t grave_token;          /* grace period after which the slot is free */
 	uint32_t grave_next;
 	uint32_t journal;              /* its cell in the journal + 1; 0 = not kept there */
@@ -62,6 +69,14 @@ static inline bool alloc_alive(const struct alloc *a, uint32_t now_s)
 	uint32_t e = atomic_load_explicit(&a->expires_s, memory_order_acquire);
 
 	return e != 0 && (int32_t)(e - now_s) > 0;
+}
+
+/* Whether it has a relayed address of this family. Of a first half, under the stripe lock. */
+static inline bool alloc_has(const struct alloc *a, bool v6)
+{
+	if ((a->local & 1) != v6)
+		return a->other != 0;
+	return a->other == 0 || atomic_load_explicit(&a->half_expires_s, memory_order_relaxed) != 0;
 }
 
 static inline struct peers *alloc_peers(const struct alloc *a)

@@ -25,14 +25,15 @@ const struct conf_option relay_options[] = {
 	     "net_af_xdp0,iface=eth1, where only frames for the relay are taken from the kernel; net_memif0,…; "
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
 	LIST("address", address, "10.83.84.2/24", false,
-	     "the relay's own address and prefix length, one for each port"),
+	     "the relay's own addresses, for each port one with its prefix length, or an IPv4 and an IPv6 one with a comma "
+	     "between: 10.83.84.2/24,fd00:83::2/64"),
 	LIST("gateway", gateway, "", false,
-	     "next hop for what is not on a port's subnet, one for each port, - for none; empty = the tap-host-address "
-	     "of a TAP, none of others"),
+	     "next hop for what is not on a port's subnet, one for each port, of either family or of both with a comma "
+	     "between, - for none; an IPv6 one may be link-local; empty = the tap-host-address of a TAP, none of others"),
 	LIST("tap-host-address", tap_host_address, "10.83.84.1/24", false,
-	     "for TAP ports, one each: address the relay gives to the kernel's end, which it also sets up; - or empty "
-	     "= leave it alone"),
-	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IPv4 packet sent on a port"),
+	     "for TAP ports, one each: address (of either family, or both with a comma between) the relay gives to the "
+	     "kernel's end, which it also sets up; - or empty = leave it alone"),
+	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IP packet sent on a port; 1280 at least with IPv6"),
 	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port"),
 	LIST("cpus", cpus, "", false,
 	     "CPU of each worker; empty = the scheduler decides, right for a machine that does other work too"),
@@ -95,7 +96,7 @@ const struct conf_option relay_options[] = {
 	TEXT("peer-mode", peer_mode, "any", true,
 	     "any; or relays-only: no peer but other relayed addresses of this relay"),
 	NUM("challenge-rate", challenge_rate, "1000", 0, 1000000, "a second", true,
-	    "unauthenticated requests answered for one /24; 0 = no limit"),
+	    "unauthenticated requests answered for one /24 of IPv4 or /64 of IPv6; 0 = no limit"),
 	NUM("challenge-burst", challenge_burst, "4000", 1, 65535, "", true, "the same, at once after a quiet time"),
 };
 const size_t relay_options_count = ARRAY_LEN(relay_options);
@@ -143,6 +144,39 @@ static enum err kernel_names(struct str device, struct port_plan *p)
 	return ERR_OK;
 }
 
+/* Whether a host can have it (RFC 6890, RFC 4291 §2.5). */
+static bool is_host(const struct addr *a, const struct cidr *subnet)
+{
+	uint32_t first = __builtin_bswap32(a->w[0]), host = __builtin_bswap32(addr_v4_of(a)),
+		 mask = subnet->bits == 128 ? 0 : UINT32_MAX >> (subnet->bits > 96 ? subnet->bits - 96 : 0);
+
+	if (!addr_is_v4(a))
+		return subnet->bits > 0 && first >> 24 != 0 && first >> 24 != 0xff && first >> 22 != 0xfe80u >> 6 &&
+		       (subnet->bits == 128 || !addr_eq(a, &subnet->net));
+	return subnet->bits > 96 && host >> 24 != 0 && host >> 24 != 127 && host >> 24 < 224 &&
+	       (mask <= 1 || ((host & mask) != 0 && (host & mask) != mask));
+}
+
+static bool none(struct str w)
+{
+	return w.len == 0 || str_eq(w, STR("-"));
+}
+
+static enum err one_address(struct port_plan *p, struct str text, char *why, size_t why_size)
+{
+	struct cidr subnet;
+	struct addr a;
+
+	if (addr_parse_interface(text, &a, &subnet) != ERR_OK || !addr_is_none(&p->ip[!addr_is_v4(&a)].addr))
+		FAIL(ERR_INVALID,
+		     "[relay] address must be like 10.83.84.2/24 or 10.83.84.2/24,fd00:83::2/64, one for each port, not '%.*s'",
+		     STR_FMT(text));
+	if (!is_host(&a, &subnet))
+		FAIL(ERR_INVALID, "[relay] address '%.*s' cannot be the address of a host", STR_FMT(text));
+	p->ip[!addr_is_v4(&a)] = (struct local){ .addr = a, .subnet = subnet };
+	return ERR_OK;
+}
+
 static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
 {
 	enum err e = str_copy(device, p->device, sizeof(p->device));
@@ -154,47 +188,65 @@ static enum err one_port(struct port_plan *p, struct str device, struct str addr
 		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters",
 		     STR_FMT(device));
 	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';
-	if (addr_parse_interface(address, &p->addr, &p->subnet) != ERR_OK || !addr_is_v4(&p->addr) || p->subnet.bits < 97)
-		FAIL(ERR_INVALID, "[relay] address must be like 10.83.84.2/24, one for each port, not '%.*s'", STR_FMT(address));
-	uint32_t host = __builtin_bswap32(addr_v4_of(&p->addr)),
-		 mask = p->subnet.bits == 128 ? 0 : UINT32_MAX >> (p->subnet.bits - 96);
-	if (host >> 24 == 0 || host >> 24 == 127 || host >> 24 >= 224 ||
-	    (mask > 1 && ((host & mask) == 0 || (host & mask) == mask)))
-		FAIL(ERR_INVALID, "[relay] address '%.*s' cannot be the address of a host", STR_FMT(address));
-	return ERR_OK;
+	e = one_address(p, str_cut(&address, ','), why, why_size);
+	while (e == ERR_OK && address.p != NULL)
+		e = one_address(p, str_cut(&address, ','), why, why_size);
+	return e;
 }
 
-static bool none(struct str w)
-{
-	return w.len == 0 || str_eq(w, STR("-"));
-}
-
-static enum err around_port(struct port_plan *p, struct str gateway, struct str host, char *why, size_t why_size)
+static enum err one_gateway(struct port_plan *p, struct str text, char *why, size_t why_size)
 {
 	struct cidr net;
 	struct addr a;
 
-	if (!none(gateway)) {
-		if (addr_parse_interface(gateway, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) ||
-		    addr_eq(&a, &p->addr))
-			FAIL(ERR_INVALID, "[relay] gateway '%.*s' must be another host on the subnet of its port",
-			     STR_FMT(gateway));
-		p->gateway = addr_v4_of(&a);
-	}
-	if (p->tap[0] != '\0' && !none(host)) {
-		if (addr_parse_interface(host, &a, &net) != ERR_OK || !addr_is_v4(&a) || !addr_in(&a, &p->subnet) ||
-		    addr_eq(&a, &p->addr))
-			FAIL(ERR_INVALID,
-			     "[relay] tap-host-address '%.*s' must be another address on the subnet of its port",
-			     STR_FMT(host));
-		p->host_ip = addr_v4_of(&a);
-		p->host_bits = (uint8_t)(net.bits - 96);
-		/* A browser on this machine may send from any of the machine's addresses: the machine is the
-		 * way back to all of them. */
-		if (gateway.len == 0)
-			p->gateway = p->host_ip;
-	}
+	if (addr_parse_interface(text, &a, &net) != ERR_OK)
+		FAIL(ERR_INVALID, "[relay] gateway '%.*s' is no address", STR_FMT(text));
+	struct local *l = &p->ip[!addr_is_v4(&a)];
+	bool link_local = !addr_is_v4(&a) && __builtin_bswap32(a.w[0]) >> 22 == 0xfe80u >> 6;
+	if (addr_is_none(&l->addr) || (!link_local && !addr_in(&a, &l->subnet)) || addr_eq(&a, &l->addr) || net.bits != 128)
+		FAIL(ERR_INVALID, "[relay] gateway '%.*s' must be another host on the subnet of its port", STR_FMT(text));
+	l->gateway = a;
 	return ERR_OK;
+}
+
+static enum err one_host(struct port_plan *p, struct str text, bool is_gateway, char *why, size_t why_size)
+{
+	struct cidr net;
+	struct addr a;
+
+	if (addr_parse_interface(text, &a, &net) != ERR_OK)
+		FAIL(ERR_INVALID, "[relay] tap-host-address '%.*s' is no address", STR_FMT(text));
+	unsigned v6 = !addr_is_v4(&a);
+	if (addr_is_none(&p->ip[v6].addr) || !addr_in(&a, &p->ip[v6].subnet) || addr_eq(&a, &p->ip[v6].addr))
+		FAIL(ERR_INVALID, "[relay] tap-host-address '%.*s' must be another address on the subnet of its port", STR_FMT(text));
+	p->host[v6] = a;
+	p->host_bits[v6] = (uint8_t)(v6 ? net.bits : net.bits - 96);
+	/* A browser on this machine may send from any of the machine's addresses: the machine is the way back to
+	 * all of them. */
+	if (is_gateway)
+		p->ip[v6].gateway = a;
+	return ERR_OK;
+}
+
+static enum err around_port(struct port_plan *p, struct str gateway, struct str host, char *why, size_t why_size)
+{
+	bool host_is_gateway = gateway.len == 0;
+	enum err e = ERR_OK;
+
+	while (e == ERR_OK && gateway.p != NULL && !none(gateway))
+		e = one_gateway(p, str_cut(&gateway, ','), why, why_size);
+	while (e == ERR_OK && p->tap[0] != '\0' && host.p != NULL && !none(host))
+		e = one_host(p, str_cut(&host, ','), host_is_gateway, why, why_size);
+	return e;
+}
+
+static bool same_address(const struct port_plan *a, const struct port_plan *b)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		if (!addr_is_none(&a->ip[v6].addr) && addr_eq(&a->ip[v6].addr, &b->ip[v6].addr))
+			return true;
+	}
+	return false;
 }
 
 static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, char *why, size_t why_size)
@@ -214,8 +266,10 @@ static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, 
 			e = around_port(p, word(&gateway), word(&host), why, why_size);
 		if (e != ERR_OK)
 			return e;
+		if (!addr_is_none(&p->ip[1].addr) && c->mtu < 1280)
+			FAIL(ERR_INVALID, "[relay] mtu must be 1280 at least on a port with an IPv6 address");
 		for (unsigned i = 0; i < plan->ports; i++) {
-			if (addr_eq(&plan->port[i].addr, &p->addr))
+			if (same_address(&plan->port[i], p))
 				FAIL(ERR_INVALID, "[relay] address: two ports have the same address");
 		}
 		plan->ports++;

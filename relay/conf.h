@@ -33,10 +33,9 @@ struct port_plan {
 	char kernel_if[16];          /* the kernel's interface that AF_XDP or AF_PACKET uses; empty for any other driver */
 	bool xdp;                    /* AF_XDP, and the XDP program is ours */
 	bool is_pci;
-	struct addr addr;
-	struct cidr subnet;
-	uint32_t gateway, host_ip;   /* network order, 0 = none */
-	uint8_t host_bits;           /* prefix length of host_ip */
+	struct local ip[2];          /* IPv4, IPv6 */
+	struct addr host[2];         /* of the kernel's end of a TAP; :: = none */
+	uint8_t host_bits[2];        /* their prefix lengths, as written */
 };
 
 struct relay_plan {

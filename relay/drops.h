@@ -8,11 +8,12 @@
 #define DROPS(X)                                                                                        \
 	X(DROP_FRAME_SHORT, "frame_short", "frame ends inside its headers")                             \
 	X(DROP_FRAME_SEGMENTED, "frame_segmented", "frame in more than one buffer")                     \
-	X(DROP_ETHERTYPE, "ethertype", "neither IPv4 nor ARP")                                          \
+	X(DROP_ETHERTYPE, "ethertype", "neither IP of a family the port has, nor ARP")                  \
 	X(DROP_NOT_OURS, "not_ours", "Ethernet or IP destination is not this relay")                    \
-	X(DROP_IP_HEADER, "ip_header", "bad IPv4 version, length or checksum")                          \
+	X(DROP_IP_HEADER, "ip_header", "bad IP version, length or checksum")                            \
 	X(DROP_IP_OPTIONS, "ip_options", "IPv4 options")                                                \
-	X(DROP_IP_FRAGMENT, "ip_fragment", "IPv4 fragment")                                             \
+	X(DROP_IP_EXTENSION, "ip_extension", "IPv6 extension headers")                                  \
+	X(DROP_IP_FRAGMENT, "ip_fragment", "IP fragment")                                               \
 	X(DROP_IP_SOURCE, "ip_source", "source address that no host can have, or our own")              \
 	X(DROP_IP_PROTOCOL, "ip_protocol", "neither UDP nor ICMP")                                      \
 	X(DROP_UDP_HEADER, "udp_header", "bad UDP length or port 0")                                    \
@@ -20,6 +21,9 @@
 	X(DROP_UDP_PORT, "udp_port", "UDP port where nothing listens")                                  \
 	X(DROP_ARP_MALFORMED, "arp_malformed", "ARP that is not Ethernet and IPv4, or lies about itself") \
 	X(DROP_ARP_DONE, "arp_done", "ARP that was taken note of and needs no answer")                  \
+	X(DROP_ND_MALFORMED, "nd_malformed", "neighbour discovery against RFC 4861 §7.1, or that lies about itself") \
+	X(DROP_ND_DONE, "nd_done", "neighbour discovery that was taken note of and needs no answer")    \
+	X(DROP_ADDRESS_CLAIMED, "address_claimed", "somebody else says to have our address")            \
 	X(DROP_ICMP_ERROR, "icmp_error", "ICMP error about something the relay sent")                   \
 	X(DROP_ICMP_OTHER, "icmp_other", "ICMP that is no echo request, or is damaged")                 \
 	X(DROP_NOT_TURN, "not_turn", "on the TURN port, neither STUN nor channel data")                 \
@@ -37,7 +41,7 @@
 	X(DROP_PEER_DENIED, "peer_denied", "peer address that is never relayed to")                     \
 	X(DROP_HAIRPIN_GONE, "hairpin_gone", "peer on this relay whose allocation is gone")             \
 	X(DROP_HAIRPIN_PERMISSION, "hairpin_permission", "peer on this relay gave no permission")       \
-	X(DROP_TTL, "ttl", "time to live used up")                                                      \
+	X(DROP_TTL, "ttl", "time to live or hop limit used up")                                                      \
 	X(DROP_TOO_BIG, "too_big", "larger than the port's MTU after encapsulation")                    \
 	X(DROP_NO_ROUTE, "no_route", "no port and no gateway for the destination")                      \
 	X(DROP_NEIGHBOUR_WAIT, "neighbour_wait", "neighbour not resolved in time")                      \

@@ -153,13 +153,14 @@ static enum err check_interface(const struct port_plan *p, char *why, size_t siz
 /* The interface is ours from here on, and its program will start with these parameters. */
 static enum err claim_interface(const struct relay_conf *c, const struct port_plan *p, char *why, size_t size)
 {
-	struct xdp_params x = { .v4 = addr_v4_of(&p->addr),
+	struct xdp_params x = { .v4 = addr_v4_of(&p->ip[0].addr),
 				.turn_port = (uint16_t)c->turn_port,
 				.port_min = (uint16_t)c->port_min,
 				.port_max = (uint16_t)c->port_max };
 
 	if (!p->xdp)
 		return ERR_OK;
+	memcpy(x.v6, &p->ip[1].addr, sizeof(x.v6));
 	unsigned usable, queues = xdp_queues(p->kernel_if, &usable);
 	if (queues > usable) {
 		/* Frames on a queue without a socket would be lost. */

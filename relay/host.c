@@ -1,11 +1,17 @@
 #include "relay/host.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "common/str.h"
+/* What SIOCSIFADDR takes on an IPv6 socket; the kernel's header for it does not go with <arpa/inet.h>. */
+struct in6_request {
+	struct in6_addr addr;
+	uint32_t prefix;
+	int index;
+};
 
 /* A name that does not fit stays empty, and the kernel then says that there is no such device. */
 static struct ifreq request(const char *name)
@@ -16,29 +22,46 @@ static struct ifreq request(const char *name)
 	return r;
 }
 
-static int set_address(int fd, const char *name, unsigned long what, uint32_t ip)
+static bool set_v4(int fd, const char *name, unsigned long what, uint32_t ip)
 {
 	struct ifreq r = request(name);
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = ip };
 
 	memcpy(&r.ifr_addr, &a, sizeof(a));
-	return ioctl(fd, what, &r);
+	return ioctl(fd, what, &r) == 0;
 }
 
-enum err host_configure(const char *name, uint32_t ip, uint8_t bits, unsigned mtu)
+static bool set_v6(int fd, const char *name, const struct addr *ip, uint8_t bits)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq index = request(name);
+	struct in6_request r = { .prefix = bits };
+
+	memcpy(&r.addr, ip, sizeof(r.addr));
+	if (ioctl(fd, SIOCGIFINDEX, &index) != 0)
+		return false;
+	r.index = index.ifr_ifindex;
+	return ioctl(fd, SIOCSIFADDR, &r) == 0 || errno == EEXIST;
+}
+
+enum err host_configure(const char *name, const struct addr *ip, uint8_t bits, unsigned mtu)
+{
+	bool v4 = addr_is_v4(ip);
+	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq flags = request(name), size = request(name);
 	bool done;
 
 	if (fd < 0)
 		return ERR_IO;
 	size.ifr_mtu = (int)mtu;
-	done = ioctl(fd, SIOCSIFMTU, &size) == 0 && set_address(fd, name, SIOCSIFADDR, ip) == 0 &&
-	       set_address(fd, name, SIOCSIFNETMASK, htonl(bits == 0 ? 0 : UINT32_MAX << (32 - bits))) == 0 &&
-	       ioctl(fd, SIOCGIFFLAGS, &flags) == 0;
+	done = ioctl(fd, SIOCSIFMTU, &size) == 0;
+	if (v4)
+		done = done && set_v4(fd, name, SIOCSIFADDR, addr_v4_of(ip)) &&
+		       set_v4(fd, name, SIOCSIFNETMASK, htonl(bits == 0 ? 0 : UINT32_MAX << (32 - bits)));
+	done = done && ioctl(fd, SIOCGIFFLAGS, &flags) == 0;
 	flags.ifr_flags |= IFF_UP;
 	done = done && ioctl(fd, SIOCSIFFLAGS, &flags) == 0;
+	/* The kernel takes IPv6 addresses of interfaces that are up only, when they came up without any. */
+	done = done && (v4 || set_v6(fd, name, ip, bits));
 	(void)close(fd);
 	return done ? ERR_OK : ERR_IO;
 }

@@ -2,11 +2,10 @@
 #ifndef DUPLEX_RELAY_HOST_H
 #define DUPLEX_RELAY_HOST_H
 
-#include "common/err.h"
-#include "common/base.h"
+#include "relay/addr.h"
 
-/* Gives the interface an IPv4 address (network order) with a prefix length and an MTU, and sets it up. ERR_IO
- * with errno. */
-enum err host_configure(const char *name, uint32_t ip, uint8_t bits, unsigned mtu);
+/* Gives the interface an address with a prefix length (as written: 24, 64) and an MTU, and sets it up. ERR_IO with
+ * errno. */
+enum err host_configure(const char *name, const struct addr *ip, uint8_t bits, unsigned mtu);
 
 #endif

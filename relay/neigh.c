@@ -114,13 +114,16 @@ bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms)
 	return atomic_compare_exchange_strong(&e->next_probe_ms, &next, later != 0 ? later : 1);
 }
 
-static void learn(struct neigh *n, unsigned iface, const struct addr *ip, const uint8_t *mac, bool may_make, uint32_t now_s)
+void neigh_learn(struct neigh *n, unsigned iface, const struct addr *ip, const uint8_t *mac, bool may_make,
+		 enum neigh_word word, uint32_t now_s)
 {
 	spin_lock(&n->lock);
 	struct neigh_entry *e = find(n, iface, ip);
 	if (e == NULL && may_make)
 		e = make(n, iface, ip, now_s);
-	if (e != NULL) {
+	/* Links are compared without generation and state: the MAC alone. */
+	bool same = e != NULL && (atomic_load_explicit(&e->link, memory_order_relaxed) ^ link_of(mac, 0, NEIGH_FREE)) >> 16 == 0;
+	if (e != NULL && (word == NEIGH_REPLACE || same || (word == NEIGH_FILL && state_of(e) == NEIGH_WAIT))) {
 		e->confirmed_s = now_s;
 		e->probes = 0;
 		atomic_store_explicit(&e->link, link_of(mac, gen_of(e), NEIGH_READY), memory_order_release);
@@ -137,7 +140,7 @@ static bool well_formed(const struct pkt *p, const struct iface *self)
 		return false;
 	/* One sender, a single host (group bit clear), and not ourselves. */
 	return memcmp(a + ARP_SHA, p->data + ETH_ADDR_LEN, ETH_ADDR_LEN) == 0 && (a[ARP_SHA] & 1) == 0 &&
-	       ne32(a + ARP_SPA) != self->net.ip && memcmp(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN) != 0;
+	       memcmp(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN) != 0;
 }
 
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s)
@@ -150,12 +153,16 @@ void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_
 	}
 	uint16_t op = be16_get(a + ARP_OP);
 	uint32_t spa = ne32(a + ARP_SPA);
+	if (spa == self->net.ip) {
+		pkt_drop(p, DROP_ADDRESS_CLAIMED);
+		return;
+	}
 	struct addr sender = addr_v4(spa);
 	bool asks_us = op == ARP_REQUEST && ne32(a + ARP_TPA) == self->net.ip;
 
 	/* An address of 0.0.0.0 is a probe for duplicates (RFC 5227): answered, but it names nobody. */
 	if (spa != 0 && addr_in(&sender, &self->ip[0].subnet))
-		learn(n, p->in_if, &sender, a + ARP_SHA, asks_us, now_s);
+		neigh_learn(n, p->in_if, &sender, a + ARP_SHA, asks_us, NEIGH_REPLACE, now_s);
 	if (!asks_us) {
 		pkt_drop(p, DROP_ARP_DONE);
 		return;

@@ -1,10 +1,10 @@
-/* The neighbour cache (ARP, RFC 826; probing as in RFC 4861 §7.3). Read by every worker without a lock: state,
+/* The neighbour cache and ARP (RFC 826; probing as in RFC 4861 §7.3; its messages are in nd.h). Read by every worker without a lock: state,
  * generation and MAC of an entry are one 64-bit word, and a flow keeps the entry's handle. Written under a spin
  * lock, seldom.
  *
  * Safety: entries come from what the relay itself looks for, or from a host that asks for the relay; anything
  * else only updates an entry that exists. A sender must be on the port's subnet, must not use our address, and
- * must say the same MAC in ARP and Ethernet. Data packets teach nothing. When there is no room, nothing is
+ * must say the same MAC in ARP or ND and Ethernet. Data packets teach nothing. When there is no room, nothing is
  * learned. */
 #ifndef DUPLEX_RELAY_NEIGH_H
 #define DUPLEX_RELAY_NEIGH_H
@@ -62,6 +62,12 @@ void neigh_init(struct neigh *n);
 uint32_t neigh_get(struct neigh *n, unsigned iface, const struct addr *ip, uint32_t now_s);
 /* True when it is time to ask for this unresolved neighbour; one caller gets it per NEIGH_PROBE_MS. */
 bool neigh_probe_due(struct neigh *n, uint32_t hop, uint32_t now_ms);
+
+/* What a neighbour says of itself, and what it is worth: it confirms the MAC we know, or is also taken where none
+ * is known, or replaces another. `may_make`: also for one that nobody has looked for. */
+enum neigh_word { NEIGH_CONFIRM, NEIGH_FILL, NEIGH_REPLACE };
+void neigh_learn(struct neigh *n, unsigned iface, const struct addr *ip, const uint8_t *mac, bool may_make,
+		 enum neigh_word word, uint32_t now_s);
 
 /* Handles a frame of type ARP in place: verdict SEND (it became our reply) or DROP. */
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s);

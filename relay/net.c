@@ -97,6 +97,8 @@ enum net_kind net_parse(struct pkt *p, const struct net *self)
 	uint16_t type = be16_get(p->data + 12);
 	if (likely(type == ETHERTYPE_V4))
 		return to_us ? parse_ip(p, self) : drop(p, DROP_NOT_OURS);
+	if (type == ETHERTYPE_V6)
+		return net6_parse(p, self, to_us);
 	if (type != ETHERTYPE_ARP)
 		return drop(p, DROP_ETHERTYPE);
 	if (!to_us && memcmp(p->data, broadcast, ETH_ADDR_LEN) != 0)
@@ -104,7 +106,7 @@ enum net_kind net_parse(struct pkt *p, const struct net *self)
 	return NET_ARP;
 }
 
-static void swap_ethernet(uint8_t *eth)
+void net_swap_ethernet(uint8_t *eth)
 {
 	uint8_t sender[ETH_ADDR_LEN];
 
@@ -113,19 +115,47 @@ static void swap_ethernet(uint8_t *eth)
 	memcpy(eth, sender, ETH_ADDR_LEN);
 }
 
-void net_reply_udp(struct pkt *p, size_t len, bool offload)
+bool net_udp_sum_ok(const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	return p->v6 ? udp6_sum_ok(ip) : udp_sum_ok(ip);
+}
+
+static void reply_ip4(struct pkt *p, size_t len)
 {
 	uint8_t *ip = p->data + ETH_LEN;
-	uint16_t sport = ne16(ip + UDP_SPORT), dport = ne16(ip + UDP_DPORT);
 
-	swap_ethernet(p->data);
 	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + len), 0, swap16(IP_DF), IP_TTL, IPPROTO_UDP_V4, ne32(ip + IP_DST),
 	       ne32(ip + IP_SRC));
-	ne16_set(ip + UDP_SPORT, dport);
-	ne16_set(ip + UDP_DPORT, sport);
-	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)(UDP_LEN + len)));
-	ne16_set(ip + UDP_SUM, 0);
-	ne16_set(ip + UDP_SUM, offload ? udp_sum_pseudo(ip) : udp_sum_full(ip));
+}
+
+static void reply_ip6(struct pkt *p, size_t len)
+{
+	uint8_t *ip = p->data + ETH_LEN;
+	struct addr src = ip6_addr(ip + IP6_SRC), dst = ip6_addr(ip + IP6_DST);
+
+	ip6_put(ip, 0, 0, (uint16_t)(UDP_LEN + len), IPPROTO_UDP_V4, IP_TTL, &dst, &src);
+}
+
+void net_reply_udp(struct pkt *p, size_t len, bool offload)
+{
+	uint8_t *ip = p->data + ETH_LEN, *udp = pkt_payload(p) - UDP_LEN;
+	uint16_t sport = ne16(udp + UDP_AT_SPORT), dport = ne16(udp + UDP_AT_DPORT);
+
+	net_swap_ethernet(p->data);
+	if (p->v6)
+		reply_ip6(p, len);
+	else
+		reply_ip4(p, len);
+	ne16_set(udp + UDP_AT_SPORT, dport);
+	ne16_set(udp + UDP_AT_DPORT, sport);
+	be16_put(udp + UDP_AT_TOTAL, (uint16_t)(UDP_LEN + len));
+	ne16_set(udp + UDP_AT_SUM, 0);
+	if (p->v6)
+		ne16_set(udp + UDP_AT_SUM, offload ? udp6_sum_pseudo(ip) : udp6_sum_full(ip));
+	else
+		ne16_set(udp + UDP_AT_SUM, offload ? udp_sum_pseudo(ip) : udp_sum_full(ip));
 	p->tx_sum = offload;
 	p->len = (uint32_t)(p->payload + len);
 	p->out_if = p->in_if;
@@ -144,7 +174,7 @@ bool net_icmp(struct pkt *p)
 		pkt_drop(p, error ? DROP_ICMP_ERROR : DROP_ICMP_OTHER);
 		return false;
 	}
-	swap_ethernet(p->data);
+	net_swap_ethernet(p->data);
 	ip_put(ip, ip[IP_TOS], (uint16_t)(p->len - ETH_LEN), 0, swap16(IP_DF), IP_TTL, IPPROTO_ICMP_V4,
 	       ne32(ip + IP_DST), ne32(ip + IP_SRC));
 	icmp[0] = ICMP_ECHO_REPLY;

@@ -1,5 +1,5 @@
-/* Ethernet, IPv4 and UDP headers (RFC 791, RFC 768), and the Internet checksum (RFC 1071; incremental RFC
- * 1624). Layouts are read and written at fixed offsets; every length has been checked by net_parse before. */
+/* Ethernet, IPv4, IPv6 and UDP headers (RFC 791, RFC 8200, RFC 768), and the Internet checksum (RFC 1071;
+ * incremental RFC 1624). Layouts are read and written at fixed offsets; every length has been checked by net_parse before. */
 #ifndef DUPLEX_RELAY_NET_H
 #define DUPLEX_RELAY_NET_H
 
@@ -17,6 +17,11 @@
 #define IPPROTO_UDP_V4 17u
 #define IP_DF 0x4000u
 #define IP_TTL 64u
+#define ETHERTYPE_V6 0x86ddu
+#define IP6_LEN 40u
+#define IPPROTO_ICMP_V6 58u
+#define IPPROTO_FRAGMENT_V6 44u
+#define HEADERS6_LEN (ETH_LEN + IP6_LEN + UDP_LEN)
 
 /* Offsets in the IPv4 header; UDP follows at IP_LEN since options are not accepted. */
 #define IP_TOS 1u
@@ -33,6 +38,19 @@
 #define UDP_TOTAL (IP_LEN + 4u)
 #define UDP_SUM (IP_LEN + 6u)
 #define UDP_DATA (IP_LEN + UDP_LEN)
+
+/* Offsets in the IPv6 header; UDP follows at IP6_LEN since extension headers are not accepted. */
+#define IP6_TOTAL 4u
+#define IP6_NEXT 6u
+#define IP6_HOPS 7u
+#define IP6_SRC 8u
+#define IP6_DST 24u
+
+/* Offsets in the UDP header itself. */
+#define UDP_AT_SPORT 0u
+#define UDP_AT_DPORT 2u
+#define UDP_AT_TOTAL 4u
+#define UDP_AT_SUM 6u
 
 static inline uint16_t ne16(const uint8_t *p)
 {
@@ -124,10 +142,51 @@ static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id,
 	ne16_set(ip + IP_SUM, (uint16_t)~sum_fold((uint64_t)ne32(ip) + ne32(ip + 4) + ne32(ip + 8) + src + dst));
 }
 
+/* Writes an IPv6 header. `flow` is a flow label of 20 bits in host order; addresses are in network order. */
+static inline void ip6_put(uint8_t *ip, uint8_t class, uint32_t flow, uint16_t length, uint8_t next, uint8_t hops,
+			   const struct addr *src, const struct addr *dst)
+{
+	be32_put(ip, 6u << 28 | (uint32_t)class << 20 | flow);
+	be16_put(ip + IP6_TOTAL, length);
+	ip[IP6_NEXT] = next;
+	ip[IP6_HOPS] = hops;
+	memcpy(ip + IP6_SRC, src, sizeof(*src));
+	memcpy(ip + IP6_DST, dst, sizeof(*dst));
+}
+
+static inline uint8_t ip6_class(const uint8_t *ip)
+{
+	return (uint8_t)(be16_get(ip) >> 4);
+}
+
+static inline struct addr ip6_addr(const uint8_t *at)
+{
+	struct addr a;
+
+	memcpy(&a, at, sizeof(a));
+	return a;
+}
+
+/* The sum over both addresses of an IPv6 header. */
+static inline uint64_t ip6_sum_addrs(const uint8_t *ip)
+{
+	uint64_t s = 0;
+
+	for (unsigned i = IP6_SRC; i < IP6_LEN; i += 4)
+		s += ne32(ip + i);
+	return s;
+}
+
 /* The part of the UDP pseudo-header and header that changes when a datagram gets new addresses, ports or length. */
 static inline uint64_t udp_sum_headers(const uint8_t *ip)
 {
 	return (uint64_t)ne32(ip + IP_SRC) + ne32(ip + IP_DST) + ne32(ip + UDP_SPORT) + 2u * (uint64_t)ne16(ip + UDP_TOTAL);
+}
+
+/* The same behind an IPv6 header. */
+static inline uint64_t udp6_sum_headers(const uint8_t *ip)
+{
+	return ip6_sum_addrs(ip) + ne32(ip + IP6_LEN) + 2u * (uint64_t)ne16(ip + IP6_LEN + UDP_AT_TOTAL);
 }
 
 /* The UDP checksum in full, over a header whose checksum field is zero. */
@@ -135,22 +194,54 @@ uint16_t udp_sum_full(const uint8_t *ip);
 /* The pseudo-header's sum alone, not complemented: what devices want in the checksum field when they fill it in. */
 uint16_t udp_sum_pseudo(const uint8_t *ip);
 bool udp_sum_ok(const uint8_t *ip);
+/* The same behind an IPv6 header, where a checksum of zero is wrong (RFC 8200 §8.1). */
+uint16_t udp6_sum_full(const uint8_t *ip);
+uint16_t udp6_sum_pseudo(const uint8_t *ip);
+bool udp6_sum_ok(const uint8_t *ip);
+/* ICMPv6's (RFC 4443 §2.3) over `len` bytes behind an IPv6 header: to be written over a field of zero, and right
+ * if it comes out as zero over a whole message. */
+uint16_t icmp6_sum(const uint8_t *ip, size_t len);
 
-enum net_kind { NET_DROP, NET_ARP, NET_ICMP, NET_UDP };
+/* Exchanges the Ethernet header's addresses. */
+void net_swap_ethernet(uint8_t *eth);
+
+enum net_kind { NET_DROP, NET_ARP, NET_ICMP, NET_UDP, NET_ICMP6 };
 
 struct net {
 	uint8_t mac[ETH_ADDR_LEN]; /* of the port */
-	uint32_t ip;               /* network order */
+	uint32_t ip;               /* network order; 0 = the port has no IPv4 */
+	struct addr ip6;           /* :: = the port has no IPv6 */
+	struct addr link;          /* its link-local address, made from the MAC (RFC 4291 §2.5.1); with ip6 only */
 };
 
-/* Checks a frame down to its UDP or ICMP header. On NET_UDP and NET_ICMP p->len is cut to what the IPv4 header
+/* Fills in `link`. */
+void net_make_link(struct net *n);
+/* The multicast group that an address is asked for in (RFC 4291 §2.7.1), and the Ethernet address of a group
+ * (RFC 2464 §7). */
+struct addr net_solicited_node(const struct addr *a);
+void net_group_mac(const struct addr *group, uint8_t mac[ETH_ADDR_LEN]);
+
+/* Checks a frame down to its UDP or ICMP header. On NET_UDP and NET_ICMP(6) p->len is cut to what the IP header
  * says, and (for UDP) all bytes up to UDP length are there. On NET_DROP the reason is set. */
 enum net_kind net_parse(struct pkt *p, const struct net *self);
+/* The part of it behind the Ethernet header; `to_us`: that was addressed to the port's MAC. */
+enum net_kind net6_parse(struct pkt *p, const struct net *self, bool to_us);
+static inline struct addr net_source(const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	return likely(!p->v6) ? addr_v4(ne32(ip + IP_SRC)) : ip6_addr(ip + IP6_SRC);
+}
+
+/* Whether the UDP checksum of a frame taken as NET_UDP is right; a missing one is, in IPv4. */
+bool net_udp_sum_ok(const struct pkt *p);
 
 /* Turns the UDP datagram in `p` into one back to its sender with the `len` bytes that stand at its payload's
- * place. Ethernet, IPv4, UDP: all anew. */
+ * place. Ethernet, IP, UDP: all anew. */
 void net_reply_udp(struct pkt *p, size_t len, bool offload);
 /* Answers an echo request in place; false (with reason) if it is none. `p` came as NET_ICMP. */
 bool net_icmp(struct pkt *p);
+/* The same for ICMPv6 (`p` came as NET_ICMP6, its checksum is known to be right). */
+bool net6_echo(struct pkt *p);
 
 #endif

@@ -2,10 +2,12 @@
 
 #include "common/clock.h"
 
+#include "relay/nd.h"
 #include "relay/turn.h"
 #include "relay/turn_fwd.h"
 
 #define TICK_MS 1u
+#define ANNOUNCE_S 60u /* how often switches are told which groups we listen to; they forget after 260 s (RFC 3810 §9) */
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user)
 {
@@ -27,23 +29,57 @@ static void set_clock(struct path *c, const struct path_clock *now)
 	c->policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
 }
 
-/* An ARP request of our own, beside the burst. When there is no room it is left out: the next packet asks again. */
-static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
+/* A frame of our own beside the burst, `len` bytes to be written; NULL when there is no room, and then it is left out. */
+static uint8_t *own_frame(struct path *c, unsigned iface, uint32_t len)
 {
-	struct path *c = user;
-
-	if (c->extras == PATH_EXTRA)
-		return;
 	struct pkt *p = &c->extra[c->extras];
-	if (!c->new_buf(c->user, p))
-		return;
-	neigh_request(p->data, &c->relay->ifaces.at[iface], addr_v4_of(ip), mac);
-	p->len = ARP_LEN;
+
+	if (c->extras == PATH_EXTRA || !c->new_buf(c->user, p))
+		return NULL;
+	p->len = len;
 	p->out_if = (uint8_t)iface;
 	p->tx_sum = false;
 	p->verdict = PKT_SEND;
 	c->extras++;
 	stats_add(&c->stats->own_packets, 1);
+	return p->data;
+}
+
+/* A question for a neighbour. If there is no room for it, the next packet asks again. */
+static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
+{
+	struct path *c = user;
+	const struct iface *f = &c->relay->ifaces.at[iface];
+	bool v4 = addr_is_v4(ip);
+	uint8_t *frame = own_frame(c, iface, v4 ? ARP_LEN : ND_LEN);
+
+	if (frame == NULL)
+		return;
+	if (v4)
+		neigh_request(frame, f, addr_v4_of(ip), mac);
+	else
+		nd_solicit(frame, f, ip, mac);
+}
+
+/* What the network is to know of us: at start, that our addresses live here now; and from time to time, which
+ * groups we listen to. */
+static void announce(struct path *c)
+{
+	for (unsigned i = 0; i < c->relay->ifaces.count; i++) {
+		const struct iface *f = &c->relay->ifaces.at[i];
+		bool first = c->announced_s == 0;
+		uint8_t *frame;
+
+		if (first && f->net.ip != 0 && (frame = own_frame(c, i, ARP_LEN)) != NULL)
+			neigh_request(frame, f, f->net.ip, NULL);
+		if (addr_is_none(&f->net.ip6))
+			continue;
+		if (first && (frame = own_frame(c, i, ND_LEN)) != NULL)
+			nd_announce(frame, f);
+		if ((frame = own_frame(c, i, ND_REPORT_LEN)) != NULL)
+			nd_report(frame, f);
+	}
+	c->announced_s = c->now_s;
 }
 
 /* The neighbour handle for `dst`; *out_if and *next_hop as by the route. HOP_NONE with a reason if there is none. */
@@ -168,20 +204,25 @@ static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, s
 	case NET_ICMP:
 		(void)net_icmp(p);
 		return KIND_DONE;
+	case NET_ICMP6:
+		if (!nd_message(&r->neigh, p, f, c->now_s))
+			(void)net6_echo(p);
+		return KIND_DONE;
 	case NET_UDP:
 		break;
 	}
-	const uint8_t *ip = p->data + ETH_LEN;
-	uint16_t dport = ne16(ip + UDP_DPORT);
+	const uint8_t *payload = pkt_payload(p), *udp = payload - UDP_LEN;
+	uint16_t dport = ne16(udp + UDP_AT_DPORT);
+	unsigned local = 2u * p->in_if + p->v6;
 	if (dport == r->turn_port) {
-		*key = (struct flow_key){ .client = addr_v4(ne32(ip + IP_SRC)),
-					  .client_port = ne16(ip + UDP_SPORT),
+		*key = (struct flow_key){ .client = net_source(p),
+					  .client_port = ne16(udp + UDP_AT_SPORT),
 					  .relay_port = dport,
-					  .local = (uint8_t)(2 * p->in_if),
+					  .local = (uint8_t)local,
 					  .proto = IPPROTO_UDP_V4 };
-		return classify_client(p, ip + UDP_DATA);
+		return classify_client(p, payload);
 	}
-	*peer_of = table_by_port(r->table, 2u * p->in_if, swap16(dport));
+	*peer_of = table_by_port(r->table, local, swap16(dport));
 	if (*peer_of != NULL) {
 		__builtin_prefetch(*peer_of);
 		return KIND_PEER;
@@ -252,6 +293,8 @@ void path_tick(struct path *c, const struct path_clock *now)
 	stats_add(&c->stats->expired,
 		  table_sweep(c->relay->table, &c->sweep_cursor, (uint32_t)MIN(due, (uint64_t)words), c->now_s));
 	c->swept_ms = now->mono_ms;
+	if (c->id == 0 && (c->announced_s == 0 || c->now_s - c->announced_s >= ANNOUNCE_S))
+		announce(c);
 	if (c->id == 0 && now->mono_ms - c->neigh_swept_ms >= MS_PER_S) {
 		c->neigh_swept_ms = now->mono_ms;
 		neigh_sweep(&c->relay->neigh, c->now_s, (uint32_t)now->mono_ms, ask, c);

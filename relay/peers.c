@@ -59,6 +59,37 @@ static void copy_perms(struct peers *b, const struct peers *old, const struct ad
 	}
 }
 
+static void point(struct peers *b)
+{
+	for (unsigned i = 0; i < b->chans; i++) {
+		struct chan *c = &peers_chans(b)[i];
+
+		c->perm = (uint16_t)(peers_perm(b, &c->ip) - peers_perms(b));
+	}
+}
+
+struct peers *peers_keep(const struct peers *old, bool v6, uint32_t now_s)
+{
+	struct peers *b = calloc(1, sizeof(*b) + old->chans * sizeof(struct chan) + old->perms * sizeof(struct perm));
+
+	if (b == NULL)
+		return NULL;
+	for (unsigned i = 0; i < old->chans; i++) {
+		const struct chan *c = &peers_chans(old)[i];
+
+		if (addr_is_v4(&c->ip) != v6 && peers_alive(&c->expires_s, now_s))
+			peers_chans(b)[b->chans++] = *c;
+	}
+	for (unsigned i = 0; i < old->perms; i++) {
+		const struct perm *p = &peers_perms(old)[i];
+
+		if (addr_is_v4(&p->ip) != v6)
+			add_perm(b, &p->ip, p->expires_s, p->hop);
+	}
+	point(b);
+	return b;
+}
+
 struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsigned count, const struct chan *chan, uint32_t now_s)
 {
 	size_t chans = (old != NULL ? old->chans : 0u) + (chan != NULL ? 1u : 0u);
@@ -69,11 +100,7 @@ struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsi
 		return NULL;
 	copy_chans(b, old, chan, now_s);
 	copy_perms(b, old, ips, count, now_s);
-	for (unsigned i = 0; i < b->chans; i++) {
-		struct chan *c = &peers_chans(b)[i];
-
-		c->perm = (uint16_t)(peers_perm(b, &c->ip) - peers_perms(b));
-	}
+	point(b);
 	return b;
 }
 

@@ -92,5 +92,7 @@ struct peers *peers_extend(const struct peers *old, const struct addr *ips, unsi
 /* A new block of just these, which may be without their deadlines' future; `home` and `hop` as they are. A channel
  * whose peer has no permission is left out. NULL if memory is out. */
 struct peers *peers_of(const struct perm *perms, unsigned perm_count, const struct chan *chans, unsigned chan_count);
+/* A new block with what is alive in `old` of one address family. NULL if memory is out. */
+struct peers *peers_keep(const struct peers *old, bool v6, uint32_t now_s);
 
 #endif

@@ -128,7 +128,7 @@ static enum err set_mtu(uint16_t id, const struct port_plan *plan, const char *n
 static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[ETH_ADDR_LEN])
 {
 	struct rte_ether_addr a;
-	uint32_t ip = addr_v4_of(&plan->addr);
+	uint32_t ip = plan->ip[addr_is_none(&plan->ip[0].addr)].addr.w[3];
 
 	if (rte_eth_macaddr_get(id, &a) != 0)
 		return ERR_IO;
@@ -142,6 +142,16 @@ static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[
 		mac[ETH_ADDR_LEN - 1] ^= 1;
 	}
 	return ERR_OK;
+}
+
+/* What the parser compares with. With IPv6 the device must hand us the groups that neighbours ask in. */
+static void set_addresses(uint16_t id, struct iface *f)
+{
+	f->net.ip = addr_is_none(&f->ip[0].addr) ? 0 : addr_v4_of(&f->ip[0].addr);
+	f->net.ip6 = f->ip[1].addr;
+	net_make_link(&f->net);
+	if (!addr_is_none(&f->net.ip6) && rte_eth_allmulticast_enable(id) != 0)
+		(void)rte_eth_promiscuous_enable(id);
 }
 
 static enum err configure(const struct relay_conf *c, const struct port_plan *plan, const char *name, struct port *port,
@@ -199,8 +209,13 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 		FAIL(ERR_IO, "the port %s does not start: %s", name, rte_strerror(-started));
 	if (take_mac(port->id, plan, iface->net.mac) != ERR_OK)
 		FAIL(ERR_IO, "the port %s does not say its MAC address", name);
-	if (plan->host_ip != 0 && host_configure(plan->tap, plan->host_ip, plan->host_bits, (unsigned)c->mtu) != ERR_OK)
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		iface->ip[v6] = plan->ip[v6];
+		if (addr_is_none(&plan->host[v6]) || host_configure(plan->tap, &plan->host[v6], plan->host_bits[v6], (unsigned)c->mtu) == ERR_OK)
+			continue;
 		FAIL(ERR_IO, "the interface %s cannot be given its address: %s", plan->tap, strerrordesc_np(errno));
+	}
+	set_addresses(port->id, iface);
 	return ERR_OK;
 }
 
@@ -215,25 +230,23 @@ static const char *xdp_text(const struct port_plan *p)
 enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
 		    struct ifaces *ifaces, char *why, size_t why_size)
 {
-	char text[ADDR_TEXT_SIZE];
+	char v4[ADDR_TEXT_SIZE], v6[ADDR_TEXT_SIZE];
 	enum err e = make_pool(conf, plan, out, why, why_size);
 
 	for (unsigned i = 0; e == ERR_OK && i < plan->ports; i++) {
 		const struct port_plan *p = &plan->port[i];
 		struct iface *f = &ifaces->at[i];
 
-		*f = (struct iface){ .ip[0] = { .addr = p->addr, .subnet = p->subnet }, .mtu = (uint16_t)conf->mtu };
-		if (p->gateway != 0)
-			f->ip[0].gateway = addr_v4(p->gateway);
-		f->net.ip = addr_v4_of(&p->addr);
+		*f = (struct iface){ .mtu = (uint16_t)conf->mtu };
 		e = open_port(conf, p, out->pool, &out->at[i], f, why, why_size);
 		if (e != ERR_OK)
 			break;
 		out->count = ifaces->count = i + 1;
 		log_event(LOG_INFO, "port-open",
-			  "device=%s address=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u xdp=%s rx_checksum=%s "
+			  "device=%s ipv4=%s ipv6=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u xdp=%s rx_checksum=%s "
 			  "tx_checksum=%s",
-			  log_value(str_from(p->device)), addr_text(&p->addr, text), f->net.mac[0], f->net.mac[1],
+			  log_value(str_from(p->device)), addr_is_none(&p->ip[0].addr) ? "-" : addr_text(&p->ip[0].addr, v4),
+			  addr_is_none(&p->ip[1].addr) ? "-" : addr_text(&p->ip[1].addr, v6), f->net.mac[0], f->net.mac[1],
 			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5], out->at[i].queues, f->mtu,
 			  xdp_text(p),
 			  out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");

@@ -157,7 +157,7 @@ void table_free(struct table *t)
 		return;
 	struct table_inside *in = t->in;
 	for (uint32_t i = 0; in->map != NULL && t->slots != NULL && i < iface_locals(in->ifaces) * t->ports; i++) {
-		if (portmap_taken(&in->map[i / t->ports], (uint16_t)(t->port_min + i % t->ports)))
+		if (portmap_taken(&in->map[i / t->ports], (uint16_t)(t->port_min + i % t->ports)) && !t->slots[i].second)
 			free(alloc_peers(&t->slots[i]));
 	}
 	free_blocks(in, true);
@@ -279,16 +279,17 @@ static void leave_user(struct table *t, struct alloc *a)
 	users_put(&t->in->users, a->user, user_moved, t);
 }
 
-static enum err take_reserved(struct table_inside *in, const struct table_request *r, uint16_t *port)
+static enum err take_reserved(struct table_inside *in, const struct table_request *r, unsigned *local, uint16_t *port)
 {
 	for (unsigned i = 0; i < RESERVATIONS; i++) {
 		struct reservation *v = &in->reservation[i];
 
-		if (!v->used || (int32_t)(v->expires_s - r->now_s) <= 0 || v->local != r->local ||
+		if (!v->used || (int32_t)(v->expires_s - r->now_s) <= 0 ||
 		    !crypto_equal(v->token, r->token, sizeof(v->token)))
 			continue;
 		v->used = false;
 		journal_drop_reservation(in->journal, &v->journal);
+		*local = v->local;
 		*port = v->port;
 		return ERR_OK;
 	}
@@ -313,13 +314,15 @@ static enum err reserve(struct table_inside *in, const struct table_request *r, 
 	return ERR_FULL;
 }
 
-static enum err take_port(struct table_inside *in, const struct table_request *r, uint16_t *port, uint8_t token[8])
+/* The address is the one asked for, or that of the reservation. */
+static enum err take_port(struct table_inside *in, const struct table_request *r, unsigned *local, uint16_t *port, uint8_t token[8])
 {
 	struct portmap *map = &in->map[r->local];
 
 	memset(token, 0, 8);
+	*local = r->local;
 	if (r->token != NULL)
-		return take_reserved(in, r, port);
+		return take_reserved(in, r, local, port);
 	enum err e = portmap_take(map, r->want, r->random, port);
 	if (e != ERR_OK || r->want != PORT_EVEN_PAIR)
 		return e;
@@ -331,34 +334,57 @@ static enum err take_port(struct table_inside *in, const struct table_request *r
 	return e;
 }
 
-static void set_up(struct table *t, struct alloc *a, const struct table_request *r, uint16_t port, const uint8_t token[8])
+static void set_up(struct table *t, struct alloc *a, const struct table_request *r, unsigned local, uint16_t port)
 {
 	a->key = r->key;
 	a->slot = (uint32_t)(a - t->slots);
-	a->local = (uint8_t)r->local;
-	a->relay = iface_local(t->in->ifaces, r->local)->addr;
+	a->local = (uint8_t)local;
+	a->relay = iface_local(t->in->ifaces, local)->addr;
 	a->relay_port = swap16(port);
 	a->client_hop = HOP_NONE;
 	a->to_peer.packets = a->to_peer.bytes = 0;
 	a->to_client.packets = a->to_client.bytes = 0;
 	a->stripe = stripe_of(&r->key);
+	a->other = 0;
+	a->second = false;
+	a->half_expires_s = 0;
+	a->refused_family = 0;
 	atomic_fetch_add(&a->generation, 1);
-	memcpy(a->token, token, sizeof(a->token));
+	memset(a->token, 0, sizeof(a->token));
 	memcpy(a->username, r->username.p, r->username.len);
 	a->username_len = (uint8_t)r->username.len;
 }
 
+/* The other half of a dual allocation. Without a port for it, there is none. */
+static void add_half(struct table *t, struct alloc *a, const struct table_request *r)
+{
+	unsigned local = r->also - 1;
+	uint16_t port;
+
+	if (portmap_take(&t->in->map[local], r->want, r->random, &port) != ERR_OK)
+		return;
+	struct alloc *b = &t->slots[local * t->ports + (port - t->port_min)];
+	set_up(t, b, r, local, port);
+	b->second = true;
+	b->other = a->slot + 1;
+	a->other = b->slot + 1;
+}
+
 /* Makes the allocation of a port that has been taken. */
-static enum err put_in(struct table *t, const struct table_request *r, uint16_t port, const uint8_t token[8], struct alloc **out)
+static enum err put_in(struct table *t, const struct table_request *r, unsigned local, uint16_t port, const uint8_t token[8],
+		       struct alloc **out)
 {
 	struct table_inside *in = t->in;
-	struct alloc *a = &t->slots[r->local * t->ports + (port - t->port_min)];
+	struct alloc *a = &t->slots[local * t->ports + (port - t->port_min)];
 
-	set_up(t, a, r, port, token);
+	set_up(t, a, r, local, port);
+	memcpy(a->token, token, sizeof(a->token));
 	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
-		portmap_give(&in->map[r->local], port);
+		portmap_give(&in->map[local], port);
 		return ERR_FULL;
 	}
+	if (r->also > 0)
+		add_half(t, a, r);
 	join_user(t, a, users_get(&in->users, r->user));
 	in->count++;
 	*out = a;
@@ -369,6 +395,7 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 {
 	struct table_inside *in = t->in;
 	uint8_t token[8];
+	unsigned local;
 	uint16_t port;
 
 	reclaim(t);
@@ -377,10 +404,10 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	uint32_t user = users_find(&in->users, r->user);
 	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)
 		return ERR_BUSY;
-	enum err e = take_port(in, r, &port, token);
+	enum err e = take_port(in, r, &local, &port, token);
 	if (e != ERR_OK)
 		return e;
-	return put_in(t, r, port, token, out);
+	return put_in(t, r, local, port, token, out);
 }
 
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out)
@@ -402,7 +429,7 @@ static enum err restore_locked(struct table *t, const struct table_request *r, u
 	if (table_find_one(t, &r->key) != NULL)
 		return ERR_EXISTS;
 	enum err e = portmap_take_this(&in->map[r->local], port);
-	return e == ERR_OK ? put_in(t, r, port, no_token, out) : e;
+	return e == ERR_OK ? put_in(t, r, r->local, port, no_token, out) : e;
 }
 
 enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out)
@@ -438,7 +465,18 @@ enum err table_restore_reservation(struct table *t, unsigned local, uint16_t por
 	return e;
 }
 
-void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
+static struct alloc *other_of(const struct table *t, const struct alloc *a)
+{
+	return a->other != 0 ? &t->slots[a->other - 1] : NULL;
+}
+
+static void set_end(_Atomic uint32_t *at, uint32_t expires_s)
+{
+	atomic_store_explicit(at, expires_s != 0 ? expires_s : 1, memory_order_release);
+}
+
+/* The deadline of the whole. What is to outlive the process is written before data flows. */
+static void set_whole(struct table *t, struct alloc *a, uint32_t expires_s)
 {
 	uint32_t ends = expires_s != 0 ? expires_s : 1;
 
@@ -446,7 +484,32 @@ void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 		journal_put(t->in->journal, a, ends);
 	else
 		journal_touch(t->in->journal, a, ends);
-	atomic_store_explicit(&a->expires_s, ends, memory_order_release);
+	set_end(&a->expires_s, ends);
+}
+
+void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
+{
+	struct alloc *b = other_of(t, a);
+
+	if (b != NULL) {
+		set_end(&b->expires_s, expires_s);
+		if (a->expires_s == 0 || a->half_expires_s != 0)
+			set_end(&a->half_expires_s, expires_s);
+	}
+	set_whole(t, a, expires_s);
+}
+
+void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expires_s)
+{
+	struct alloc *b = other_of(t, a);
+
+	if (b == NULL) {
+		table_start(t, a, expires_s);
+		return;
+	}
+	set_end((a->local & 1) == v6 ? &a->half_expires_s : &b->expires_s, expires_s);
+	bool own_longer = a->half_expires_s != 0 && (int32_t)(a->half_expires_s - b->expires_s) > 0;
+	set_whole(t, a, own_longer ? a->half_expires_s : b->expires_s);
 }
 
 void table_renewed(struct table *t, const struct alloc *a)
@@ -456,6 +519,10 @@ void table_renewed(struct table *t, const struct alloc *a)
 
 void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
 {
+	struct alloc *o = other_of(t, a);
+
+	if (o != NULL)
+		atomic_store(&o->peers, b);
 	struct peers *old = atomic_exchange(&a->peers, b);
 
 	journal_put(t->in->journal, a, a->expires_s);
@@ -465,14 +532,50 @@ void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
 	spin_unlock(&t->in->lock);
 }
 
+/* Under the table's lock. */
+static void bury_half(struct table *t, struct alloc *b)
+{
+	atomic_store_explicit(&b->expires_s, 0, memory_order_release);
+	atomic_store(&b->peers, NULL);
+	bury_slot(t, b);
+}
+
+enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t now_s)
+{
+	if (!alloc_has(a, !v6)) {
+		table_remove(t, a);
+		return ERR_OK;
+	}
+	struct peers *old = alloc_peers(a), *kept = old != NULL ? peers_keep(old, !v6, now_s) : NULL;
+	if (old != NULL && kept == NULL)
+		return ERR_NO_MEMORY;
+	table_set_peers(t, a, kept);
+	if ((a->local & 1) == v6) {
+		/* The first half stays as the seat of the allocation, without peers of its family: its port is
+		 * free when the other half has ended. */
+		a->half_expires_s = 0;
+		set_whole(t, a, other_of(t, a)->expires_s);
+		return ERR_OK;
+	}
+	set_whole(t, a, a->half_expires_s);
+	spin_lock(&t->in->lock);
+	bury_half(t, other_of(t, a));
+	a->other = 0;
+	spin_unlock(&t->in->lock);
+	return ERR_OK;
+}
+
 void table_remove(struct table *t, struct alloc *a)
 {
 	struct table_inside *in = t->in;
 
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
 	journal_drop(in->journal, a);
+	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
 	(void)rte_hash_del_key(in->hash, &a->key);
+	if (a->other != 0)
+		bury_half(t, other_of(t, a));
 	leave_user(t, a);
 	explicit_bzero(&a->auth, sizeof(a->auth));
 	bury_block(in, atomic_exchange(&a->peers, NULL));
@@ -491,13 +594,30 @@ static bool remove_checked(struct table *t, struct alloc *a, uint32_t generation
 
 	spin_lock(lock);
 	uint32_t ends = atomic_load(&a->expires_s);
-	bool wanted = ends != 0 && (now_s == NULL || (int32_t)(ends - *now_s) <= 0);
+	bool wanted = ends != 0 && !a->second && (now_s == NULL || (int32_t)(ends - *now_s) <= 0);
 	if (wanted && atomic_load(&a->generation) == generation) {
 		table_remove(t, a);
 		gone = true;
 	}
 	spin_unlock(lock);
 	return gone;
+}
+
+/* The same for a half that ends before the other. */
+static void remove_half_checked(struct table *t, struct alloc *b, uint32_t generation, uint32_t now_s)
+{
+	struct spin *lock = &t->in->stripe[atomic_load(&b->stripe) % STRIPES];
+
+	spin_lock(lock);
+	uint32_t ends = atomic_load(b->second ? &b->expires_s : &b->half_expires_s);
+	if (ends != 0 && (int32_t)(ends - now_s) <= 0 && atomic_load(&b->generation) == generation) {
+		struct alloc *a = b->second ? other_of(t, b) : b;
+
+		/* With both halves over it is the whole that goes, in the first one's turn. */
+		if (alloc_alive(a, now_s))
+			(void)table_remove_half(t, a, b->local & 1, now_s);
+	}
+	spin_unlock(lock);
 }
 
 uint32_t table_sweep_words(const struct table *t)
@@ -513,7 +633,11 @@ static unsigned sweep_word(struct table *t, unsigned local, unsigned word, uint3
 	for (; taken != 0; taken &= taken - 1) {
 		struct alloc *a = table_by_port(t, local, (uint16_t)(word * 64 + (unsigned)__builtin_ctzll(taken)));
 
-		if (a == NULL || atomic_load_explicit(&a->expires_s, memory_order_relaxed) == 0 || alloc_alive(a, now_s))
+		if (a == NULL || atomic_load_explicit(&a->expires_s, memory_order_relaxed) == 0)
+			continue;
+		if (a->second || atomic_load_explicit(&a->half_expires_s, memory_order_relaxed) != 0)
+			remove_half_checked(t, a, atomic_load(&a->generation), now_s);
+		if (alloc_alive(a, now_s))
 			continue;
 		gone += remove_checked(t, a, atomic_load(&a->generation), &now_s);
 	}

@@ -50,6 +50,7 @@ struct spin *table_stripe(const struct table *t, const struct flow_key *key);
 struct table_request {
 	struct flow_key key;
 	unsigned local;        /* our address that becomes the relayed one */
+	unsigned also;         /* 1 + another, of the other family, for a dual allocation; 0 = none */
 	enum port_want want;
 	const uint8_t *token;  /* RESERVATION-TOKEN, 8 bytes, or NULL */
 	struct str username;   /* in full; at most TURN_USERNAME_MAX */
@@ -60,11 +61,17 @@ struct table_request {
 
 /* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the
  * stripe lock; the key must not be there. ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room;
- * ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. */
+ * ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. Where only the additional
+ * address has no port, out->other is 0. */
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out);
-/* Sets the deadline; from the first time on data flows. The allocation is complete, and in the journal when this
- * returns. Under the stripe lock, as are the next three. */
+/* Sets the deadline, of both halves; from the first time on data flows. The allocation is complete, and in the journal
+ * when this returns. Under the stripe lock, as are the next five; none of them is given a second half. */
 void table_start(struct table *t, struct alloc *a, uint32_t expires_s);
+/* Sets the end of the half of one family, which must be there; the allocation lasts as long as the longer one. */
+void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expires_s);
+/* Ends the half of one family, which must be there, with its permissions and channels; the whole allocation if it
+ * was the last. ERR_NO_MEMORY: nothing was changed. */
+enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t now_s);
 /* Deadlines of permissions or channels were renewed in place. */
 void table_renewed(struct table *t, const struct alloc *a);
 /* Replaces the block of permissions and channels; the old one is freed in time. */

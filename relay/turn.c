@@ -163,7 +163,6 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 
 void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, struct alloc *a)
 {
-	const uint8_t *ip = p->data + ETH_LEN;
 	struct stun_msg m;
 
 	if (stun_parse(pkt_payload(p), pkt_payload_len(p), &m) != ERR_OK) {
@@ -180,7 +179,7 @@ void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, str
 	}
 	/* Data is carried on with its checksum, right or wrong, for the receiver to judge; what ends here is
 	 * judged here. */
-	if (p->rx_sum != PKT_SUM_GOOD && !udp_sum_ok(ip)) {
+	if (p->rx_sum != PKT_SUM_GOOD && !net_udp_sum_ok(p)) {
 		pkt_drop(p, DROP_UDP_CHECKSUM);
 		return;
 	}

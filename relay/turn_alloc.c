@@ -12,13 +12,40 @@ static uint32_t granted_lifetime(const struct turn_req *q)
 	return MAX(MIN(wish, p->lifetime_max_s), p->lifetime_s);
 }
 
+/* The other half of a dual allocation or NULL. */
+static struct alloc *second_half(const struct turn_req *q)
+{
+	return q->a->other != 0 ? &q->c->relay->table->slots[q->a->other - 1] : NULL;
+}
+
+static void put_relayed(struct turn_req *q, const struct alloc *a)
+{
+	struct stun_addr relayed = addr_to_stun(&a->relay, swap16(a->relay_port));
+
+	stun_put_address(&q->w, STUN_XOR_RELAYED_ADDRESS, &relayed);
+}
+
+/* ADDRESS-ERROR-CODE, RFC 8656 §18.12. */
+static void put_refused(struct turn_req *q)
+{
+	unsigned code = q->a->refused_code;
+	uint8_t v[4] = { q->a->refused_family, 0, (uint8_t)(code / 100), (uint8_t)(code % 100) };
+
+	stun_put(&q->w, STUN_ADDRESS_ERROR_CODE, str_of(v, sizeof(v)));
+}
+
 static void put_allocation(struct turn_req *q)
 {
 	static const uint8_t no_token[sizeof(q->a->token)];
-	struct stun_addr relayed = addr_to_stun(&q->a->relay, swap16(q->a->relay_port)),
-			 mapped = addr_to_stun(&q->client, q->client_port);
+	const struct alloc *other = second_half(q);
+	struct stun_addr mapped = addr_to_stun(&q->client, q->client_port);
 
-	stun_put_address(&q->w, STUN_XOR_RELAYED_ADDRESS, &relayed);
+	if (alloc_has(q->a, q->a->local & 1))
+		put_relayed(q, q->a);
+	if (other != NULL)
+		put_relayed(q, other);
+	if (q->a->refused_family != 0)
+		put_refused(q);
 	stun_put_u32(&q->w, STUN_LIFETIME, q->a->lifetime_s);
 	if (memcmp(q->a->token, no_token, sizeof(no_token)) != 0)
 		stun_put(&q->w, STUN_RESERVATION_TOKEN, str_of(q->a->token, sizeof(q->a->token)));
@@ -34,9 +61,14 @@ static enum turn_code check_request(const struct stun_msg *m)
 		return TURN_BAD_REQUEST;
 	if (stun_u8(m, STUN_REQUESTED_TRANSPORT) != TRANSPORT_UDP)
 		return TURN_TRANSPORT;
-	if (token && (stun_has(m, STUN_EVEN_PORT) || stun_has(m, STUN_REQUESTED_ADDRESS_FAMILY)))
+	bool one = stun_has(m, STUN_REQUESTED_ADDRESS_FAMILY), both = stun_has(m, STUN_ADDITIONAL_ADDRESS_FAMILY);
+	if ((token && (stun_has(m, STUN_EVEN_PORT) || one || both)) || (one && both))
 		return TURN_BAD_REQUEST;
-	if (stun_has(m, STUN_REQUESTED_ADDRESS_FAMILY) && stun_u8(m, STUN_REQUESTED_ADDRESS_FAMILY) != STUN_IPV4)
+	/* The additional family is IPv6: IPv4 comes of itself. No pair of ports is reserved on two addresses. */
+	if (both && (stun_u8(m, STUN_ADDITIONAL_ADDRESS_FAMILY) == STUN_IPV4 ||
+		     (stun_u8(m, STUN_EVEN_PORT) & EVEN_PORT_RESERVE) != 0))
+		return TURN_BAD_REQUEST;
+	if (both && stun_u8(m, STUN_ADDITIONAL_ADDRESS_FAMILY) != STUN_IPV6)
 		return TURN_FAMILY;
 	return TURN_OK;
 }
@@ -54,6 +86,52 @@ static enum turn_code check_place(struct turn_req *q)
 	if (q->alternate != NULL)
 		return TURN_TRY_ALTERNATE;
 	return d != NULL ? TURN_QUOTA : TURN_OK;
+}
+
+/* Our address of a family for this client: of the port it came in by, else of any. -1 if there is none. */
+static int local_for(const struct turn_req *q, bool v6)
+{
+	const struct ifaces *all = &q->c->relay->ifaces;
+	int found = -1;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		if (!addr_is_none(&all->at[i].ip[v6].addr) && (found < 0 || i == q->key->local / 2))
+			found = (int)(2 * i + v6);
+	}
+	return found;
+}
+
+/* Takes what is asked for (RFC 8656 §7.2, steps 6 to 9): an address of the requested family, IPv4 if none is, or
+ * one of each; then one alone will do, and the answer says what became of the other. */
+static enum turn_code take(struct turn_req *q, struct table_request *r)
+{
+	const struct stun_msg *m = q->m;
+	unsigned family = stun_has(m, STUN_REQUESTED_ADDRESS_FAMILY) ? stun_u8(m, STUN_REQUESTED_ADDRESS_FAMILY) : STUN_IPV4;
+	bool both = stun_has(m, STUN_ADDITIONAL_ADDRESS_FAMILY);
+	int first = family == STUN_IPV4 || family == STUN_IPV6 ? local_for(q, family == STUN_IPV6) : -1;
+	int also = both ? local_for(q, true) : -1;
+	enum err e = ERR_FULL;
+
+	if (first < 0 && also < 0)
+		return r->token != NULL ? TURN_CAPACITY : TURN_FAMILY;
+	if (first >= 0) {
+		r->local = (unsigned)first;
+		r->also = (unsigned)(also + 1);
+		e = table_add(q->c->relay->table, r, &q->a);
+	}
+	bool instead = e == ERR_FULL && also >= 0;
+	if (instead) {
+		r->local = (unsigned)also;
+		r->also = 0;
+		e = table_add(q->c->relay->table, r, &q->a);
+	}
+	if (e != ERR_OK)
+		return e == ERR_BUSY ? TURN_QUOTA : TURN_CAPACITY;
+	if (both && q->a->other == 0) {
+		q->a->refused_family = instead ? STUN_IPV4 : STUN_IPV6;
+		q->a->refused_code = turn_code_number[(instead ? first : also) < 0 ? TURN_FAMILY : TURN_CAPACITY];
+	}
+	return TURN_OK;
 }
 
 enum turn_code turn_allocate(struct turn_req *q)
@@ -74,7 +152,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	if (code != TURN_OK)
 		return code;
 	struct table_request r = {
-		.key = *q->key, .local = q->key->local, .want = PORT_ANY, .username = q->username,
+		.key = *q->key, .want = PORT_ANY, .username = q->username,
 		.user = q->cred.user.len > 0 ? q->cred.user : q->username,
 		.max = c->policy->max_allocations, .max_of_user = c->policy->user_allocations,
 		.random = (uint32_t)(path_random(c) >> 32), .now_s = c->now_s,
@@ -83,16 +161,18 @@ enum turn_code turn_allocate(struct turn_req *q)
 		r.want = (stun_u8(q->m, STUN_EVEN_PORT) & EVEN_PORT_RESERVE) != 0 ? PORT_EVEN_PAIR : PORT_EVEN;
 	if (stun_has(q->m, STUN_RESERVATION_TOKEN))
 		r.token = (const uint8_t *)stun_bytes(q->m, STUN_RESERVATION_TOKEN).p;
-	enum err e = table_add(c->relay->table, &r, &q->a);
-	if (e != ERR_OK)
-		return e == ERR_BUSY ? TURN_QUOTA : TURN_CAPACITY;
+	code = take(q, &r);
+	if (code != TURN_OK)
+		return code;
 
 	q->a->lifetime_s = granted_lifetime(q);
 	memcpy(q->a->tid, stun_tid(q->m), STUN_TID_LEN);
 	q->a->auth = q->auth;
 	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
-	put_allocation(q);
+	if (second_half(q) != NULL)
+		path_prepare(c, &second_half(q)->client_hop, q->key->local / 2, &q->key->client);
 	table_start(c->relay->table, q->a, c->now_s + q->a->lifetime_s);
+	put_allocation(q);
 	return TURN_OK;
 }
 
@@ -100,13 +180,22 @@ enum turn_code turn_refresh(struct turn_req *q)
 {
 	struct path *c = q->c;
 
-	if (stun_has(q->m, STUN_REQUESTED_ADDRESS_FAMILY) && stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) != STUN_IPV4)
+	bool one = stun_has(q->m, STUN_REQUESTED_ADDRESS_FAMILY), v6 = stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) == STUN_IPV6;
+
+	/* RFC 8656 §8.2: with a family named, of a dual allocation that half alone. */
+	if (one && (!alloc_has(q->a, v6) || (!v6 && stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) != STUN_IPV4)))
 		return TURN_PEER_FAMILY;
 	uint32_t lifetime = stun_has(q->m, STUN_LIFETIME) && stun_u32(q->m, STUN_LIFETIME) == 0 ? 0 : granted_lifetime(q);
-	if (lifetime == 0)
+	if (lifetime == 0 && one) {
+		if (table_remove_half(c->relay->table, q->a, v6, c->now_s) != ERR_OK)
+			return TURN_CAPACITY;
+	} else if (lifetime == 0) {
 		table_remove(c->relay->table, q->a);
-	else
+	} else if (one) {
+		table_start_half(c->relay->table, q->a, v6, c->now_s + lifetime);
+	} else {
 		table_start(c->relay->table, q->a, c->now_s + lifetime);
+	}
 	stun_put_u32(&q->w, STUN_LIFETIME, lifetime);
 	return TURN_OK;
 }

@@ -1,6 +1,8 @@
 #include "relay/turn_fwd.h"
 
-#define DATA_PREFIX 36u /* header, XOR-PEER-ADDRESS (IPv4), header of DATA: a Data indication up to its payload */
+/* A Data indication up to its payload: header, XOR-PEER-ADDRESS, header of DATA. */
+#define DATA_PREFIX 36u
+#define DATA_PREFIX6 48u
 
 /* A datagram under way: its payload, and what of its old headers the new ones need. */
 struct transit {
@@ -8,47 +10,104 @@ struct transit {
 	uint32_t len;
 	uint64_t removed; /* sum of all that leaves: old pseudo-header and header, and what stood around the payload */
 	uint16_t sum;     /* old UDP checksum */
-	uint16_t frag;    /* DF as it came, network order */
-	uint8_t tos, ttl;
+	uint16_t frag;    /* DF for IPv4, network order */
+	uint8_t tos, ttl; /* in IPv6 traffic class and hop limit */
 };
 
-/* RFC 8656 §15: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
+/* Where it goes from here. */
+struct way {
+	const struct addr *src, *dst;
+	uint32_t ports;      /* source and destination as they stand in UDP */
+	hop_slot *hop;
+	unsigned prefer_if;
+	bool v6;
+};
+
+/* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
+ * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5). */
+static inline void lift6(const struct pkt *p, struct transit *t)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	t->removed = udp6_sum_headers(ip);
+	t->sum = ne16(ip + IP6_LEN + UDP_AT_SUM);
+	t->frag = p->len > ETH_LEN + 1280 ? swap16(IP_DF) : 0;
+	t->tos = ip6_class(ip);
+	t->ttl = ip[IP6_HOPS];
+}
+
+/* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
 static inline bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	t->data = data;
 	t->len = len;
-	t->removed = udp_sum_headers(ip);
-	t->sum = ne16(ip + UDP_SUM);
-	t->frag = ne16(ip + IP_FRAG);
-	t->tos = ip[IP_TOS];
-	t->ttl = ip[IP_TTL_AT];
+	if (likely(!p->v6)) {
+		t->removed = udp_sum_headers(ip);
+		t->sum = ne16(ip + UDP_SUM);
+		t->frag = ne16(ip + IP_FRAG);
+		t->tos = ip[IP_TOS];
+		t->ttl = ip[IP_TTL_AT];
+	} else {
+		lift6(p, t);
+	}
 	if (likely(t->ttl > 1))
 		return true;
 	pkt_drop(p, DROP_TTL);
 	return false;
 }
 
-/* New IPv4 and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix`
- * zero bytes of padding stand behind it. */
-static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
-			 uint64_t added, uint32_t src, uint32_t ports, const struct addr *dst, hop_slot *hop, unsigned prefer_if)
+/* One flow, one label (RFC 6437 §3), that no outsider needs to guess. Never that of the incoming flow: RFC 8656
+ * §15.2. */
+static inline uint32_t flow_label(const struct way *w)
 {
-	uint8_t *ip = t->data - prefix - UDP_DATA;
-	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
-	uint16_t id = t->frag != 0 ? 0 : c->ip_id++;
+	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
+}
+
+static inline void lower6(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+			  uint64_t added, const struct way *w)
+{
+	uint8_t *ip = t->data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
+	uint32_t length = UDP_LEN + prefix + t->len + suffix;
 
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src,
-	       addr_v4_of(dst));
-	ne32_set(ip + UDP_SPORT, ports);
+	ip6_put(ip, t->tos, flow_label(w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t->ttl - 1), w->src, w->dst);
+	ne32_set(udp + UDP_AT_SPORT, w->ports);
+	be16_put(udp + UDP_AT_TOTAL, (uint16_t)length);
+	ne16_set(udp + UDP_AT_SUM, sum_update_udp(t->sum, t->removed, added + udp6_sum_headers(ip)));
+	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
+	if (unlikely(t->sum == 0))
+		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
+	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w->hop, w->prefer_if, w->dst);
+}
+
+/* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
+ * bytes of padding stand behind it. */
+static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+			 uint64_t added, const struct way *w)
+{
+	uint8_t *ip = t->data - prefix - UDP_DATA;
+	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
+
+	if (unlikely(w->v6)) {
+		lower6(c, p, t, prefix, suffix, added, w);
+		return;
+	}
+	uint16_t id = t->frag != 0 ? 0 : c->ip_id++;
+	if (unlikely(ip - ETH_LEN < p->start)) {
+		pkt_drop(p, DROP_REPLY_SPACE);
+		return;
+	}
+	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, addr_v4_of(w->src),
+	       addr_v4_of(w->dst));
+	ne32_set(ip + UDP_SPORT, w->ports);
 	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)udp));
 	ne16_set(ip + UDP_SUM, sum_update_udp(t->sum, t->removed, added + udp_sum_headers(ip)));
-	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), hop, prefer_if, dst);
+	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), w->hop, w->prefer_if, w->dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
@@ -69,11 +128,32 @@ static inline void count(struct path *c, const struct pkt *p, enum relayed kind,
 	stats_add(&c->stats->relayed_bytes[kind], len);
 }
 
+/* The half of an allocation whose relayed address is of this family; NULL if there is none any more. */
+static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
+{
+	if (likely((a->local & 1) == v6))
+		return a;
+	return a->other != 0 ? &c->relay->table->slots[a->other - 1] : NULL;
+}
+
 /* Out of the relayed port of `a` to a peer elsewhere. */
 static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
 			   const struct addr *peer, uint16_t port, struct perm *perm)
 {
-	lower(c, p, t, 0, 0, 0, addr_v4_of(&a->relay), port_pair(a->relay_port, port), peer, &perm->hop, a->local / 2);
+	bool v6 = !addr_is_v4(peer);
+	struct alloc *h = half(c, a, v6);
+
+	if (unlikely(h == NULL)) {
+		pkt_drop(p, DROP_NO_PERMISSION);
+		return;
+	}
+	lower(c, p, t, 0, 0, 0,
+	      &(struct way){ .src = &h->relay,
+			     .dst = peer,
+			     .ports = port_pair(h->relay_port, port),
+			     .hop = &perm->hop,
+			     .prefer_if = h->local / 2u,
+			     .v6 = v6 });
 	count(c, p, RELAYED_TO_PEER, &a->to_peer, t->len);
 }
 
@@ -86,30 +166,40 @@ static inline uint64_t put_channel_header(uint8_t *at, uint16_t number, uint32_t
 }
 
 /* RFC 8656 §11.5: a Data indication in front of the payload. Returns the sum of what was written. */
-static uint64_t put_data_header(struct path *c, uint8_t *at, const struct addr *from, uint16_t port, uint32_t len)
+static uint64_t put_data_header(struct path *c, uint8_t *at, uint32_t prefix, const struct addr *from, uint16_t port, uint32_t len)
 {
 	uint64_t a = path_random(c), b = path_random(c);
 	uint32_t padded = (len + 3) & ~3u;
 
 	be16_put(at, 0x0017);
-	be16_put(at + 2, (uint16_t)(DATA_PREFIX - STUN_HEADER_LEN + padded));
+	be16_put(at + 2, (uint16_t)(prefix - STUN_HEADER_LEN + padded));
 	be32_put(at + 4, STUN_MAGIC);
 	memcpy(at + 8, &a, 8);
 	memcpy(at + 16, &b, 4);
-	be32_put(at + 20, 0x00120008);
-	be16_put(at + 24, STUN_IPV4);
+	be32_put(at + 20, 0x00120000 + prefix - 28);
+	be16_put(at + 24, prefix == DATA_PREFIX ? STUN_IPV4 : STUN_IPV6);
 	ne16_set(at + 26, port ^ ne16(at + 4));
-	ne32_set(at + 28, addr_v4_of(from) ^ ne32(at + 4));
-	be16_put(at + 32, 0x0013);
-	be16_put(at + 34, (uint16_t)len);
-	return sum_bytes(at, DATA_PREFIX);
+	if (prefix == DATA_PREFIX) {
+		ne32_set(at + 28, addr_v4_of(from) ^ ne32(at + 4));
+	} else {
+		for (unsigned i = 0; i < 4; i++)
+			ne32_set(at + 28 + 4 * i, from->w[i] ^ ne32(at + 4 + 4 * i));
+	}
+	be16_put(at + prefix - 4, 0x0013);
+	be16_put(at + prefix - 2, (uint16_t)len);
+	return sum_bytes(at, prefix);
 }
 
 /* To the client of `b`, from a peer who has permission: over its channel if one is bound, else as an indication. */
 static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
 			     const struct addr *from, uint16_t port)
 {
-	uint32_t ports = port_pair(b->key.relay_port, b->key.client_port), service = c->relay->ifaces.at[b->key.local / 2].net.ip;
+	const struct way w = { .src = &iface_local(&c->relay->ifaces, b->key.local)->addr,
+			       .dst = &b->key.client,
+			       .ports = port_pair(b->key.relay_port, b->key.client_port),
+			       .hop = &b->client_hop,
+			       .prefer_if = b->key.local / 2u,
+			       .v6 = (b->key.local & 1) != 0 };
 	const struct chan *chan = peers_by_addr(peers, from, port);
 
 	if (likely(chan != NULL && peers_alive(&chan->expires_s, c->now_s))) {
@@ -119,37 +209,35 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 		}
 		uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
-		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, service, ports, &b->key.client, &b->client_hop,
-		      b->key.local / 2);
+		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
 		return;
 	}
-	uint32_t padding = -t->len & 3;
-	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + DATA_PREFIX) || t->data + t->len + padding > p->end)) {
+	uint32_t padding = -t->len & 3, prefix = addr_is_v4(from) ? DATA_PREFIX : DATA_PREFIX6;
+	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t->data + t->len + padding > p->end)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
 	memset(t->data + t->len, 0, padding);
-	uint64_t added = put_data_header(c, t->data - DATA_PREFIX, from, port, t->len);
-	lower(c, p, t, DATA_PREFIX, padding, added, service, ports, &b->key.client, &b->client_hop, b->key.local / 2);
+	lower(c, p, t, prefix, padding, put_data_header(c, t->data - prefix, prefix, from, port, t->len), &w);
 }
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
  * and come in again. */
 static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned home, uint16_t port)
 {
-	struct alloc *b = table_by_port(c->relay->table, home, swap16(port));
+	struct alloc *b = table_by_port(c->relay->table, home, swap16(port)), *h = half(c, a, home & 1);
 
-	if (b == NULL || !alloc_alive(b, c->now_s)) {
+	if (b == NULL || h == NULL || !alloc_alive(b, c->now_s)) {
 		pkt_drop(p, DROP_HAIRPIN_GONE);
 		return;
 	}
 	const struct peers *peers = alloc_peers(b);
-	const struct perm *perm = peers_perm(peers, &a->relay);
+	const struct perm *perm = peers_perm(peers, &h->relay);
 	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
 		return;
 	}
-	to_client(c, p, b, peers, t, &a->relay, a->relay_port);
+	to_client(c, p, b, peers, t, &h->relay, h->relay_port);
 	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	if (p->verdict != PKT_DROP)
 		flow_counted(&b->to_client, t->len);
@@ -210,7 +298,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		return;
 	}
 	if (m->malformed || !stun_has(m, STUN_DATA) || stun_address(m, STUN_XOR_PEER_ADDRESS, &peer) != ERR_OK ||
-	    peer.family != STUN_IPV4 || peer.port == 0 || stun_not_understood(m, understood, &type, 1) > 0) {
+	    peer.port == 0 || addr_is_disguised(&peer) || stun_not_understood(m, understood, &type, 1) > 0) {
 		pkt_drop(p, DROP_SEND_MALFORMED);
 		return;
 	}
@@ -244,9 +332,8 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 
 void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 {
-	const uint8_t *ip = p->data + ETH_LEN;
-	struct addr from = addr_v4(ne32(ip + IP_SRC));
-	uint16_t port = ne16(ip + UDP_SPORT);
+	struct addr from = net_source(p);
+	uint16_t port = ne16(pkt_payload(p) - UDP_LEN + UDP_AT_SPORT);
 	struct transit t;
 
 	if (unlikely(!alloc_alive(a, c->now_s))) {

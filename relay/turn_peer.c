@@ -6,22 +6,28 @@
 
 #define PEERS_PER_REQUEST 32u
 
+/* The address of the subnet itself (RFC 4291 §2.6.1: any of its routers), and in IPv4 its broadcast address. */
+static bool is_nobody(const struct addr *ip, const struct local *l)
+{
+	uint32_t host = 128u - l->subnet.bits, mask = host >= 32 ? UINT32_MAX : (1u << host) - 1;
+
+	if (addr_is_none(&l->addr) || host <= 1 || !addr_in(ip, &l->subnet))
+		return false;
+	return addr_eq(ip, &l->subnet.net) || (addr_is_v4(ip) && (__builtin_bswap32(addr_v4_of(ip)) & mask) == mask);
+}
+
 /* May this allocation talk to `ip`? Our own relayed addresses are peers like any other (their client's
- * permission decides); a subnet's broadcast address is nobody's. */
+ * permission decides). */
 static enum turn_code check_peer(const struct turn_req *q, const struct addr *ip)
 {
 	const struct ifaces *all = &q->c->relay->ifaces;
 
-	if (!addr_is_v4(ip))
+	if (!alloc_has(q->a, !addr_is_v4(ip)))
 		return TURN_PEER_FAMILY;
 	if (iface_local_of(all, ip) >= 0)
 		return TURN_OK;
 	for (unsigned i = 0; i < all->count; i++) {
-		const struct cidr *subnet = &all->at[i].ip[0].subnet;
-		uint32_t host = 128u - subnet->bits, mask = host >= 32 ? UINT32_MAX : (1u << host) - 1;
-
-		if (host > 1 && addr_in(ip, subnet) &&
-		    ((__builtin_bswap32(addr_v4_of(ip)) & mask) == mask || (__builtin_bswap32(addr_v4_of(ip)) & mask) == 0))
+		if (is_nobody(ip, &all->at[i].ip[!addr_is_v4(ip)]))
 			return TURN_FORBIDDEN;
 	}
 	return filter_permits(&q->c->policy->filter, ip) ? TURN_OK : TURN_FORBIDDEN;
@@ -47,6 +53,8 @@ static enum turn_code read_peers(const struct turn_req *q, struct addr *ips, uns
 	while ((e = stun_next_peer(q->m, &cursor, &s)) == ERR_OK) {
 		struct addr ip = addr_from_stun(&s);
 
+		if (addr_is_disguised(&s))
+			return TURN_FORBIDDEN;
 		if (listed(ips, n, &ip))
 			continue;
 		if (n == PEERS_PER_REQUEST)
@@ -137,7 +145,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	    number > q->c->policy->channel_max)
 		return TURN_BAD_REQUEST;
 	struct addr ip = addr_from_stun(&s);
-	enum turn_code code = check_peer(q, &ip);
+	enum turn_code code = addr_is_disguised(&s) ? TURN_FORBIDDEN : check_peer(q, &ip);
 	int home = iface_local_of(&r->ifaces, &ip);
 	/* Of our own addresses only relayed ports are peers, never the service. */
 	if (code == TURN_OK && home >= 0 && table_by_port(r->table, (unsigned)home, s.port) == NULL)

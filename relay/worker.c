@@ -124,9 +124,9 @@ static void obey(struct worker *w, const struct pkt *p)
 	m->pkt_len = p->len;
 	m->ol_flags = 0;
 	if (p->tx_sum) {
-		m->ol_flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+		m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
 		m->l2_len = ETH_LEN;
-		m->l3_len = IP_LEN;
+		m->l3_len = p->v6 ? IP6_LEN : IP_LEN;
 	}
 	stats_add(&w->path.stats->tx_bytes, p->len);
 	if (unlikely(w->txs[p->out_if] == TX_ROOM))

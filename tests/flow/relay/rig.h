@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "relay/nd.h"
 #include "relay/path.h"
 #include "relay/turn_auth.h"
 #include "tests/lib/cm.h"
@@ -105,6 +106,15 @@ static UNUSED struct policy *rig_policy(void)
 	return p;
 }
 
+static UNUSED struct addr rig_ip(const char *text)
+{
+	struct addr a;
+	struct cidr net;
+
+	assert_ok(addr_parse_interface(str_from(text), &a, &net));
+	return a;
+}
+
 /* One address a port: 198.41.0.2/24 with a gateway, 198.41.1.2/24 without. */
 static struct ifaces rig_ifaces(unsigned ports)
 {
@@ -125,16 +135,34 @@ static struct ifaces rig_ifaces(unsigned ports)
 	return all;
 }
 
-static UNUSED struct rig *rig_new_ports(unsigned workers, unsigned ports, uint16_t port_min, uint16_t port_max, struct policy *policy)
+/* The same and 2a00:1::2/64 with a link-local gateway, 2a00:2::2/64 without. */
+static UNUSED struct ifaces rig_ifaces_dual(unsigned ports)
+{
+	static const char *const addresses[] = { "2a00:1::2/64", "2a00:2::2/64" };
+	struct ifaces all = rig_ifaces(ports);
+
+	for (unsigned i = 0; i < ports; i++) {
+		struct iface *f = &all.at[i];
+
+		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->ip[1].addr, &f->ip[1].subnet));
+		f->net.ip6 = f->ip[1].addr;
+		net_make_link(&f->net);
+		if (i == 0)
+			f->ip[1].gateway = rig_ip("fe80::1");
+	}
+	return all;
+}
+
+static UNUSED struct rig *rig_new_ifaces(unsigned workers, const struct ifaces *ifaces, uint16_t port_min, uint16_t port_max,
+					 struct policy *policy)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	struct relay_size size = {
 		.turn_port = TURN_PORT, .port_min = port_min, .port_max = port_max, .max_allocations = RIG_ALLOCATIONS,
 		.workers = workers
 	};
-	struct ifaces ifaces = rig_ifaces(ports);
 
-	assert_ok(relay_new(&size, &ifaces, policy, &r->relay));
+	assert_ok(relay_new(&size, ifaces, policy, &r->relay));
 	r->workers = workers;
 	r->clock = (struct path_clock){ .mono_ms = 5000, .wall_s = RIG_WALL_S };
 	r->answer_arp = true;
@@ -143,6 +171,13 @@ static UNUSED struct rig *rig_new_ports(unsigned workers, unsigned ports, uint16
 		rcu_online(r->relay->rcu, i);
 	}
 	return r;
+}
+
+static UNUSED struct rig *rig_new_ports(unsigned workers, unsigned ports, uint16_t port_min, uint16_t port_max, struct policy *policy)
+{
+	struct ifaces ifaces = rig_ifaces(ports);
+
+	return rig_new_ifaces(workers, &ifaces, port_min, port_max, policy);
 }
 
 static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t port_max, struct policy *policy)
@@ -161,6 +196,19 @@ static UNUSED void rig_free(struct rig *r)
 	free(r);
 }
 
+static void rig_check_v6(const struct rig_frame *f, const uint8_t *ip)
+{
+	assert_int_equal(ip[0] >> 4, 6);
+	assert_int_equal(be16_get(ip + IP6_TOTAL), f->len - ETH_LEN - IP6_LEN);
+	assert_true(f->len - ETH_LEN <= 1500);
+	if (ip[IP6_NEXT] == IPPROTO_ICMP_V6)
+		assert_int_equal(icmp6_sum(ip, f->len - ETH_LEN - IP6_LEN), 0);
+	if (ip[IP6_NEXT] != IPPROTO_UDP_V4)
+		return;
+	assert_int_equal(be16_get(ip + IP6_LEN + UDP_AT_TOTAL), f->len - ETH_LEN - IP6_LEN);
+	assert_true(udp6_sum_ok(ip));
+}
+
 static void rig_check_frame(const struct rig_frame *f)
 {
 	const uint8_t *ip = f->bytes + ETH_LEN;
@@ -168,6 +216,8 @@ static void rig_check_frame(const struct rig_frame *f)
 	assert_true(f->len >= ETH_LEN);
 	assert_memory_equal(f->bytes + 6, rig_mac, 4);
 	assert_int_equal(f->bytes[10], f->iface); /* the MAC of the port it goes out on */
+	if (be16_get(f->bytes + 12) == ETHERTYPE_V6)
+		rig_check_v6(f, ip);
 	if (be16_get(f->bytes + 12) != ETHERTYPE_V4)
 		return;
 	assert_int_equal(ip[0], 0x45);
@@ -198,6 +248,31 @@ static void rig_answer_arp(struct rig *r, unsigned worker, const uint8_t *reques
 	rig_run(r, worker, reply, sizeof(reply));
 }
 
+/* The same in IPv6. */
+static void rig_answer_nd(struct rig *r, unsigned worker, const uint8_t *asked)
+{
+	uint8_t f[ND_LEN], *ip = f + ETH_LEN, *icmp = ip + IP6_LEN;
+	struct addr target = ip6_addr(asked + ETH_LEN + IP6_LEN + 8), asker = ip6_addr(asked + ETH_LEN + IP6_SRC);
+
+	memcpy(f, asked, sizeof(f));
+	memcpy(f, asked + 6, 6);
+	memcpy(f + 6, rig_host_mac, 6);
+	ip6_put(ip, 0, 0, ND_LEN - ETH_LEN - IP6_LEN, IPPROTO_ICMP_V6, 255, &target, &asker);
+	icmp[0] = 136;
+	ne16_set(icmp + 2, 0);
+	icmp[4] = 0x60;
+	icmp[24] = 2;
+	memcpy(icmp + 26, rig_host_mac, 6);
+	ne16_set(icmp + 2, icmp6_sum(ip, ND_LEN - ETH_LEN - IP6_LEN));
+	rig_run(r, worker, f, sizeof(f));
+}
+
+static bool rig_is_solicitation(const struct rig_frame *f)
+{
+	return be16_get(f->bytes + 12) == ETHERTYPE_V6 && f->bytes[ETH_LEN + IP6_NEXT] == IPPROTO_ICMP_V6 &&
+	       f->bytes[ETH_LEN + IP6_LEN] == 135;
+}
+
 static void rig_take(struct rig *r, unsigned worker, struct pkt *p)
 {
 	if (p->verdict == PKT_HOLD)
@@ -223,6 +298,17 @@ static void rig_take(struct rig *r, unsigned worker, struct pkt *p)
 		r->arp_asked++;
 		r->in_if = f->iface;
 		rig_answer_arp(r, worker, request);
+		r->in_if = before;
+		return;
+	}
+	if (r->answer_arp && rig_is_solicitation(f)) {
+		uint8_t asked[ND_LEN];
+		unsigned before = r->in_if;
+
+		memcpy(asked, f->bytes, sizeof(asked));
+		r->arp_asked++;
+		r->in_if = f->iface;
+		rig_answer_nd(r, worker, asked);
 		r->in_if = before;
 		return;
 	}
@@ -314,6 +400,29 @@ static UNUSED size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint3
 	return HEADERS_LEN + len;
 }
 
+/* The same between addresses of either family. */
+static UNUSED size_t rig_udp_of(uint8_t *frame, const struct addr *src, uint16_t sport, const struct addr *dst, uint16_t dport,
+				const void *data, size_t len)
+{
+	uint8_t *ip = frame + ETH_LEN, *udp = ip + IP6_LEN;
+
+	if (addr_is_v4(dst))
+		return rig_udp(frame, addr_v4_of(src), sport, addr_v4_of(dst), dport, data, len);
+	memcpy(frame, rig_mac, 6);
+	frame[4] = be16_get((const uint8_t *)dst->w + 2) == 2;
+	memcpy(frame + 6, rig_host_mac, 6);
+	be16_put(frame + 12, ETHERTYPE_V6);
+	ip6_put(ip, 0xb8, 0x12345, (uint16_t)(UDP_LEN + len), IPPROTO_UDP_V4, 57, src, dst);
+	be16_put(udp, sport);
+	be16_put(udp + 2, dport);
+	be16_put(udp + 4, (uint16_t)(UDP_LEN + len));
+	ne16_set(udp + 6, 0);
+	if (len > 0)
+		memcpy(udp + UDP_LEN, data, len);
+	ne16_set(udp + 6, udp6_sum_full(ip));
+	return HEADERS6_LEN + len;
+}
+
 /* --- a client --- */
 
 struct client {
@@ -326,6 +435,8 @@ struct client {
 	uint16_t relayed; /* port, once allocated */
 	unsigned worker;  /* that its packets come to */
 	uint32_t server;  /* the relay's address it talks to */
+	struct addr ip6, server6; /* the same of a client that has IPv6; it then uses nothing else */
+	uint16_t relayed6;        /* port of its IPv6 relayed address, once allocated */
 };
 
 static UNUSED struct client client_new(uint32_t ip, uint16_t port, const char *user, const char *call)
@@ -342,6 +453,12 @@ static UNUSED void client_datagram(struct rig *r, const struct client *c, const 
 {
 	uint8_t frame[RIG_FRAME];
 
+	if (!addr_is_none(&c->ip6)) {
+		r->in_if = addr_eq(&c->server6, &r->relay->ifaces.at[1].ip[1].addr);
+		rig_send(r, c->worker, frame, rig_udp_of(frame, &c->ip6, c->port, &c->server6, TURN_PORT, data, len));
+		r->in_if = 0;
+		return;
+	}
 	r->in_if = c->server == SECOND_IP;
 	rig_send(r, c->worker, frame, rig_udp(frame, c->ip, c->port, c->server, TURN_PORT, data, len));
 	r->in_if = 0;
@@ -371,15 +488,22 @@ static UNUSED int client_exchange(struct rig *r, struct client *c, const void *p
 {
 	client_datagram(r, c, p, len);
 	for (unsigned i = 0; i < r->outs; i++) {
-		const uint8_t *ip = r->out[i].bytes + ETH_LEN;
+		const uint8_t *ip = r->out[i].bytes + ETH_LEN, *udp = ip + (addr_is_none(&c->ip6) ? IP_LEN : IP6_LEN);
 
-		if (be16_get(r->out[i].bytes + 12) != ETHERTYPE_V4)
+		if (be16_get(r->out[i].bytes + 12) != (addr_is_none(&c->ip6) ? ETHERTYPE_V4 : ETHERTYPE_V6))
 			continue;
-		assert_int_equal(ne32(ip + IP_SRC), c->server);
-		assert_int_equal(ne32(ip + IP_DST), c->ip);
-		assert_int_equal(be16_get(ip + UDP_DPORT), c->port);
-		assert_int_equal(be16_get(ip + UDP_SPORT), TURN_PORT);
-		assert_ok(stun_parse(ip + UDP_DATA, r->out[i].len - HEADERS_LEN, answer));
+		if (addr_is_none(&c->ip6)) {
+			assert_int_equal(ne32(ip + IP_SRC), c->server);
+			assert_int_equal(ne32(ip + IP_DST), c->ip);
+		} else {
+			if (ip[IP6_NEXT] != IPPROTO_UDP_V4)
+				continue;
+			assert_memory_equal(ip + IP6_SRC, &c->server6, 16);
+			assert_memory_equal(ip + IP6_DST, &c->ip6, 16);
+		}
+		assert_int_equal(be16_get(udp + UDP_AT_DPORT), c->port);
+		assert_int_equal(be16_get(udp + UDP_AT_SPORT), TURN_PORT);
+		assert_ok(stun_parse(udp + UDP_LEN, (size_t)(r->out[i].bytes + r->out[i].len - udp) - UDP_LEN, answer));
 		assert_memory_equal(stun_tid(answer), (const uint8_t *)p + 8, STUN_TID_LEN);
 		if (answer->class == STUN_SUCCESS)
 			return 0;

@@ -1,6 +1,7 @@
 /* Whole frames into a relay that has allocations, permissions and channels. The input is a list of steps, each `kind, length (2 bytes), bytes`:
  *   0 a raw frame   1 a datagram of a client to the service   2 a datagram of a peer to a relayed port
  *   3 attributes of a request that the harness completes with a right nonce and integrity (first byte: method)   4 time passes (seconds)
+ * With 128 added, 1 to 3 come over IPv6, and 0 is the ICMPv6 message in a frame that is right.
  * Whatever comes in: every frame gets a verdict, every frame that goes out lies in its buffer and, if its cause had right checksums, has right ones. */
 #include <rte_eal.h>
 #include <sched.h>
@@ -40,6 +41,11 @@ static void must(bool ok)
 static uint32_t relay_ip(void)
 {
 	return __builtin_bswap32(0xc6290002);
+}
+
+static struct addr address6(uint32_t last)
+{
+	return (struct addr){ { __builtin_bswap32(0x2a000001), 0, 0, __builtin_bswap32(last) } };
 }
 
 static uint32_t client_ip(unsigned i)
@@ -119,6 +125,11 @@ static void take(struct world *w, struct pkt *p)
 			must(be16_get(ip + IP_TOTAL) == p->len - ETH_LEN && sum_fold(sum_bytes(ip, IP_LEN)) == UINT16_MAX);
 			must(!w->honest || ip[IP_PROTO] != IPPROTO_UDP_V4 || udp_sum_ok(ip));
 		}
+		if (be16_get(p->data + 12) == ETHERTYPE_V6) {
+			must(ip[0] >> 4 == 6 && be16_get(ip + IP6_TOTAL) == p->len - ETH_LEN - IP6_LEN);
+			must(!w->honest || ip[IP6_NEXT] != IPPROTO_UDP_V4 || udp6_sum_ok(ip));
+			must(ip[IP6_NEXT] != IPPROTO_ICMP_V6 || icmp6_sum(ip, p->len - ETH_LEN - IP6_LEN) == 0);
+		}
 	}
 	give_buf(w, p);
 }
@@ -164,12 +175,54 @@ static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t 
 	frame_in(w, f, HEADERS_LEN + len);
 }
 
-static void request_in(struct world *w, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
+/* From ...:: and `src` to our IPv6 address. */
+static void datagram6_in(struct world *w, uint32_t src, uint16_t sport, uint16_t dport, const uint8_t *data, size_t len)
+{
+	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN, *udp = ip + IP6_LEN;
+	struct addr from = address6(src), to = address6(2);
+
+	len = MIN(len, sizeof(f) - HEADERS6_LEN);
+	memcpy(f, mac, 6);
+	memcpy(f + 6, host, 6);
+	be16_put(f + 12, ETHERTYPE_V6);
+	ip6_put(ip, 0, 0, (uint16_t)(UDP_LEN + len), IPPROTO_UDP_V4, 60, &from, &to);
+	be16_put(udp, sport);
+	be16_put(udp + 2, dport);
+	be16_put(udp + 4, (uint16_t)(UDP_LEN + len));
+	ne16_set(udp + 6, 0);
+	if (len > 0)
+		memcpy(udp + UDP_LEN, data, len);
+	ne16_set(udp + 6, udp6_sum_full(ip));
+	w->honest = true;
+	frame_in(w, f, HEADERS6_LEN + len);
+}
+
+static void icmp6_in(struct world *w, const uint8_t *message, size_t len)
+{
+	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN;
+	struct addr from = address6(1), to = address6(2);
+
+	len = MIN(len, sizeof(f) - ETH_LEN - IP6_LEN);
+	memcpy(f, mac, 6);
+	memcpy(f + 6, host, 6);
+	be16_put(f + 12, ETHERTYPE_V6);
+	ip6_put(ip, 0, 0, (uint16_t)len, IPPROTO_ICMP_V6, 255, &from, &to);
+	if (len > 0)
+		memcpy(ip + IP6_LEN, message, len);
+	if (len >= 4) {
+		ne16_set(ip + IP6_LEN + 2, 0);
+		ne16_set(ip + IP6_LEN + 2, icmp6_sum(ip, len));
+	}
+	w->honest = false;
+	frame_in(w, f, ETH_LEN + IP6_LEN + len);
+}
+
+static void request_in(struct world *w, bool v6, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
 {
 	static const uint8_t methods[] = { STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_BINDING };
 	uint8_t out[1400], key[MD5_LEN], tid[STUN_TID_LEN] = { 0 };
 	char nonce[TURN_NONCE_MAX];
-	struct addr a = addr_v4(client_ip(client));
+	struct addr a = v6 ? address6(100 + client) : addr_v4(client_ip(client));
 	struct wr m = wr_of(out, sizeof(out));
 
 	be32_put(tid, (uint32_t)(method ^ len));
@@ -181,16 +234,20 @@ static void request_in(struct world *w, unsigned client, unsigned method, const 
 	stun_put(&m, STUN_REALM, STR("r"));
 	stun_put(&m, STUN_NONCE, str_of(nonce, nonce_len));
 	stun_put_integrity(&m, str_of(key, sizeof(key)));
-	datagram_in(w, client_ip(client), 1000, TURN_PORT, out, stun_end(&m));
+	size_t size = stun_end(&m);
+	if (v6)
+		datagram6_in(w, 100 + client, 1000, TURN_PORT, out, size);
+	else
+		datagram_in(w, client_ip(client), 1000, TURN_PORT, out, size);
 }
 
-/* Two clients bound to a peer and to each other. */
+/* Two clients bound to a peer and to each other, and one of IPv6, with an address of each family and a peer of each. */
 static void populate(struct world *w)
 {
 	static const uint8_t udp[] = { 0, 0x19, 0, 4, 17, 0, 0, 0 };
 
 	for (unsigned i = 0; i < 2; i++)
-		request_in(w, i, 0, udp, sizeof(udp));
+		request_in(w, false, i, 0, udp, sizeof(udp));
 	for (unsigned i = 0; i < 2; i++) {
 		for (uint16_t port = FIRST_PORT; port <= LAST_PORT; port++) {
 			uint8_t bind[64], tid[STUN_TID_LEN] = { 0 };
@@ -204,8 +261,28 @@ static void populate(struct world *w)
 			stun_put_u32(&b, STUN_CHANNEL_NUMBER, (uint32_t)(0x4000 + port - FIRST_PORT) << 16);
 			stun_put_address(&b, STUN_XOR_PEER_ADDRESS, &peer);
 			if (port == FIRST_PORT || alloc_alive(table_by_port(w->relay->table, 0, port), w->path.now_s))
-				request_in(w, i, 3, bind + STUN_HEADER_LEN, wr_len(&b) - STUN_HEADER_LEN);
+				request_in(w, false, i, 3, bind + STUN_HEADER_LEN, wr_len(&b) - STUN_HEADER_LEN);
 		}
+	}
+}
+
+static void populate6(struct world *w)
+{
+	static const uint8_t both[] = { 0, 0x19, 0, 4, 17, 0, 0, 0, 0x80, 0, 0, 4, 2, 0, 0, 0 };
+	struct addr far[2] = { addr_v4(__builtin_bswap32(0x09090909)), address6(9) };
+
+	request_in(w, true, 0, 0, both, sizeof(both));
+	for (uint16_t i = 0; i < 2; i++) {
+		uint8_t bind[64], tid[STUN_TID_LEN] = { 0 };
+		struct stun_addr peer = addr_to_stun(&far[i], FIRST_PORT);
+		struct wr b = wr_of(bind, sizeof(bind));
+
+		/* As above; with IPv6 the transaction id counts: method 3, 8 + 24 bytes. */
+		be32_put(tid, 3 ^ 32);
+		stun_begin(&b, STUN_REQUEST, STUN_CHANNEL_BIND, tid);
+		stun_put_u32(&b, STUN_CHANNEL_NUMBER, (0x4000u + i) << 16);
+		stun_put_address(&b, STUN_XOR_PEER_ADDRESS, &peer);
+		request_in(w, true, 0, 3, bind + STUN_HEADER_LEN, wr_len(&b) - STUN_HEADER_LEN);
 	}
 }
 
@@ -225,6 +302,9 @@ static struct relay *make_relay(void)
 	f->net.ip = relay_ip();
 	must(addr_parse_interface(STR("198.41.0.2/24"), &f->ip[0].addr, &f->ip[0].subnet) == ERR_OK);
 	f->ip[0].gateway = addr_v4(__builtin_bswap32(0xc6290001));
+	f->net.ip6 = address6(2);
+	must(addr_parse_interface(STR("2a00:1::2/64"), &f->ip[1].addr, &f->ip[1].subnet) == ERR_OK);
+	net_make_link(&f->net);
 	f->mtu = 1500;
 	must(relay_new(&sizes, &ifaces, make_policy(), &r) == ERR_OK);
 	rcu_online(r->rcu, 0);
@@ -244,7 +324,8 @@ static void set_up(struct world *w, struct relay *r)
 	neigh_request(arp, &gateway, relay_ip(), NULL);
 	frame_in(w, arp, sizeof(arp));
 	populate(w);
-	must(table_count(r->table) == 2);
+	populate6(w);
+	must(table_count(r->table) == 3);
 }
 
 static void tear_down(struct world *w)
@@ -265,7 +346,19 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 {
 	unsigned who = len > 0 ? p[0] : 0;
 
-	switch (kind % 5) {
+	bool v6 = kind >= 128;
+
+	kind &= 127;
+	switch (v6 && kind % 5 < 3 ? 5 + kind % 5 : kind % 5) {
+	case 5:
+		icmp6_in(w, p, len);
+		break;
+	case 6:
+		datagram6_in(w, 100 + kind / 5 % CLIENTS, 1000, TURN_PORT, p, len);
+		break;
+	case 7:
+		datagram6_in(w, 9, FIRST_PORT, (uint16_t)(FIRST_PORT + kind / 5 % 16), p, len);
+		break;
 	case 0:
 		w->honest = false;
 		frame_in(w, p, MIN(len, (size_t)(FRAME - HEADROOM)));
@@ -278,7 +371,7 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 		break;
 	case 3:
 		if (len > 0)
-			request_in(w, kind / 5 % CLIENTS, who, p + 1, len - 1);
+			request_in(w, v6, kind / 5 % CLIENTS, who, p + 1, len - 1);
 		break;
 	case 4:
 		w->clock.mono_ms += who * 1000u;

@@ -64,8 +64,11 @@ static void defaults_are_make_run(void **state)
 	assert_int_equal(plan.ports, 1);
 	assert_string_equal(plan.port[0].device, "net_tap0,iface=dpx0");
 	assert_string_equal(plan.port[0].tap, "dpx0");
-	assert_string_equal(addr_text(&plan.port[0].addr, text), "10.83.84.2");
-	assert_int_equal(plan.port[0].host_bits, 24);
+	assert_string_equal(addr_text(&plan.port[0].ip[0].addr, text), "10.83.84.2");
+	assert_int_equal(plan.port[0].host_bits[0], 24);
+	assert_true(addr_is_none(&plan.port[0].ip[1].addr));
+	/* The kernel's end is the way to everywhere. */
+	assert_true(addr_eq(&plan.port[0].ip[0].gateway, &plan.port[0].host[0]));
 	assert_false(plan.pinned);
 	assert_false(plan.poll);
 	assert_string_equal(policy->realm, "localhost");
@@ -85,10 +88,10 @@ static void several_ports(void **state)
 		       &plan, &policy, why));
 	assert_int_equal(plan.ports, 3);
 	assert_string_equal(plan.port[0].tap, "dtap3");
-	assert_int_equal(plan.port[0].gateway, 0);
-	assert_int_equal(plan.port[0].host_ip, 0);
+	assert_true(addr_is_none(&plan.port[0].ip[0].gateway));
+	assert_true(addr_is_none(&plan.port[0].host[0]));
 	assert_string_equal(plan.port[1].device, "net_memif0,role=client,id=0");
-	assert_int_equal(plan.port[1].gateway, __builtin_bswap32(0x0a020001));
+	assert_int_equal(addr_v4_of(&plan.port[1].ip[0].gateway), __builtin_bswap32(0x0a020001));
 	assert_true(plan.port[2].is_pci);
 	assert_true(plan.pinned && plan.poll);
 	assert_int_equal(plan.cpu[1], 5);
@@ -116,6 +119,29 @@ static void interfaces_of_the_kernel(void **state)
 	policy_free(policy);
 }
 
+static void both_families(void **state)
+{
+	struct relay_plan plan;
+	struct policy *policy;
+	char why[512], text[ADDR_TEXT_SIZE];
+
+	(void)state;
+	assert_ok(load("ports = net_tap0 net_null0 net_null1\naddress = fd00:83::2/64,10.83.84.2/24 10.1.0.2/24,2a00:1::5/64 2a00:2::1/127\n"
+		       "gateway = - fe80::1,10.1.0.1 2a00:2::\ntap-host-address = 10.83.84.1/24,fd00:83::1/64\n",
+		       &plan, &policy, why));
+	assert_string_equal(addr_text(&plan.port[0].ip[0].addr, text), "10.83.84.2");
+	assert_string_equal(addr_text(&plan.port[0].ip[1].addr, text), "fd00:83::2");
+	assert_string_equal(addr_text(&plan.port[0].host[1], text), "fd00:83::1");
+	assert_int_equal(plan.port[0].host_bits[0], 24);
+	assert_int_equal(plan.port[0].host_bits[1], 64);
+	assert_true(addr_is_none(&plan.port[0].ip[1].gateway));
+	assert_string_equal(addr_text(&plan.port[1].ip[1].gateway, text), "fe80::1");
+	assert_string_equal(addr_text(&plan.port[1].ip[0].gateway, text), "10.1.0.1");
+	assert_true(addr_is_none(&plan.port[2].ip[0].addr));
+	assert_string_equal(addr_text(&plan.port[2].ip[1].gateway, text), "2a00:2::");
+	policy_free(policy);
+}
+
 static const struct {
 	const char *relay, *mentions;
 } wrong[] = {
@@ -130,7 +156,19 @@ static const struct {
 	{ "address = 10.1.1.255/24\n", "address" },
 	{ "address = 127.0.0.1/8\n", "address" },
 	{ "address = 224.0.0.1/24\n", "address" },
-	{ "address = fd00::1/64\n", "address" },
+	{ "address = fd00::1/64\n", "tap-host-address" },
+	{ "address = 10.83.84.2/24,10.83.85.2/24\n", "address" },
+	{ "address = 10.83.84.2/24,fd00::1/129\n", "address" },
+	{ "address = 10.83.84.2/24,fd00::/64\n", "address" },
+	{ "address = 10.83.84.2/24,fe80::1/64\n", "address" },
+	{ "address = 10.83.84.2/24,ff02::1/64\n", "address" },
+	{ "address = 10.83.84.2/24,::1/64\n", "address" },
+	{ "address = 10.83.84.2/24,\n", "address" },
+	{ "address = 10.83.84.2/24,fd00::2/64\nmtu = 1279\n", "mtu" },
+	{ "address = 10.83.84.2/24,fd00::2/64\ngateway = 10.83.84.1,fd01::1\n", "gateway" },
+	{ "gateway = fe80::1\n", "gateway" },
+	{ "address = 10.83.84.2/24,fd00::2/64\ntap-host-address = fd00::2/64\n", "tap-host-address" },
+	{ "ports = net_null0 net_null1\naddress = 10.1.1.1/24,fd00::2/64 10.1.2.1/24,fd00::2/64\n", "address" },
 	{ "address = 10.1.1.2/0\n", "address" },
 	{ "address = 10.1.1.1/24 10.1.2.1/24\n", "address" },
 	{ "ports = net_null0 net_null1\naddress = 10.1.1.1/24\n", "address" },
@@ -211,7 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_make_run), cmocka_unit_test(several_ports), cmocka_unit_test(interfaces_of_the_kernel),
-		cmocka_unit_test(wrong_ones_are_explained), cmocka_unit_test(offered_algorithms),
+		cmocka_unit_test(both_families), cmocka_unit_test(wrong_ones_are_explained), cmocka_unit_test(offered_algorithms),
 		cmocka_unit_test(nonce_key_follows_the_secret),
 	};
 

@@ -121,7 +121,7 @@ static void what_is_malformed(void **state)
 	}
 	/* Someone who says to be us, by address or by MAC. */
 	arp(f, 2, host, IP(2), IP(1));
-	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ARP_MALFORMED);
+	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ADDRESS_CLAIMED);
 	arp(f, 1, self.net.mac, IP(1), IP(2));
 	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ARP_MALFORMED);
 	/* A group address as sender. */

@@ -248,6 +248,7 @@ static void offload_leaves_the_pseudo_sum(void **state)
 	const uint8_t *ip = f + ETH_LEN;
 
 	(void)state;
+	assert_int_equal(net_parse(&p, &self), NET_UDP);
 	net_reply_udp(&p, 5, true);
 	assert_true(p.tx_sum);
 	/* What the device adds to it is the sum over header and data. */
