@@ -57,6 +57,9 @@ const struct conf_option relay_options[] = {
 	    "start"),
 	NUM("user-allocations", user_allocations, "0", 0, 1048576, "", true,
 	    "allocations of one user; more are refused with 486; 0 = no limit"),
+	NUM("address-allocations", address_allocations, "0", 0, 1048576, "", true,
+	    "allocations of one client address, an IPv4 address or a /64 of IPv6; more are refused with 486; 0 = no limit, right "
+	    "where many clients share an address"),
 	NUM("max-peers", max_peers, "64", 1, 1024, "", true,
 	    "permissions, and channels, of one allocation; more are refused with 508"),
 	NUM("lifetime", lifetime_s, "600", 1, 86400, "s", true, "default lifetime of an allocation"),

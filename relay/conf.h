@@ -15,7 +15,7 @@ struct relay_conf {
 	char *password_algorithms, *users, *alternate_server, *alternate_domain, *drain_to;
 	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
 	uint64_t turn_port, port_min, port_max;
-	uint64_t max_allocations, user_allocations, max_peers;
+	uint64_t max_allocations, user_allocations, address_allocations, max_peers;
 	uint64_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
 	uint64_t challenge_rate, challenge_burst;
 	uint64_t drain_time_s;

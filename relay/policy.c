@@ -105,6 +105,7 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	p->nonce_lifetime_s = (uint32_t)c->nonce_lifetime_s;
 	p->max_allocations = (uint32_t)c->max_allocations;
 	p->user_allocations = (uint32_t)c->user_allocations;
+	p->address_allocations = (uint32_t)c->address_allocations;
 	p->max_peers = (uint32_t)c->max_peers;
 	p->challenge_rate = (uint32_t)c->challenge_rate;
 	p->challenge_burst = (uint32_t)c->challenge_burst;

@@ -23,7 +23,7 @@ struct policy {
 	char alternate_domain[256];     /* of all of them, for clients over TLS; empty = none */
 	uint32_t drain_time_s;
 	uint32_t lifetime_s, lifetime_max_s, nonce_lifetime_s;
-	uint32_t max_allocations, user_allocations, max_peers;
+	uint32_t max_allocations, user_allocations, address_allocations, max_peers;
 	uint32_t challenge_rate, challenge_burst; /* per second and /24; rate 0 = no limit */
 	uint16_t channel_max;           /* highest channel number */
 	bool expiry_ends;               /* credential expiry also stops what a live allocation wants to renew */

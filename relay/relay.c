@@ -14,6 +14,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	r->workers = size->workers;
 	neigh_init(&r->neigh);
 	limit_init(&r->challenges);
+	ended_init(&r->ended);
 
 	struct table_size t = {
 		.ifaces = &r->ifaces, .port_min = size->port_min, .port_max = size->port_max, .max = size->max_allocations

@@ -2,6 +2,7 @@
 #ifndef DUPLEX_RELAY_RELAY_H
 #define DUPLEX_RELAY_RELAY_H
 
+#include "relay/ended.h"
 #include "relay/journal.h"
 #include "relay/limit.h"
 #include "relay/policy.h"
@@ -18,6 +19,7 @@ struct relay {
 	struct table *table;
 	struct neigh neigh;
 	struct limit challenges;
+	struct ended ended;
 	struct stats *stats;                   /* owned: one block a worker */
 	unsigned workers;
 	struct journal *journal;               /* borrowed; NULL = none */

@@ -7,6 +7,8 @@
 
 static const struct counter_name relayed_names[RELAYED_COUNT] = { RELAYED(COUNTER_NAME_ITEM) };
 
+static const struct counter_name refused_names[REFUSED_COUNT] = { REFUSALS(COUNTER_NAME_ITEM) };
+
 static uint64_t total(const struct relay *r, size_t offset)
 {
 	uint64_t n = 0;
@@ -74,6 +76,13 @@ static void write_requests(struct buf *out, const struct relay *r)
 	}
 }
 
+static void write_refused(struct buf *out, const struct relay *r)
+{
+	metrics_head(out, "duplex_relay_refused_total", "counter", "Allocations refused to clients with good credentials, by reason");
+	for (unsigned i = 0; i < REFUSED_COUNT; i++)
+		metrics_line(out, "duplex_relay_refused_total", "reason", refused_names[i].name, TOTAL(r, refused[i]));
+}
+
 static void write_cores(struct buf *out, struct relay *r)
 {
 	char core[12];
@@ -131,6 +140,7 @@ void stats_write(struct buf *out, void *user)
 	write_relayed(out, r);
 	write_drops(out, r);
 	write_requests(out, r);
+	write_refused(out, r);
 	write_cores(out, r);
 	write_journal(out, r);
 }

@@ -14,12 +14,22 @@
 	X(RELAYED_HAIRPIN, "hairpin", "client to client, both on this relay")
 COUNTER_ENUM(relayed, RELAYED, RELAYED_COUNT);
 
+#define REFUSALS(X)                                                                             \
+	X(REFUSED_USER, "user", "the user has as many as he may have")                          \
+	X(REFUSED_ADDRESS, "address", "the client's address has")                               \
+	X(REFUSED_TOTAL, "total", "the relay has")                                              \
+	X(REFUSED_PORTS, "ports", "no port of that kind is free")                               \
+	X(REFUSED_TOKEN, "token", "nothing is reserved under the RESERVATION-TOKEN")            \
+	X(REFUSED_PLACE, "place", "clients are sent elsewhere, or the relay drains")
+COUNTER_ENUM(refused, REFUSALS, REFUSED_COUNT);
+
 struct stats {
 	_Alignas(64) _Atomic uint64_t rx_packets;
 	_Atomic uint64_t rx_bytes, tx_packets, tx_bytes;      /* frames, without FCS */
 	_Atomic uint64_t relayed_packets[RELAYED_COUNT], relayed_bytes[RELAYED_COUNT]; /* bytes of payload */
 	_Atomic uint64_t drops[DROP_COUNT];
 	_Atomic uint64_t requests[TURN_METHOD_COUNT][TURN_CODE_COUNT];
+	_Atomic uint64_t refused[REFUSED_COUNT];              /* allocations, by reason */
 	_Atomic uint64_t expired;                             /* allocations that ended by their lifetime */
 	_Atomic uint64_t own_packets;                         /* sent without a frame that asked for it: ARP requests */
 	_Atomic uint64_t busy_ns, idle_ns, loop_max_ns;       /* loop_max: longest turn since the last scrape */

@@ -27,7 +27,7 @@ struct table_inside {
 	struct journal *journal;    /* borrowed; NULL = none */
 	struct rte_hash *hash;      /* owned: flow_key -> slot + 1 */
 	struct portmap *map;        /* owned: one per address */
-	struct users users;
+	struct users users, addresses;
 	struct spin lock;           /* hash, map, users, graves, reservations */
 	struct spin stripe[STRIPES];
 	size_t bytes;               /* of table.slots */
@@ -97,7 +97,8 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	t->slots = mmap(NULL, in->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->slots == MAP_FAILED)
 		t->slots = NULL;
-	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK)
+	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK ||
+	    users_init(&in->addresses, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
 	in->hash = make_hash(size->max, rcu);
 	if (in->hash == NULL)
@@ -166,6 +167,7 @@ void table_free(struct table *t)
 	if (t->slots != NULL)
 		(void)munmap(t->slots, in->bytes);
 	users_fini(&in->users);
+	users_fini(&in->addresses);
 	free(in->map);
 	free(in);
 	free(t);
@@ -279,6 +281,47 @@ static void leave_user(struct table *t, struct alloc *a)
 	users_put(&t->in->users, a->user, user_moved, t);
 }
 
+/* What counts as one address: all of IPv4, a /64 of IPv6, which is what one customer has at least. */
+static struct str address_of(const struct flow_key *key)
+{
+	return str_of(&key->client, addr_is_v4(&key->client) ? sizeof(key->client) : 8);
+}
+
+static void join_address(struct table *t, const struct flow_key *key)
+{
+	struct users *u = &t->in->addresses;
+
+	u->at[users_get(u, address_of(key))].count++;
+}
+
+static void address_moved(void *ctx, uint32_t from, uint32_t to)
+{
+	/* Nobody keeps the index. */
+	(void)ctx;
+	(void)from;
+	(void)to;
+}
+
+static void leave_address(struct table *t, const struct flow_key *key)
+{
+	struct users *u = &t->in->addresses;
+	uint32_t i = users_find(u, address_of(key));
+
+	assert(i != USERS_NONE && u->at[i].count > 0);
+	u->at[i].count--;
+	users_put(u, i, address_moved, NULL);
+}
+
+static bool address_full(const struct table *t, const struct table_request *r)
+{
+	const struct users *u = &t->in->addresses;
+
+	if (r->max_of_address == 0)
+		return false;
+	uint32_t i = users_find(u, address_of(&r->key));
+	return i != USERS_NONE && u->at[i].count >= r->max_of_address;
+}
+
 static enum err take_reserved(struct table_inside *in, const struct table_request *r, unsigned *local, uint16_t *port)
 {
 	for (unsigned i = 0; i < RESERVATIONS; i++) {
@@ -386,6 +429,7 @@ static enum err put_in(struct table *t, const struct table_request *r, unsigned 
 	if (r->also > 0)
 		add_half(t, a, r);
 	join_user(t, a, users_get(&in->users, r->user));
+	join_address(t, &a->key);
 	in->count++;
 	*out = a;
 	return ERR_OK;
@@ -400,10 +444,12 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 
 	reclaim(t);
 	if (in->count >= MIN(r->max, in->max))
-		return ERR_FULL;
+		return ERR_TOO_LARGE;
 	uint32_t user = users_find(&in->users, r->user);
 	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)
 		return ERR_BUSY;
+	if (address_full(t, r))
+		return ERR_CONFLICT;
 	enum err e = take_port(in, r, &local, &port, token);
 	if (e != ERR_OK)
 		return e;
@@ -577,6 +623,7 @@ void table_remove(struct table *t, struct alloc *a)
 	if (a->other != 0)
 		bury_half(t, other_of(t, a));
 	leave_user(t, a);
+	leave_address(t, &a->key);
 	explicit_bzero(&a->auth, sizeof(a->auth));
 	bury_block(in, atomic_exchange(&a->peers, NULL));
 	bury_slot(t, a);

@@ -55,14 +55,15 @@ struct table_request {
 	const uint8_t *token;  /* RESERVATION-TOKEN, 8 bytes, or NULL */
 	struct str username;   /* in full; at most TURN_USERNAME_MAX */
 	struct str user;       /* the part that limits and revocation go by */
-	uint32_t max, max_of_user; /* 0 = no limit (of the user) */
+	uint32_t max, max_of_user, max_of_address; /* 0 = no limit (but of `max`); an address is a /32 or a /64 */
 	uint32_t random, now_s;
 };
 
 /* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the
- * stripe lock; the key must not be there. ERR_BUSY: the user has max_of_user; ERR_FULL: no port or no room;
- * ERR_NOT_FOUND: unknown token. With PORT_EVEN_PAIR, out->token is the reservation. Where only the additional
- * address has no port, out->other is 0. */
+ * stripe lock; the key must not be there. ERR_BUSY: the user has max_of_user; ERR_CONFLICT: the client's
+ * address has max_of_address; ERR_TOO_LARGE: there are `max`; ERR_FULL: no port; ERR_NOT_FOUND: unknown
+ * token. With PORT_EVEN_PAIR, out->token is the reservation. Where only the additional address has no port,
+ * out->other is 0. */
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out);
 /* Sets the deadline, of both halves; from the first time on data flows. The allocation is complete, and in the journal
  * when this returns. Under the stripe lock, as are the next five; none of them is given a second half. */

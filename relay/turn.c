@@ -47,7 +47,7 @@ static const struct {
 			      AUTH_BITS | STUN_BIT(STUN_REQUESTED_TRANSPORT) | STUN_BIT(STUN_LIFETIME) | STUN_BIT(STUN_EVEN_PORT) |
 				      STUN_BIT(STUN_RESERVATION_TOKEN) | STUN_BIT(STUN_REQUESTED_ADDRESS_FAMILY) |
 				      STUN_BIT(STUN_DONT_FRAGMENT) },
-	[TURN_M_REFRESH] = { turn_refresh, true, true,
+	[TURN_M_REFRESH] = { turn_refresh, true, false,
 			     AUTH_BITS | STUN_BIT(STUN_LIFETIME) | STUN_BIT(STUN_REQUESTED_ADDRESS_FAMILY) },
 	[TURN_M_CREATE_PERMISSION] = { turn_create_permission, true, true, AUTH_BITS | STUN_BIT(STUN_XOR_PEER_ADDRESS) },
 	[TURN_M_CHANNEL_BIND] = { turn_channel_bind, true, true,

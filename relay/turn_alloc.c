@@ -83,9 +83,23 @@ static enum turn_code check_place(struct turn_req *q)
 		q->alternate = alternates_pick(&d->to, &q->client);
 	else if (d == NULL && p->alternates.count > 0)
 		q->alternate = alternates_pick(&p->alternates, &q->client);
-	if (q->alternate != NULL)
-		return TURN_TRY_ALTERNATE;
-	return d != NULL ? TURN_QUOTA : TURN_OK;
+	if (q->alternate == NULL && d == NULL)
+		return TURN_OK;
+	stats_add(&q->c->stats->refused[REFUSED_PLACE], 1);
+	return q->alternate != NULL ? TURN_TRY_ALTERNATE : TURN_QUOTA;
+}
+
+/* Why table_add refuses, and what that is called: a quota is the client's affair (486), the rest is ours (508). */
+static enum turn_code refused(struct turn_req *q, enum err e)
+{
+	enum refused why = e == ERR_BUSY	? REFUSED_USER
+			   : e == ERR_CONFLICT	? REFUSED_ADDRESS
+			   : e == ERR_TOO_LARGE ? REFUSED_TOTAL
+			   : e == ERR_NOT_FOUND ? REFUSED_TOKEN
+						: REFUSED_PORTS;
+
+	stats_add(&q->c->stats->refused[why], 1);
+	return why == REFUSED_USER || why == REFUSED_ADDRESS ? TURN_QUOTA : TURN_CAPACITY;
 }
 
 /* Our address of a family for this client: of the port it came in by, else of any. -1 if there is none. */
@@ -126,7 +140,7 @@ static enum turn_code take(struct turn_req *q, struct table_request *r)
 		e = table_add(q->c->relay->table, r, &q->a);
 	}
 	if (e != ERR_OK)
-		return e == ERR_BUSY ? TURN_QUOTA : TURN_CAPACITY;
+		return refused(q, e);
 	if (both && q->a->other == 0) {
 		q->a->refused_family = instead ? STUN_IPV4 : STUN_IPV6;
 		q->a->refused_code = turn_code_number[(instead ? first : also) < 0 ? TURN_FAMILY : TURN_CAPACITY];
@@ -155,6 +169,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 		.key = *q->key, .want = PORT_ANY, .username = q->username,
 		.user = q->cred.user.len > 0 ? q->cred.user : q->username,
 		.max = c->policy->max_allocations, .max_of_user = c->policy->user_allocations,
+		.max_of_address = c->policy->address_allocations,
 		.random = (uint32_t)(path_random(c) >> 32), .now_s = c->now_s,
 	};
 	if (stun_has(q->m, STUN_EVEN_PORT))
@@ -179,23 +194,33 @@ enum turn_code turn_allocate(struct turn_req *q)
 enum turn_code turn_refresh(struct turn_req *q)
 {
 	struct path *c = q->c;
+	bool end = stun_has(q->m, STUN_LIFETIME) && stun_u32(q->m, STUN_LIFETIME) == 0;
 
+	/* Come again after its answer was lost: even if the 5-tuple has a new allocation by now. */
+	if (end && ended_is(&c->relay->ended, q->key, stun_tid(q->m), c->now_s)) {
+		stun_put_u32(&q->w, STUN_LIFETIME, 0);
+		return TURN_OK;
+	}
+	if (q->a == NULL)
+		return TURN_MISMATCH;
 	bool one = stun_has(q->m, STUN_REQUESTED_ADDRESS_FAMILY), v6 = stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) == STUN_IPV6;
 
 	/* RFC 8656 §8.2: with a family named, of a dual allocation that half alone. */
 	if (one && (!alloc_has(q->a, v6) || (!v6 && stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) != STUN_IPV4)))
 		return TURN_PEER_FAMILY;
-	uint32_t lifetime = stun_has(q->m, STUN_LIFETIME) && stun_u32(q->m, STUN_LIFETIME) == 0 ? 0 : granted_lifetime(q);
-	if (lifetime == 0 && one) {
+	uint32_t lifetime = end ? 0 : granted_lifetime(q);
+	if (end && one) {
 		if (table_remove_half(c->relay->table, q->a, v6, c->now_s) != ERR_OK)
 			return TURN_CAPACITY;
-	} else if (lifetime == 0) {
+	} else if (end) {
 		table_remove(c->relay->table, q->a);
 	} else if (one) {
 		table_start_half(c->relay->table, q->a, v6, c->now_s + lifetime);
 	} else {
 		table_start(c->relay->table, q->a, c->now_s + lifetime);
 	}
+	if (end)
+		ended_note(&c->relay->ended, q->key, stun_tid(q->m), c->now_s);
 	stun_put_u32(&q->w, STUN_LIFETIME, lifetime);
 	return TURN_OK;
 }
