@@ -11,13 +11,31 @@
 
 /* What identifies a client (RFC 8656 §3: the 5-tuple). Ports in network order; the key of the table. */
 struct flow_key {
-	struct addr client;
-	uint16_t client_port, relay_port; /* relay_port: the service port the client talks to */
-	uint8_t local;                    /* our address that it talks to: iface.h */
-	uint8_t proto;
-	uint8_t zero[2];
+	union {
+		struct {
+			struct addr client;
+			uint16_t client_port, relay_port; /* relay_port: the service port the client talks to */
+			uint8_t local;                    /* our address that it talks to: iface.h */
+			uint8_t proto;
+			uint8_t zero[2];
+		};
+		uint64_t w[3]; /* as it is written, hashed and compared: reading words just written in pieces would stall */
+	};
 };
 static_assert(sizeof(struct flow_key) == 24, "hashed and compared as 24 bytes");
+
+static inline void flow_key_set(struct flow_key *k, const struct addr *client, uint16_t client_port, uint16_t relay_port,
+				uint8_t local, uint8_t proto)
+{
+	k->w[0] = client->w[0] | (uint64_t)client->w[1] << 32;
+	k->w[1] = client->w[2] | (uint64_t)client->w[3] << 32;
+	k->w[2] = client_port | (uint64_t)relay_port << 16 | (uint64_t)local << 32 | (uint64_t)proto << 40;
+}
+
+static inline bool flow_key_eq(const struct flow_key *a, const struct flow_key *b)
+{
+	return ((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2])) == 0;
+}
 
 /* Datagrams of one direction. Written by the worker that carries the flow; if several carry flows of one
  * direction at the same instant a count may be lost, the workers' own counters are exact. */

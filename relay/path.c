@@ -190,6 +190,7 @@ static enum kind classify_client(struct pkt *p, const uint8_t *payload)
 	return KIND_DONE;
 }
 
+/* For a client's frame `key` is filled in, for a peer's *peer_of. */
 static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, struct alloc **peer_of)
 {
 	struct relay *r = c->relay;
@@ -215,11 +216,9 @@ static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, s
 	uint16_t dport = ne16(udp + UDP_AT_DPORT);
 	unsigned local = 2u * p->in_if + p->v6;
 	if (dport == r->turn_port) {
-		*key = (struct flow_key){ .client = net_source(p),
-					  .client_port = ne16(udp + UDP_AT_SPORT),
-					  .relay_port = dport,
-					  .local = (uint8_t)local,
-					  .proto = IPPROTO_UDP_V4 };
+		struct addr client = net_source(p);
+
+		flow_key_set(key, &client, ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
 		return classify_client(p, payload);
 	}
 	*peer_of = table_by_port(r->table, local, swap16(dport));
@@ -231,31 +230,42 @@ static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, s
 	return KIND_DONE;
 }
 
+/* What the handlers will touch of an allocation, once its first line is there. */
+static void fetch(enum kind kind, struct alloc *a)
+{
+	const struct peers *b = alloc_peers(a);
+
+	__builtin_prefetch(b);
+	__builtin_prefetch((const uint8_t *)b + CACHE_LINE);
+	__builtin_prefetch(kind == KIND_PEER ? &a->to_client : &a->to_peer, 1);
+}
+
 void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now)
 {
 	enum kind kind[BURST];
 	struct flow_key key[BURST];
 	const struct flow_key *wanted[BURST];
+	uint64_t hash[BURST];
 	struct alloc *alloc[BURST], *found[BURST];
 	unsigned who[BURST], clients = 0;
 
 	set_clock(c, now);
 	for (unsigned i = 0; i < n; i++) {
+		alloc[i] = NULL;
 		kind[i] = classify(c, &p[i], &key[i], &alloc[i]);
 		if (kind[i] == KIND_CHANNEL || kind[i] == KIND_STUN) {
+			hash[clients] = table_hash(c->relay->table, &key[i]);
 			who[clients] = i;
 			wanted[clients++] = &key[i];
 		}
 	}
 	if (clients > 0)
-		table_find(c->relay->table, wanted, clients, found);
-	for (unsigned i = 0; i < clients; i++) {
+		table_find(c->relay->table, wanted, hash, clients, found);
+	for (unsigned i = 0; i < clients; i++)
 		alloc[who[i]] = found[i];
-		__builtin_prefetch(found[i]);
-	}
 	for (unsigned i = 0; i < n; i++) {
-		if (kind[i] != KIND_DONE && alloc[i] != NULL)
-			__builtin_prefetch(alloc_peers(alloc[i]));
+		if (alloc[i] != NULL)
+			fetch(kind[i], alloc[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		switch (kind[i]) {

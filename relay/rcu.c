@@ -66,8 +66,3 @@ void rcu_wait(struct rcu *r)
 	while (!rcu_passed(r, token))
 		(void)nanosleep(&pause, NULL);
 }
-
-struct rte_rcu_qsbr *rcu_qsbr(struct rcu *r)
-{
-	return r->qsbr;
-}

@@ -8,7 +8,6 @@
 #include "common/base.h"
 
 struct rcu;
-struct rte_rcu_qsbr;
 
 enum err rcu_new(unsigned readers, struct rcu **out);
 void rcu_free(struct rcu *r);
@@ -23,7 +22,5 @@ uint64_t rcu_token(struct rcu *r);
 bool rcu_passed(struct rcu *r, uint64_t token);
 /* For a thread that is no reader: waits until everything unlinked before has no reader left. */
 void rcu_wait(struct rcu *r);
-
-struct rte_rcu_qsbr *rcu_qsbr(struct rcu *r); /* for rte_hash */
 
 #endif

@@ -1,7 +1,5 @@
 #include "relay/table.h"
 
-#include <rte_hash.h>
-#include <rte_hash_crc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -25,62 +23,17 @@ struct table_inside {
 	struct rcu *rcu;            /* borrowed */
 	const struct ifaces *ifaces; /* borrowed */
 	struct journal *journal;    /* borrowed; NULL = none */
-	struct rte_hash *hash;      /* owned: flow_key -> slot + 1 */
 	struct portmap *map;        /* owned: one per address */
 	struct users users, addresses;
-	struct spin lock;           /* hash, map, users, graves, reservations */
+	struct spin lock;           /* flows, map, users, graves, reservations */
 	struct spin stripe[STRIPES];
 	size_t bytes;               /* of table.slots */
-	uint32_t max;               /* allocations that hash and users have room for */
+	uint32_t max;               /* allocations that flows and users have room for */
 	_Atomic uint32_t count;
 	uint32_t grave_first, grave_last; /* slots that wait for their grace period, oldest first */
 	struct peers *block_first, *block_last; /* the same for blocks */
 	struct reservation reservation[RESERVATIONS];
 };
-
-static uint32_t hash_key(const void *key, uint32_t len, uint32_t seed)
-{
-	(void)len;
-	uint64_t w[3];
-	memcpy(w, key, sizeof(w));
-	return rte_hash_crc_8byte(w[2], rte_hash_crc_8byte(w[1], rte_hash_crc_8byte(w[0], seed)));
-}
-
-static int compare_keys(const void *one, const void *two, size_t len)
-{
-	(void)len;
-	uint64_t a[3], b[3];
-	memcpy(a, one, sizeof(a));
-	memcpy(b, two, sizeof(b));
-	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2])) != 0;
-}
-
-static struct rte_hash *make_hash(uint32_t max, struct rcu *rcu)
-{
-	static _Atomic unsigned serial;
-	char name[RTE_HASH_NAMESIZE];
-	struct rte_hash_parameters p = {
-		.name = name,
-		/* Keys that were deleted still take room until their grace period is over. */
-		.entries = max + max / 4 + 512,
-		.key_len = sizeof(struct flow_key),
-		.hash_func = hash_key,
-		.socket_id = SOCKET_ID_ANY,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
-	};
-	struct rte_hash_rcu_config rcu_conf = { .v = rcu_qsbr(rcu), .mode = RTE_HASH_QSBR_MODE_DQ };
-
-	(void)snprintf(name, sizeof(name), "flows%u", atomic_fetch_add(&serial, 1));
-	crypto_random(&p.hash_func_init_val, sizeof(p.hash_func_init_val));
-	struct rte_hash *h = rte_hash_create(&p);
-	if (h != NULL)
-		rte_hash_set_cmp_func(h, compare_keys);
-	if (h != NULL && rte_hash_rcu_qsbr_add(h, &rcu_conf) != 0) {
-		rte_hash_free(h);
-		return NULL;
-	}
-	return h;
-}
 
 static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
 {
@@ -100,8 +53,7 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK ||
 	    users_init(&in->addresses, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
-	in->hash = make_hash(size->max, rcu);
-	if (in->hash == NULL)
+	if (flowmap_init(&t->flows, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
 	for (unsigned i = 0; i < n; i++) {
 		if (!addr_is_none(&iface_local(size->ifaces, i)->addr))
@@ -162,8 +114,7 @@ void table_free(struct table *t)
 			free(alloc_peers(&t->slots[i]));
 	}
 	free_blocks(in, true);
-	if (in->hash != NULL)
-		rte_hash_free(in->hash);
+	flowmap_fini(&t->flows);
 	if (t->slots != NULL)
 		(void)munmap(t->slots, in->bytes);
 	users_fini(&in->users);
@@ -173,33 +124,41 @@ void table_free(struct table *t)
 	free(t);
 }
 
-void table_find(const struct table *t, const struct flow_key *const *keys, unsigned count, struct alloc **out)
+void table_find(const struct table *t, const struct flow_key *const *keys, const uint64_t *hashes, unsigned count,
+		struct alloc **out)
 {
-	const void *k[BURST];
-	void *data[BURST];
-	uint64_t hits = 0;
+	/* All first lines are under way before the first is looked at. */
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t slot = flowmap_guess(&t->flows, hashes[i]);
 
-	memcpy(k, keys, count * sizeof(*k));
-	(void)rte_hash_lookup_bulk_data(t->in->hash, k, count, &hits, data);
-	for (unsigned i = 0; i < count; i++)
-		out[i] = (hits >> i & 1) != 0 ? &t->slots[(uintptr_t)data[i] - 1] : NULL;
+		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
+		__builtin_prefetch(out[i]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, keys[i])))
+			continue;
+		uint32_t slot = flowmap_find(&t->flows, hashes[i], keys[i], t->slots);
+
+		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
+	}
 }
 
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key)
 {
-	void *data;
+	uint32_t slot = flowmap_find(&t->flows, flowmap_hash(&t->flows, key), key, t->slots);
 
-	return rte_hash_lookup_data(t->in->hash, key, &data) >= 0 ? &t->slots[(uintptr_t)data - 1] : NULL;
+	return slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
 }
 
-static uint32_t stripe_of(const struct flow_key *key)
+static uint32_t stripe_of(const struct table *t, const struct flow_key *key)
 {
-	return hash_key(key, sizeof(*key), 0x5bd1e995) % STRIPES;
+	/* Other bits than those that choose the bucket. */
+	return (uint32_t)(flowmap_hash(&t->flows, key) >> 32) % STRIPES;
 }
 
 struct spin *table_stripe(const struct table *t, const struct flow_key *key)
 {
-	return &t->in->stripe[stripe_of(key)];
+	return &t->in->stripe[stripe_of(t, key)];
 }
 
 /* Ports whose readers are gone become free. Under the table's lock. */
@@ -387,7 +346,7 @@ static void set_up(struct table *t, struct alloc *a, const struct table_request 
 	a->client_hop = HOP_NONE;
 	a->to_peer.packets = a->to_peer.bytes = 0;
 	a->to_client.packets = a->to_client.bytes = 0;
-	a->stripe = stripe_of(&r->key);
+	a->stripe = stripe_of(t, &r->key);
 	a->other = 0;
 	a->second = false;
 	a->half_expires_s = 0;
@@ -422,7 +381,7 @@ static enum err put_in(struct table *t, const struct table_request *r, unsigned 
 
 	set_up(t, a, r, local, port);
 	memcpy(a->token, token, sizeof(a->token));
-	if (rte_hash_add_key_data(in->hash, &a->key, (void *)(uintptr_t)(a->slot + 1)) != 0) {
+	if (flowmap_add(&t->flows, flowmap_hash(&t->flows, &a->key), a->slot) != ERR_OK) {
 		portmap_give(&in->map[local], port);
 		return ERR_FULL;
 	}
@@ -619,7 +578,7 @@ void table_remove(struct table *t, struct alloc *a)
 	journal_drop(in->journal, a);
 	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
-	(void)rte_hash_del_key(in->hash, &a->key);
+	flowmap_remove(&t->flows, flowmap_hash(&t->flows, &a->key), a->slot);
 	if (a->other != 0)
 		bury_half(t, other_of(t, a));
 	leave_user(t, a);

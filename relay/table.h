@@ -5,7 +5,7 @@
 #ifndef DUPLEX_RELAY_TABLE_H
 #define DUPLEX_RELAY_TABLE_H
 
-#include "relay/alloc.h"
+#include "relay/flowmap.h"
 #include "relay/iface.h"
 #include "relay/portmap.h"
 #include "relay/rcu.h"
@@ -13,9 +13,10 @@
 #define RESERVATION_S 30u /* RFC 8656 §7.2 */
 
 struct table {
-	/* For table_by_port; read-only after table_new. */
+	/* For the look-ups below; read-only after table_new. */
 	struct alloc *slots;
 	uint32_t port_min, ports; /* per address */
+	struct flowmap flows;     /* client's 5-tuple -> slot */
 	struct table_inside *in;
 };
 
@@ -40,8 +41,18 @@ static inline struct alloc *table_by_port(const struct table *t, unsigned local,
 	return i < t->ports ? &t->slots[local * t->ports + i] : NULL;
 }
 
-/* The allocation of each key, NULL where there is none; 0 < count <= BURST. */
-void table_find(const struct table *t, const struct flow_key *const *keys, unsigned count, struct alloc **out);
+/* First step of table_find: the hash of a key, and the line where it would stand is fetched. */
+static inline uint64_t table_hash(const struct table *t, const struct flow_key *key)
+{
+	uint64_t hash = flowmap_hash(&t->flows, key);
+
+	__builtin_prefetch(flowmap_home(&t->flows, hash));
+	return hash;
+}
+
+/* The allocation of each key, NULL where there is none. */
+void table_find(const struct table *t, const struct flow_key *const *keys, const uint64_t *hashes, unsigned count,
+		struct alloc **out);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
 /* The lock for everything that changes the allocation of this 5-tuple. */
