@@ -77,4 +77,16 @@ enum err str_to_u64(struct str s, uint64_t max, uint64_t *out);
 /* Copies with a NUL into dst[size]. ERR_TOO_LARGE (dst untouched) if it does not fit, ERR_INVALID if `s` holds a NUL. */
 enum err str_copy(struct str s, char *dst, size_t size);
 
+/* Copies to *at, which moves behind the copy, and gives the copy: for several texts that live in one block with what they belong to. The block has room
+ * for all of them. */
+static inline struct str str_keep(char **at, struct str s)
+{
+	struct str kept = { *at, s.len };
+
+	if (s.len > 0)
+		memcpy(*at, s.p, s.len);
+	*at += s.len;
+	return kept;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "common/events.h"
 #include "common/rkeys.h"
 #include "signalling/proxy.h"
+#include "signalling/refusal.h"
 #include "signalling/reg_binding.h"
 #include "signalling/sip_uri.h"
 #include "signalling/worker.h"
@@ -145,45 +146,23 @@ static void on_location(void *user_data, enum err e, const struct location *loc)
 
 /* --- the request --- */
 
-struct refusal {
-	unsigned status;
-	const char *phrase, *headers;
-	enum reject reason;
-};
-
-static enum err refuse(struct refusal *why, unsigned status, const char *phrase, const char *headers, enum reject reason)
-{
-	*why = (struct refusal){ status, phrase, headers, reason };
-	return ERR_INVALID;
-}
-
 static enum err check(struct worker *w, const struct sip_msg *m, const struct origin *from, char *to, size_t to_size, struct refusal *why)
 {
 	struct sip_uri uri;
 
 	if (from->peer.len > 0 || from->user.len == 0)
-		return refuse(why, 403, NULL, "", REJ_SANITY);
+		return refuse(why, 403, NULL, STR_NONE, REJ_SANITY);
 	if (!perm_has(from->perms, PERM_CHAT_SEND))
-		return refuse(why, 403, "No Permission To Chat", "", REJ_PERMISSION);
+		return refuse(why, 403, "No Permission To Chat", STR_NONE, REJ_PERMISSION);
 	if (sip_uri_parse(m->uri, &uri) != ERR_OK || sip_uri_user_name(&uri, w->domain, to, to_size) != ERR_OK)
-		return refuse(why, 404, NULL, "", REJ_SANITY);
+		return refuse(why, 404, NULL, STR_NONE, REJ_SANITY);
 	if (m->body.len > w->conf->chat_body_max)
-		return refuse(why, 413, "Message Too Long", "", REJ_TOO_LARGE);
+		return refuse(why, 413, "Message Too Long", STR_NONE, REJ_TOO_LARGE);
 	if (!str_ieq(sip_msg_token(m, SIP_H_CONTENT_TYPE), STR("text/plain")) || m->body.len == 0)
-		return refuse(why, 415, NULL, "Accept: text/plain\r\n", REJ_SANITY);
+		return refuse(why, 415, NULL, STR("Accept: text/plain\r\n"), REJ_SANITY);
 	if (m->call_id.len > CALL_ID_MAX)
-		return refuse(why, 400, "Call-ID Too Long", "", REJ_SANITY);
+		return refuse(why, 400, "Call-ID Too Long", STR_NONE, REJ_SANITY);
 	return ERR_OK;
-}
-
-static struct str keep(char **at, struct str s)
-{
-	struct str kept = { *at, s.len };
-
-	if (s.len > 0)
-		memcpy(*at, s.p, s.len);
-	*at += s.len;
-	return kept;
 }
 
 void message_on_message(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from)
@@ -209,9 +188,9 @@ void message_on_message(void *arg, struct txn *server, const struct sip_msg *m, 
 	op->server = server;
 	op->time_ms = clock_wall_ms();
 	memcpy(op->to, to, sizeof(to));
-	op->id = keep(&at, m->call_id);
-	op->type = keep(&at, type);
-	op->body = keep(&at, m->body);
+	op->id = str_keep(&at, m->call_id);
+	op->type = str_keep(&at, type);
+	op->body = str_keep(&at, m->body);
 	txn_set_user(server, &server_user, op);
 	location_lookup(w, str_from(op->to), STR_NONE, on_location, op);
 }

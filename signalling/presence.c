@@ -7,6 +7,7 @@
 #include "common/rkeys.h"
 #include "signalling/presence_sub.h"
 #include "signalling/proxy.h"
+#include "signalling/refusal.h"
 #include "signalling/sip_build.h"
 #include "signalling/sip_uri.h"
 #include "signalling/worker.h"
@@ -194,16 +195,6 @@ static void on_expiry(struct timer *t, uint64_t now_ms)
 	sub_notify_soon(s);
 }
 
-static struct str keep(char **at, struct str s)
-{
-	struct str kept = { *at, s.len };
-
-	if (s.len > 0)
-		memcpy(*at, s.p, s.len);
-	*at += s.len;
-	return kept;
-}
-
 static struct sub *sub_new(struct worker *w, const struct sip_msg *m, const struct origin *from, struct str contact)
 {
 	struct str event = sip_msg_value(m, SIP_H_EVENT), remote = sip_msg_value(m, SIP_H_FROM), local = sip_msg_value(m, SIP_H_TO);
@@ -218,12 +209,12 @@ static struct sub *sub_new(struct worker *w, const struct sip_msg *m, const stru
 	}
 	s->w = w;
 	s->text = at;
-	s->user = keep(&at, from->user);
-	s->call_id = keep(&at, m->call_id);
-	s->from = keep(&at, remote);
-	s->to = keep(&at, local);
-	s->contact = keep(&at, contact);
-	s->event = keep(&at, event);
+	s->user = str_keep(&at, from->user);
+	s->call_id = str_keep(&at, m->call_id);
+	s->from = str_keep(&at, remote);
+	s->to = str_keep(&at, local);
+	s->contact = str_keep(&at, contact);
+	s->event = str_keep(&at, event);
 	s->flow = from->flow;
 	s->peer_cseq = m->cseq;
 	crypto_random(random, sizeof(random));
@@ -238,17 +229,6 @@ static struct sub *sub_new(struct worker *w, const struct sip_msg *m, const stru
 	return s;
 }
 
-struct refusal {
-	unsigned status;
-	const char *phrase, *headers;
-};
-
-static enum err refuse(struct refusal *why, unsigned status, const char *phrase, const char *headers)
-{
-	*why = (struct refusal){ status, phrase, headers };
-	return ERR_INVALID;
-}
-
 /* What every SUBSCRIBE must be. */
 static enum err check(struct worker *w, const struct sip_msg *m, const struct origin *from, struct str *contact, struct refusal *why)
 {
@@ -256,18 +236,16 @@ static enum err check(struct worker *w, const struct sip_msg *m, const struct or
 	struct sip_addr a;
 
 	if (from->peer.len > 0 || from->user.len == 0)
-		return refuse(why, 403, NULL, "");
-	if (!str_eq(sip_msg_token(m, SIP_H_EVENT), STR("presence"))) {
-		w->count->reject[REJ_EVENT]++;
-		return refuse(why, 489, NULL, "Allow-Events: presence\r\n");
-	}
+		return refuse(why, 403, NULL, STR_NONE, REJ_SANITY);
+	if (!str_eq(sip_msg_token(m, SIP_H_EVENT), STR("presence")))
+		return refuse(why, 489, NULL, STR("Allow-Events: presence\r\n"), REJ_EVENT);
 	if (sip_uri_parse(m->uri, &uri) != ERR_OK || !str_ieq(uri.host, w->domain) || !str_eq(uri.user, STR(LIST_USER)))
-		return refuse(why, 404, "Only The Contact List Can Be Watched", "");
+		return refuse(why, 404, "Only The Contact List Can Be Watched", STR_NONE, REJ_SANITY);
 	/* RFC 4662 §4.2: a list can only be told to those who know lists. */
 	if (!sip_list_has(m, SIP_H_SUPPORTED, STR("eventlist")))
-		return refuse(why, 421, NULL, "Require: eventlist\r\n");
+		return refuse(why, 421, NULL, STR("Require: eventlist\r\n"), REJ_SANITY);
 	if (sip_msg_addr(m, SIP_H_CONTACT, &a) != ERR_OK || sip_uri_parse(a.uri, &uri) != ERR_OK || a.uri.len > CONTACT_MAX)
-		return refuse(why, 400, "Bad Contact", "");
+		return refuse(why, 400, "Bad Contact", STR_NONE, REJ_SANITY);
 	*contact = a.uri;
 	return ERR_OK;
 }
@@ -331,6 +309,7 @@ void presence_on_subscribe(void *arg, struct txn *server, const struct sip_msg *
 	struct sub *s = NULL;
 
 	if (check(w, m, from, &contact, &why) != ERR_OK) {
+		w->count->reject[why.reason]++;
 		proxy_reply(w->proxy, server, why.status, why.phrase, str_from(why.headers));
 		return;
 	}

@@ -115,16 +115,6 @@ static struct reg *find(struct registrar *r, struct str user, struct str instanc
 	return NULL;
 }
 
-static struct str keep(char **at, struct str s)
-{
-	struct str kept = { *at, s.len };
-
-	if (s.len > 0)
-		memcpy(*at, s.p, s.len);
-	*at += s.len;
-	return kept;
-}
-
 static void mark_dirty(struct reg *g)
 {
 	struct registrar *r = g->w->registrar;
@@ -148,12 +138,12 @@ enum err reg_local_put(struct worker *w, struct str user, const struct flow *flo
 	g->w = w;
 	g->flow = *flow;
 	g->s = *s;
-	g->user = keep(&at, user);
-	g->s.instance = keep(&at, s->instance);
-	g->s.token = keep(&at, s->token);
-	g->s.session = keep(&at, s->session);
-	g->s.call_id = keep(&at, s->call_id);
-	g->s.contact = keep(&at, s->contact);
+	g->user = str_keep(&at, user);
+	g->s.instance = str_keep(&at, s->instance);
+	g->s.token = str_keep(&at, s->token);
+	g->s.session = str_keep(&at, s->session);
+	g->s.call_id = str_keep(&at, s->call_id);
+	g->s.contact = str_keep(&at, s->contact);
 	list_init(&g->by_user);
 	list_init(&g->dirty_node);
 	timer_init(&g->timer, on_timer);
@@ -234,9 +224,9 @@ void reg_drop(struct worker *w, struct str user, struct str field, struct str to
 	}
 	char *at = d->text;
 	d->w = w;
-	d->field = keep(&at, field);
-	d->token = keep(&at, token);
-	d->session = keep(&at, session);
+	d->field = str_keep(&at, field);
+	d->token = str_keep(&at, token);
+	d->session = str_keep(&at, session);
 	d->end_ms = worker_now(w) + w->conf->register_max_s * MS_PER_S;
 	timer_init(&d->timer, on_drop_again);
 	list_append(&w->registrar->drops, &d->node);

@@ -8,6 +8,7 @@
 #include "signalling/message.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
+#include "signalling/refusal.h"
 #include "signalling/reg_script.h"
 #include "signalling/registrar.h"
 #include "signalling/sip_build.h"
@@ -205,16 +206,6 @@ static void on_script(void *user_data, enum err e, const struct redisReply *repl
 	free(op);
 }
 
-static struct str keep(char **at, struct str s)
-{
-	struct str kept = { *at, s.len };
-
-	if (s.len > 0)
-		memcpy(*at, s.p, s.len);
-	*at += s.len;
-	return kept;
-}
-
 static struct reg_op *op_new(struct worker *w, struct txn *server, const struct origin *from, const struct wish *wish)
 {
 	const struct stored *s = &wish->s;
@@ -235,10 +226,10 @@ static struct reg_op *op_new(struct worker *w, struct txn *server, const struct 
 	flow_token_put(&token, &from->flow, w->flow_key);
 	op->s = *s;
 	op->s.token = buf_view(&token);
-	op->s.instance = keep(&at, s->instance);
-	op->s.session = keep(&at, s->session);
-	op->s.call_id = keep(&at, s->call_id);
-	op->s.contact = keep(&at, s->contact);
+	op->s.instance = str_keep(&at, s->instance);
+	op->s.session = str_keep(&at, s->session);
+	op->s.call_id = str_keep(&at, s->call_id);
+	op->s.contact = str_keep(&at, s->contact);
 	txn_set_user(server, &server_user, op);
 	return op;
 }
@@ -257,19 +248,6 @@ static void send_remove(struct reg_op *op, bool all)
 }
 
 /* --- reading the request --- */
-
-struct refusal {
-	unsigned status;
-	const char *phrase;
-	char headers[64];
-};
-
-static enum err refuse(struct refusal *why, unsigned status, const char *phrase)
-{
-	why->status = status;
-	why->phrase = phrase;
-	return ERR_INVALID;
-}
 
 /* "<urn:uuid:…>" with the quotes -> urn:uuid:…; it must survive in a quoted string, a URI parameter and a Redis field. */
 static enum err instance_of(struct str quoted, struct str *out)
@@ -305,14 +283,14 @@ static enum err expires_of(struct worker *w, const struct sip_msg *m, struct str
 		if (e == ERR_OK)
 			wanted = header;
 		else if (e != ERR_NOT_FOUND)
-			return refuse(why, 400, "Bad Expires");
+			return refuse(why, 400, "Bad Expires", STR_NONE, REJ_SANITY);
 	}
 	if (wanted > 0 && wanted < w->conf->register_min_s) {
-		struct buf b = buf_fixed(why->headers, sizeof(why->headers) - 1);
+		char mem[REFUSAL_HEADERS_MAX];
+		struct buf b = buf_fixed(mem, sizeof(mem));
 
 		buf_printf(&b, "Min-Expires: %llu\r\n", (unsigned long long)w->conf->register_min_s);
-		why->headers[b.len] = '\0';
-		return refuse(why, 423, NULL);
+		return refuse(why, 423, NULL, buf_view(&b), REJ_SANITY);
 	}
 	*out = MIN(wanted, w->conf->register_max_s);
 	return ERR_OK;
@@ -327,19 +305,19 @@ static enum err read_contact(struct worker *w, const struct sip_msg *m, struct s
 
 	if (sip_addr_parse(value, &a) != ERR_OK || sip_uri_parse(a.uri, &uri) != ERR_OK || uri.scheme != SIP_SCHEME_SIP ||
 	    a.uri.len > CONTACT_MAX)
-		return refuse(why, 400, "Bad Contact");
+		return refuse(why, 400, "Bad Contact", STR_NONE, REJ_SANITY);
 	out->s.contact = a.uri;
 	out->s.instance = a.uri;
 	if (sip_param(a.params, STR("+sip.instance"), &text)) {
 		if (instance_of(text, &out->s.instance) != ERR_OK)
-			return refuse(why, 400, "Bad Instance");
+			return refuse(why, 400, "Bad Instance", STR_NONE, REJ_SANITY);
 		if (sip_param(a.params, STR("reg-id"), &text)) {
 			if (str_to_u64(text, INT32_MAX, &reg_id) != ERR_OK || reg_id == 0)
-				return refuse(why, 400, "Bad Reg-Id");
+				return refuse(why, 400, "Bad Reg-Id", STR_NONE, REJ_SANITY);
 			out->outbound = true;
 		}
 	} else if (a.uri.len > INSTANCE_MAX) {
-		return refuse(why, 400, "Contact Without Instance Too Long");
+		return refuse(why, 400, "Contact Without Instance Too Long", STR_NONE, REJ_SANITY);
 	}
 	out->s.reg_id = (uint32_t)reg_id;
 	out->s.video = sip_param(a.params, STR("video"), &text);
@@ -357,12 +335,12 @@ static enum err read_contacts(struct worker *w, const struct sip_msg *m, struct 
 		return ERR_OK;
 	}
 	if (sip_list_next(&it, &more))
-		return refuse(why, 400, "One Contact a REGISTER");
+		return refuse(why, 400, "One Contact a REGISTER", STR_NONE, REJ_SANITY);
 	if (!str_eq(value, STR("*")))
 		return read_contact(w, m, value, out, why);
 	/* RFC 3261 §10.2.2: the star goes with Expires: 0 only. */
 	if (sip_msg_number(m, SIP_H_EXPIRES, UINT32_MAX, &expires) != ERR_OK || expires != 0)
-		return refuse(why, 400, "Contact * Needs Expires 0");
+		return refuse(why, 400, "Contact * Needs Expires 0", STR_NONE, REJ_SANITY);
 	out->all = true;
 	out->s.contact = out->s.instance = STR("*");
 	return ERR_OK;
@@ -377,15 +355,13 @@ static enum err read_register(struct worker *w, const struct sip_msg *m, const s
 	uint64_t wall = clock_wall_ms();
 
 	if (sip_uri_parse(m->uri, &uri) != ERR_OK || !str_ieq(uri.host, w->domain))
-		return refuse(why, 404, "Not Our Domain");
+		return refuse(why, 404, "Not Our Domain", STR_NONE, REJ_SANITY);
 	/* RFC 3261 §10.3 step 4: nobody registers another's address. */
 	if (sip_msg_addr(m, SIP_H_TO, &to) != ERR_OK || sip_uri_parse(to.uri, &uri) != ERR_OK ||
-	    sip_uri_user_name(&uri, w->domain, name, sizeof(name)) != ERR_OK || !str_eq(str_from(name), from->user)) {
-		w->count->reject[REJ_FORGED]++;
-		return refuse(why, 403, "Not Your Address");
-	}
+	    sip_uri_user_name(&uri, w->domain, name, sizeof(name)) != ERR_OK || !str_eq(str_from(name), from->user))
+		return refuse(why, 403, "Not Your Address", STR_NONE, REJ_FORGED);
 	if (m->call_id.len > CALL_ID_MAX)
-		return refuse(why, 400, "Call-ID Too Long");
+		return refuse(why, 400, "Call-ID Too Long", STR_NONE, REJ_SANITY);
 	enum err e = read_contacts(w, m, &wish, why);
 	if (e != ERR_OK)
 		return e;
@@ -415,7 +391,7 @@ static void on_query(void *user_data, enum err e, const struct redisReply *reply
 void registrar_on_register(void *arg, struct txn *server, const struct sip_msg *m, const struct origin *from)
 {
 	struct worker *w = arg;
-	struct refusal why = { 0 };
+	struct refusal why;
 	struct wish wish;
 
 	if (from->peer.len > 0 || from->user.len == 0) {
@@ -428,6 +404,7 @@ void registrar_on_register(void *arg, struct txn *server, const struct sip_msg *
 		return;
 	}
 	if (read_register(w, m, from, &wish, &why) != ERR_OK) {
+		w->count->reject[why.reason]++;
 		answer(w, server, why.status, why.phrase, why.headers);
 		return;
 	}

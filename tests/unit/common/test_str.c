@@ -138,6 +138,20 @@ static void copy_needs_room_for_the_nul(void **state)
 	assert_err(str_copy(STR(""), dst, 0), ERR_TOO_LARGE);
 }
 
+static void kept_texts_lie_behind_each_other(void **state)
+{
+	char block[6] = "......", *at = block;
+
+	(void)state;
+	struct str one = str_keep(&at, STR("ab")), none = str_keep(&at, STR_NONE), two = str_keep(&at, STR("cde"));
+	assert_true(str_eq(one, STR("ab")) && str_eq(two, STR("cde")));
+	assert_int_equal(none.len, 0);
+	assert_ptr_equal(one.p, block);
+	assert_ptr_equal(two.p, block + 2);
+	assert_ptr_equal(at, block + 5);
+	assert_int_equal(block[5], '.');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +164,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_digits_within_the_limit),
 		cmocka_unit_test(numbers_are_not_read_past_their_end),
 		cmocka_unit_test(copy_needs_room_for_the_nul),
+		cmocka_unit_test(kept_texts_lie_behind_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
