@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "signalling/conn_int.h"
+#include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
 #include "signalling/registrar.h"
@@ -246,6 +247,7 @@ static void on_ended(struct loop_job *job)
 
 		list_remove(&c->by_user);
 		c->user = STR_NONE;
+		owed_flow_lost(w->owed, &c->flow);
 		proxy_flow_lost(w->proxy, &c->flow, user);
 		presence_flow_lost(w, &c->flow);
 		registrar_flow_lost(w, &c->flow, user, c->code);

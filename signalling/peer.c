@@ -30,6 +30,7 @@ struct peer {
 	uint64_t epoch;                 /* 0 = not known */
 	bool leased;                    /* its lease was in force at the last look */
 	struct peer_stream out;         /* ours to it; made when something is sent */
+	struct loop_job lost;           /* tells the proxy, at the end of the turn, that it does not answer any more */
 };
 
 struct peers {
@@ -56,6 +57,16 @@ static struct peer *find(const struct peers *ps, struct str name)
 	return NULL;
 }
 
+static void on_lost(struct loop_job *job)
+{
+	struct peer *p = CONTAINER_OF(job, struct peer, lost);
+	char name[WORKER_NAME_MAX + 1];
+
+	/* What fails may send again, which may forget a peer that is nobody's. */
+	memcpy(name, p->name, sizeof(name));
+	proxy_worker_lost(p->ps->w->proxy, str_from(name));
+}
+
 static struct peer *learn(struct peers *ps, struct str name)
 {
 	struct peer *p = find(ps, name);
@@ -69,7 +80,9 @@ static struct peer *learn(struct peers *ps, struct str name)
 		return NULL;
 	}
 	p->ps = ps;
+	loop_job_init(&p->lost, on_lost);
 	peer_stream_init(&p->out, ps->w, PEER_OUT_MAX);
+	p->out.broken = &p->lost;
 	ps->peer[ps->count++] = p;
 	return p;
 }
@@ -81,6 +94,7 @@ static void unlearn(struct peers *ps, struct peer *p)
 			continue;
 		ps->peer[i] = ps->peer[--ps->count];
 		rds_async_forget(ps->w->rds, p);
+		loop_undefer(&p->lost);
 		peer_stream_close(&p->out);
 		free(p);
 		return;
@@ -117,6 +131,7 @@ void peers_free(struct peers *ps)
 	while (!list_empty(&ps->in))
 		peer_stream_free(CONTAINER_OF(ps->in.next, struct peer_stream, node));
 	for (size_t i = 0; i < ps->count; i++) {
+		loop_undefer(&ps->peer[i]->lost);
 		peer_stream_close(&ps->peer[i]->out);
 		free(ps->peer[i]);
 	}
@@ -134,6 +149,13 @@ size_t peers_count(const struct peers *ps)
 
 /* --- leases --- */
 
+/* It is gone, or another process has its name now. */
+static void leave(struct peer *p)
+{
+	peer_stream_close(&p->out);
+	loop_defer(p->ps->w->loop, &p->lost);
+}
+
 static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct peer *p = user_data;
@@ -149,7 +171,7 @@ static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 	p->epoch = epoch;
 	log_event(LOG_INFO, restarted ? "peer-restarted" : "peer-found", "peer=%s", p->name);
 	if (restarted)
-		peer_stream_close(&p->out);
+		leave(p);
 	presence_refresh(p->ps->w);
 }
 
@@ -170,7 +192,7 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 			leased = str_eq(rds_text(rds_at(reply, k)), str_from(p->name));
 		if (p->leased && !leased) {
 			log_event(LOG_WARN, "peer-lost", "peer=%s", p->name);
-			peer_stream_close(&p->out);
+			leave(p);
 			changed = true;
 		}
 		p->leased = leased;
@@ -289,7 +311,7 @@ enum err peers_send(struct peers *ps, struct str name, uint64_t epoch, enum peer
 		e = peer_stream_connect(&p->out, path);
 	if (e != ERR_OK) {
 		/* The name may be a client's invention (a Via): only those that Redis told of stay in the table. */
-		if (!p->leased && p->epoch == 0)
+		if (!p->leased && p->epoch == 0 && list_empty(&p->lost.node))
 			unlearn(ps, p);
 		return ERR_CLOSED;
 	}

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "signalling/conn.h"
+#include "signalling/peer_owed.h"
 #include "signalling/proxy.h"
 #include "signalling/sip_build.h"
 #include "signalling/worker.h"
@@ -95,6 +96,14 @@ struct peer_stream *peer_stream_accept(struct worker *w, int fd)
 	return s;
 }
 
+/* Not closed by us. Whoever must know is told at the end of the turn: this may be inside a send of theirs. */
+static void broke(struct peer_stream *s)
+{
+	peer_stream_close(s);
+	if (s->broken != NULL)
+		loop_defer(s->w->loop, s->broken);
+}
+
 /* --- writing --- */
 
 static void flush(struct peer_stream *s)
@@ -109,7 +118,7 @@ static void flush(struct peer_stream *s)
 			return;
 		}
 		if (n < 0) {
-			peer_stream_close(s);
+			broke(s);
 			return;
 		}
 		s->out_done += (size_t)n;
@@ -125,7 +134,7 @@ enum err peer_stream_send(struct peer_stream *s, struct str bytes)
 		return ERR_FULL;
 	buf_str(&s->out, bytes);
 	if (s->out.overflow) {
-		peer_stream_close(s);
+		broke(s);
 		return ERR_NO_MEMORY;
 	}
 	flush(s);
@@ -166,9 +175,13 @@ static void take_message(struct peer_stream *s, char *p, size_t len)
 		return;
 	}
 	struct conn *c = flow_local(w, &env.flow) ? conn_of(w->conns, &env.flow) : NULL;
-	if (c != NULL && conn_send(c, message) == ERR_OK)
+	bool sent = c != NULL && conn_send(c, message) == ERR_OK;
+	bool response = str_starts(message, STR("SIP/2.0 "));
+	if (response || sip_msg_parse(message, &m, &why) != ERR_OK)
 		return;
-	if (sip_msg_parse(message, &m, &why) == ERR_OK)
+	if (sent)
+		owed_note(w->owed, &env.flow, env.sender, &m);
+	else
 		answer_flow_failed(w, env.sender, &m);
 }
 
@@ -215,7 +228,7 @@ static void on_ready(struct loop_fd *lf, uint32_t events)
 			s->in.len += (size_t)n;
 			take_messages(s);
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-			peer_stream_close(s);
+			broke(s);
 		}
 	}
 	if (accepted && !peer_stream_open(s))

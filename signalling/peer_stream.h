@@ -13,6 +13,7 @@ struct peer_stream {
 	struct buf in;       /* a message that has not come whole */
 	struct buf out;      /* what the socket did not take */
 	size_t out_done, out_max;
+	struct loop_job *broken; /* borrowed: queued when the stream breaks, but not by peer_stream_close; may be NULL */
 };
 
 void peer_stream_init(struct peer_stream *s, struct worker *w, size_t out_max);

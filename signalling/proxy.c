@@ -165,6 +165,7 @@ static void receive_response(struct proxy *p, const struct origin *from, const s
 	}
 	/* The transaction may be another worker's (§18.1.2: by sent-by). */
 	if (from->peer.len == 0 && worker_of(via.host, &worker) && !str_eq(worker, p->config.worker)) {
+		p->ops->answered(p->host, &from->flow, m);
 		if (proxy_hand_on(p, from, m, worker) != ERR_OK)
 			proxy_count(p, PROXY_C_STRAY_RESPONSE);
 		return;

@@ -20,6 +20,8 @@ struct proxy_host {
 	/* Hands a client's message (from the client on `from`) to another worker's proxy_receive. ERR_CLOSED: not
 	 * alive. */
 	enum err (*send_worker)(void *host, struct str worker, const struct flow *from, struct str message);
+	/* A response of the client on `from` goes to another worker: owed_paid. */
+	void (*answered)(void *host, const struct flow *from, const struct sip_msg *response);
 	bool (*alive)(void *host, const struct flow *flow); /* flow_alive */
 	bool (*local)(void *host, const struct flow *flow); /* flow_local */
 	/* location_lookup, but the answer may come before it returns. */
@@ -62,6 +64,9 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
 /* A connection of ours is gone: transactions on it fail, ringing INVITEs of it are cancelled, its calls wait for the
  * user's return (lost_grace_ms). Called for every client connection that closes. */
 void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user);
+/* Another worker is gone, or the stream to it broke: what it was asked is not answered any more. Requests of ours to its connections fail as with a
+ * transport error (RFC 3261 §8.1.3.1); calls that are up are not touched. */
+void proxy_worker_lost(struct proxy *p, struct str worker);
 /* A device (re-)registered with this flow: calls that waited for it go on, and later requests to it take the new flow.
  */
 void proxy_registered(struct proxy *p, struct str user, const struct binding *b);

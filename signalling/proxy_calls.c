@@ -235,6 +235,11 @@ void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user)
 	}
 }
 
+void proxy_worker_lost(struct proxy *p, struct str worker)
+{
+	txn_layer_worker_lost(p->txns, worker);
+}
+
 void proxy_registered(struct proxy *p, struct str user, const struct binding *b)
 {
 	enum call_side side;

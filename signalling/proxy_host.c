@@ -1,6 +1,7 @@
 /* The proxy's view of its worker: one line a function. See struct proxy_host. */
 #include "common/clock.h"
 #include "signalling/peer.h"
+#include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
 #include "signalling/worker.h"
@@ -21,6 +22,13 @@ static enum err host_send_worker(void *host, struct str worker, const struct flo
 	struct worker *w = host;
 
 	return peers_send(w->peers, worker, 0, PEER_FROM_FLOW, from, message);
+}
+
+static void host_answered(void *host, const struct flow *from, const struct sip_msg *response)
+{
+	struct worker *w = host;
+
+	owed_paid(w->owed, from, response);
 }
 
 static bool host_alive(void *host, const struct flow *flow)
@@ -70,6 +78,7 @@ static uint64_t host_wall_ms(UNUSED void *host)
 const struct proxy_host proxy_worker_host = {
 	.txn = { .send = host_send, .reliable = host_reliable },
 	.send_worker = host_send_worker,
+	.answered = host_answered,
 	.alive = host_alive,
 	.local = host_local,
 	.lookup = host_lookup,

@@ -324,23 +324,42 @@ struct txn *txn_find_invite(struct txn_layer *l, const struct flow *flow, const 
 	return find_server(l, flow, cancel, STR("INVITE"));
 }
 
-void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow)
+/* A callback may end others on this list, so the walk starts again after each. Every transaction leaves the list, or its
+ * Accepted state ignores the event and is passed over. */
+static void fail_all(struct list *head, bool (*concerned)(const struct txn *t, const void *arg), const void *arg)
 {
-	struct list *head = flow_bucket_of(l, flow), *it;
-
-	/* A callback may end others on this list, so the walk starts again after each. Every transaction leaves the
-	 * list, or its Accepted state ignores the event and is passed over. */
-	for (it = head->next; it != head;) {
+	for (struct list *it = head->next; it != head;) {
 		struct txn *t = CONTAINER_OF(it, struct txn, by_flow);
 		bool accepted = t->kind == TXN_INVITE_CLIENT && t->state == TXN_S_ACCEPTED;
 
-		if (accepted || !flow_eq(&t->flow, flow)) {
+		if (accepted || !concerned(t, arg)) {
 			it = it->next;
 			continue;
 		}
 		(void)txn_fsm_event(t, TXN_E_TRANSPORT, NULL, STR_NONE);
 		it = head->next;
 	}
+}
+
+static bool of_flow(const struct txn *t, const void *flow)
+{
+	return flow_eq(&t->flow, flow);
+}
+
+static bool of_worker(const struct txn *t, const void *worker)
+{
+	return is_client(t->kind) && str_eq(str_from(t->flow.worker), *(const struct str *)worker);
+}
+
+void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow)
+{
+	fail_all(flow_bucket_of(l, flow), of_flow, flow);
+}
+
+void txn_layer_worker_lost(struct txn_layer *l, struct str worker)
+{
+	for (size_t i = 0; i < l->buckets; i++)
+		fail_all(&l->flow_bucket[i], of_worker, &worker);
 }
 
 void txn_abandon(struct txn *t)

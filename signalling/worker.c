@@ -12,6 +12,7 @@
 #include "signalling/listener.h"
 #include "signalling/message.h"
 #include "signalling/peer.h"
+#include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
 #include "signalling/registrar.h"
@@ -123,7 +124,9 @@ static enum err start_connections(struct run *r)
 
 static enum err start_peers(struct run *r)
 {
-	return peers_new(&r->w, r->index, &r->w.peers);
+	enum err e = owed_new(&r->w, &r->w.owed);
+
+	return e == ERR_OK ? peers_new(&r->w, r->index, &r->w.peers) : e;
 }
 
 static enum err start_registrar(struct run *r)
@@ -256,6 +259,7 @@ void worker_free(struct worker *w)
 	proxy_free(w->proxy);
 	registrar_free(w->registrar);
 	peers_free(w->peers);
+	owed_free(w->owed);
 	conns_free(w->conns);
 	loop_free(w->loop);
 	free(r);

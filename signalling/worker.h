@@ -16,6 +16,7 @@
 
 struct conns;     /* conn.c */
 struct peers;     /* peer.c */
+struct owed;      /* peer_owed.c */
 struct registrar; /* reg_local.c */
 struct presence;  /* presence.c */
 struct chat;      /* message_drain.c */
@@ -35,6 +36,7 @@ struct worker {
 	struct metrics_counters *count;
 	struct conns *conns;
 	struct peers *peers;
+	struct owed *owed;
 	struct registrar *registrar;
 	struct presence *presence;
 	struct chat *chat;

@@ -140,6 +140,13 @@ static inline enum err bed_send_worker_op(void *host, struct str worker, const s
 	return ERR_CLOSED;
 }
 
+static inline void bed_answered_op(void *host, const struct flow *from, const struct sip_msg *m)
+{
+	(void)host;
+	(void)from;
+	(void)m;
+}
+
 static inline bool bed_local_op(void *host, const struct flow *flow)
 {
 	struct bed_worker *w = host;
@@ -240,6 +247,7 @@ static inline uint64_t bed_wall_op(void *host)
 static const struct proxy_host bed_host = {
 	.txn = { bed_send_op, bed_reliable_op },
 	.send_worker = bed_send_worker_op,
+	.answered = bed_answered_op,
 	.alive = bed_alive_op,
 	.local = bed_local_op,
 	.lookup = bed_lookup_op,

@@ -248,6 +248,60 @@ static void late_answer_after_ring_time(void **state)
 	bed_quiet(b);
 }
 
+/* Another worker dies while its device rings: that branch is over at once, the others ring on. */
+static void worker_of_a_branch_dies(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 1), *desk = bed_client(b, "bob", 2);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE "), *m2 = bed_take(desk, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_answer(desk, m2, 180, "");
+	b->worker[1].dead = true;
+	phone->open = false;
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_DEAD_BRANCH], 1);
+	assert_false(bed_has(alice, "SIP/2.0 4"));
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+}
+
+/* … and when it was the only one, the caller is told. */
+static void worker_of_the_only_branch_dies(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	b->worker[1].dead = true;
+	bob->open = false;
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	(void)bed_take(alice, "SIP/2.0 480 Device is gone");
+	bed_quiet(b);
+}
+
+/* A call that is up does not depend on the worker of its callee. */
+static void worker_of_a_call_dies(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	b->worker[1].dead = true;
+	bob->open = false;
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	bed_nothing(alice);
+	bed_connect(bob, 2);
+	bed_request(bob, &db, "BYE", "", "");
+	bed_answer(alice, bed_take(alice, "BYE "), 200, "");
+	(void)bed_take(bob, "SIP/2.0 200 ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +312,8 @@ int main(void)
 		T(dies_while_ringing), T(only_device_dies_while_ringing),
 		T(call_to_oneself),    T(second_call_reaches_the_device),
 		T(answer_again),       T(late_answer_after_ring_time),
+		T(worker_of_a_branch_dies), T(worker_of_the_only_branch_dies),
+		T(worker_of_a_call_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,13 @@ static enum err host_send_worker(void *host, struct str worker, const struct flo
 	return ERR_CLOSED;
 }
 
+static void host_answered(void *host, const struct flow *from, const struct sip_msg *m)
+{
+	(void)host;
+	(void)from;
+	(void)m;
+}
+
 static bool host_local(void *host, const struct flow *flow)
 {
 	return strcmp(flow->worker, ((struct worker_ *)host)->name) == 0;
@@ -192,6 +199,7 @@ static uint64_t host_wall(void *host)
 static const struct proxy_host host = {
 	.txn = { host_send, host_reliable },
 	.send_worker = host_send_worker,
+	.answered = host_answered,
 	.alive = host_alive,
 	.local = host_local,
 	.lookup = host_lookup,
