@@ -34,16 +34,6 @@ static enum net_kind drop(struct pkt *p, enum drop reason)
 	return NET_DROP;
 }
 
-/* 0/8, 127/8, multicast, 240/4 and broadcast are no one's address (RFC 6890); our own comes only from a forger
- * or a loop. */
-static bool impossible_source(uint32_t src, uint32_t self)
-{
-	uint8_t first;
-
-	memcpy(&first, &src, 1);
-	return src == self || first == 0 || first == 127 || first >= 224;
-}
-
 static enum net_kind parse_udp(struct pkt *p, const uint8_t *ip, uint16_t total)
 {
 	if (total < IP_LEN + UDP_LEN)
@@ -70,12 +60,12 @@ static enum net_kind parse_ip(struct pkt *p, const struct net *self)
 	if (unlikely(ip[0] != 0x45))
 		return drop(p, ip[0] >> 4 == 4 && (ip[0] & 15) > 5 ? DROP_IP_OPTIONS : DROP_IP_HEADER);
 	uint16_t total = be16_get(ip + IP_TOTAL);
-	if (unlikely(total < IP_LEN || total > p->len - ETH_LEN || sum_fold(sum_bytes(ip, IP_LEN)) != UINT16_MAX))
+	if (unlikely(total < IP_LEN || total > p->len - ETH_LEN || !ip_sum_ok(ip)))
 		return drop(p, DROP_IP_HEADER);
 	/* All of the fragment field but DF: a fragment, or the reserved bit. */
 	if (unlikely((be16_get(ip + IP_FRAG) & ~IP_DF) != 0))
 		return drop(p, DROP_IP_FRAGMENT);
-	if (unlikely(impossible_source(ne32(ip + IP_SRC), self->ip)))
+	if (unlikely(!net_source_ok(ne32(ip + IP_SRC), self->ip)))
 		return drop(p, DROP_IP_SOURCE);
 	if (likely(ip[IP_PROTO] == IPPROTO_UDP_V4))
 		return parse_udp(p, ip, total);

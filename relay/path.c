@@ -190,28 +190,38 @@ static enum kind classify_client(struct pkt *p, const uint8_t *payload)
 	return KIND_DONE;
 }
 
-/* For a client's frame `key` is filled in, for a peer's *peer_of. */
-static enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, struct alloc **peer_of)
+/* Anything but UDP is dealt with at once, and false returned. */
+static COLD bool parse_unusual(struct path *c, struct pkt *p)
 {
 	struct relay *r = c->relay;
 	const struct iface *f = &r->ifaces.at[p->in_if];
 
 	switch (net_parse(p, &f->net)) {
 	case NET_DROP:
-		return KIND_DONE;
+		return false;
 	case NET_ARP:
 		neigh_arp(&r->neigh, p, f, c->now_s);
-		return KIND_DONE;
+		return false;
 	case NET_ICMP:
 		(void)net_icmp(p);
-		return KIND_DONE;
+		return false;
 	case NET_ICMP6:
 		if (!nd_message(&r->neigh, p, f, c->now_s))
 			(void)net6_echo(p);
-		return KIND_DONE;
+		return false;
 	case NET_UDP:
 		break;
 	}
+	return true;
+}
+
+/* For a client's frame `key` is filled in, for a peer's *peer_of. */
+static HOT enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, struct alloc **peer_of)
+{
+	struct relay *r = c->relay;
+
+	if (unlikely(!net_usual(p, &r->ifaces.at[p->in_if].net)) && !parse_unusual(c, p))
+		return KIND_DONE;
 	const uint8_t *payload = pkt_payload(p), *udp = payload - UDP_LEN;
 	uint16_t dport = ne16(udp + UDP_AT_DPORT);
 	unsigned local = 2u * p->in_if + p->v6;

@@ -9,6 +9,9 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* For what nearly every packet goes through, and for what hardly one does. */
+#define HOT inline __attribute__((always_inline))
+#define COLD __attribute__((noinline, cold))
 
 #define BURST 32u /* frames received, handled and sent at a time */
 

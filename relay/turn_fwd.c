@@ -37,7 +37,7 @@ static inline void lift6(const struct pkt *p, struct transit *t)
 }
 
 /* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
-static inline bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
+static HOT bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
@@ -65,7 +65,7 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
-static inline void lower6(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+static COLD void lower6(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
 			  uint64_t added, const struct way *w)
 {
 	uint8_t *ip = t->data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
@@ -87,7 +87,7 @@ static inline void lower6(struct path *c, struct pkt *p, const struct transit *t
 
 /* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
  * bytes of padding stand behind it. */
-static inline void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
 			 uint64_t added, const struct way *w)
 {
 	uint8_t *ip = t->data - prefix - UDP_DATA;
@@ -102,24 +102,23 @@ static inline void lower(struct path *c, struct pkt *p, const struct transit *t,
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, addr_v4_of(w->src),
-	       addr_v4_of(w->dst));
+	uint32_t src = addr_v4_of(w->src), dst = addr_v4_of(w->dst);
+	uint16_t length = swap16((uint16_t)udp);
+
+	/* What udp_sum_headers would read, without reading. */
+	added += (uint64_t)src + dst + w->ports + 2u * (uint64_t)length;
+	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
 	ne32_set(ip + UDP_SPORT, w->ports);
-	ne16_set(ip + UDP_TOTAL, swap16((uint16_t)udp));
-	ne16_set(ip + UDP_SUM, sum_update_udp(t->sum, t->removed, added + udp_sum_headers(ip)));
+	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
 	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), w->hop, w->prefer_if, w->dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
 {
-	uint16_t both[2] = { src, dst };
-	uint32_t v;
-
-	memcpy(&v, both, sizeof(v));
-	return v;
+	return src | (uint32_t)dst << 16;
 }
 
-static inline void count(struct path *c, const struct pkt *p, enum relayed kind, struct flow_count *flow, uint32_t len)
+static HOT void count(struct path *c, const struct pkt *p, enum relayed kind, struct flow_count *flow, uint32_t len)
 {
 	if (unlikely(p->verdict == PKT_DROP))
 		return;
@@ -137,7 +136,7 @@ static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
 }
 
 /* Out of the relayed port of `a` to a peer elsewhere. */
-static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
+static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
 			   const struct addr *peer, uint16_t port, struct perm *perm)
 {
 	bool v6 = !addr_is_v4(peer);
@@ -160,9 +159,10 @@ static inline void to_peer(struct path *c, struct pkt *p, struct alloc *a, const
 /* RFC 8656 §12.4. Returns the sum of the header. */
 static inline uint64_t put_channel_header(uint8_t *at, uint16_t number, uint32_t len)
 {
-	ne16_set(at, number);
-	ne16_set(at + 2, swap16((uint16_t)len));
-	return ne32(at);
+	uint32_t word = number | (uint32_t)swap16((uint16_t)len) << 16;
+
+	ne32_set(at, word);
+	return word;
 }
 
 /* RFC 8656 §11.5: a Data indication in front of the payload. Returns the sum of what was written. */
@@ -190,9 +190,23 @@ static uint64_t put_data_header(struct path *c, uint8_t *at, uint32_t prefix, co
 	return sum_bytes(at, prefix);
 }
 
+/* RFC 8656 §11.5, to a client without a channel for this peer. */
+static COLD void to_client_by_indication(struct path *c, struct pkt *p, const struct transit *t, const struct way *w,
+					 const struct addr *from, uint16_t port)
+{
+	uint32_t padding = -t->len & 3, prefix = addr_is_v4(from) ? DATA_PREFIX : DATA_PREFIX6;
+
+	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t->data + t->len + padding > p->end)) {
+		pkt_drop(p, DROP_REPLY_SPACE);
+		return;
+	}
+	memset(t->data + t->len, 0, padding);
+	lower(c, p, t, prefix, padding, put_data_header(c, t->data - prefix, prefix, from, port, t->len), w);
+}
+
 /* To the client of `b`, from a peer who has permission: over its channel if one is bound, else as an indication. */
-static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
-			     const struct addr *from, uint16_t port)
+static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
+			  const struct addr *from, uint16_t port)
 {
 	const struct way w = { .src = &iface_local(&c->relay->ifaces, b->key.local)->addr,
 			       .dst = &b->key.client,
@@ -202,23 +216,17 @@ static inline void to_client(struct path *c, struct pkt *p, struct alloc *b, con
 			       .v6 = (b->key.local & 1) != 0 };
 	const struct chan *chan = peers_by_addr(peers, from, port);
 
-	if (likely(chan != NULL && peers_alive(&chan->expires_s, c->now_s))) {
-		if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + STUN_CHANNEL_HEADER_LEN))) {
-			pkt_drop(p, DROP_REPLY_SPACE);
-			return;
-		}
-		uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
-
-		lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
+	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
+		to_client_by_indication(c, p, t, &w, from, port);
 		return;
 	}
-	uint32_t padding = -t->len & 3, prefix = addr_is_v4(from) ? DATA_PREFIX : DATA_PREFIX6;
-	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t->data + t->len + padding > p->end)) {
+	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + STUN_CHANNEL_HEADER_LEN))) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	memset(t->data + t->len, 0, padding);
-	lower(c, p, t, prefix, padding, put_data_header(c, t->data - prefix, prefix, from, port, t->len), &w);
+	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
+
+	lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
 }
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out

@@ -258,9 +258,58 @@ static void offload_leaves_the_pseudo_sum(void **state)
 	assert_true(udp_sum_ok(ip));
 }
 
+/* The short cut says yes exactly where the whole judgement says UDP over IPv4, and leaves the same behind. */
+static void check_usual(const uint8_t *frame, size_t len, uint8_t rx_sum)
+{
+	uint8_t f[HEADERS_LEN + 16], g[sizeof(f)];
+	struct pkt p = { .data = f, .start = f, .end = f + sizeof(f), .len = (uint32_t)len, .rx_sum = rx_sum }, q = p;
+
+	memcpy(f, frame, sizeof(f));
+	memcpy(g, frame, sizeof(g));
+	q.data = q.start = g;
+	bool usual = net_usual(&p, &self), udp = net_parse(&q, &self) == NET_UDP && !q.v6;
+	/* With a wrong checksum by the device it does not say yes, even if the frame has none. */
+	assert_true(usual == udp || (rx_sum == PKT_SUM_BAD && !usual));
+	if (!usual)
+		return;
+	assert_int_equal(p.len, q.len);
+	assert_int_equal(p.payload, q.payload);
+	assert_int_equal(p.v6, q.v6);
+}
+
+static void usual_is_what_parse_takes(void **state)
+{
+	uint8_t good[HEADERS_LEN + 16] = { 0 }, f[sizeof(good)];
+	size_t len = good_frame(good);
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof(good); n++)
+		check_usual(good, n, PKT_SUM_UNKNOWN);
+	check_usual(good, len, PKT_SUM_BAD);
+	for (unsigned at = 0; at < HEADERS_LEN; at++) {
+		for (unsigned value = 0; value < 512; value++) {
+			memcpy(f, good, sizeof(f));
+			f[at] = (uint8_t)value;
+			if (value >= 256)
+				mend_ip_sum(f);
+			check_usual(f, len, PKT_SUM_GOOD);
+		}
+	}
+	/* The sum of the IPv4 header alone, which carries in every way. */
+	uint32_t seed = 1;
+	for (unsigned i = 0; i < 20000; i++) {
+		memcpy(f, good, sizeof(f));
+		ne32_set(f + ETH_LEN + IP_SRC, seed = seed * 1664525u + 1013904223u);
+		ne16_set(f + ETH_LEN + IP_ID, (uint16_t)(seed >> 7));
+		mend_ip_sum(f);
+		check_usual(f, len, PKT_SUM_UNKNOWN);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(usual_is_what_parse_takes),
 		cmocka_unit_test(one_thing_spoilt),     cmocka_unit_test(ports_of_zero),
 		cmocka_unit_test(ethernet_padding_is_cut), cmocka_unit_test(every_prefix),
 		cmocka_unit_test(device_verdict_on_checksums), cmocka_unit_test(rfc1071_example),
