@@ -231,7 +231,9 @@ void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 		spin_lock(&n->lock);
 		bool wanted = state_of(e) != NEIGH_FREE && sweep_entry(e, now_s, now_ms);
 		uint64_t link = atomic_load_explicit(&e->link, memory_order_relaxed);
-		bool known = (link & 0xff) == NEIGH_READY;
+		/* Who did not answer under its MAC may have another one by now (RFC 7048 §3): all are asked, while data
+		 * still goes to the old one. */
+		bool known = (link & 0xff) == NEIGH_READY && e->probes <= 1;
 		struct addr ip = e->ip;
 		unsigned iface = e->iface;
 		if (wanted) {

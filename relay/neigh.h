@@ -15,10 +15,10 @@
 #include "relay/spin.h"
 
 #define NEIGH_SIZE 2048u   /* power of two */
-#define NEIGH_STALE_S 30u  /* a neighbour in use is asked again after that long */
+#define NEIGH_STALE_S 10u  /* a neighbour in use is asked again after that long */
 #define NEIGH_IDLE_S 60u   /* unused entries may be replaced */
 #define NEIGH_PROBE_MS 1000u
-#define NEIGH_PROBES 3u    /* unanswered before a neighbour is given up */
+#define NEIGH_PROBES 3u    /* unanswered before a neighbour is given up; the first to its MAC, then to all */
 #define ARP_LEN (ETH_LEN + 28u)
 
 enum neigh_state { NEIGH_FREE, NEIGH_WAIT, NEIGH_READY };

@@ -130,7 +130,7 @@ gone() {
 }
 
 # relay_config FILE [LINE…]: `make run`'s configuration in a folder of ours; more [relay] lines as arguments. The test's own subnet is private,
-# so peers in it must be allowed.
+# so peers in it must be allowed (PEER_ALLOW, if there are others).
 relay_config() {
 	local file=$1
 	shift
@@ -140,7 +140,7 @@ relay_config() {
 	{
 		printf '[common]\ndomain = %s\nrun-dir = %s\nturn-secret = %s\n' "$REALM" "$TMP/run" "$TMP/secret"
 		[ -z "${REDIS:-}" ] || printf 'redis = %s\n' "$REDIS"
-		printf '[relay]\nfile-prefix = %s\npeer-allow = %s\n' "dpx$$" "10.83.84.0/24"
+		printf '[relay]\nfile-prefix = %s\npeer-allow = %s\n' "dpx$$" "${PEER_ALLOW:-10.83.84.0/24}"
 		printf '%s\n' "$@"
 	} >"$file"
 }

@@ -1,4 +1,4 @@
-/* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every IPv4, ICMP and UDP packet, until SIGTERM.
+/* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every IPv4, IPv6, ICMP and UDP packet, until SIGTERM.
  * Only frames that came in count: on the kernel's end of a TAP or veth these are the ones that the relay wrote itself.
  *
  *   sumcheck INTERFACE     prints `capturing`, and at the end one line; exits with 1 when a packet was wrong or no UDP came */
@@ -14,11 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { ETH = 14, IP = 20, UDP = 8 };
+enum { ETH = 14, IP = 20, IP6 = 40, UDP = 8, HOP_BY_HOP = 0, ICMP6 = 58 };
 
 struct tally {
-	unsigned long arp, udp, icmp, other, bad, no_sum, lost;
-	char first_bad[160];
+	unsigned long arp, udp, udp6, icmp, icmp6, other, bad, no_sum, lost;
+	char first_bad[240];
 };
 
 static volatile sig_atomic_t stop;
@@ -31,6 +31,14 @@ static void on_signal(int signo)
 
 static void bad(struct tally *t, const char *why, const uint8_t *ip, size_t len)
 {
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+
+	if (ip[0] >> 4 == 6) {
+		if (t->bad++ == 0)
+			snprintf(t->first_bad, sizeof(t->first_bad), "%s (%zu bytes, next header %u, %s to %s)", why, len, ip[6],
+				 inet_ntop(AF_INET6, ip + 8, src, sizeof(src)), inet_ntop(AF_INET6, ip + 24, dst, sizeof(dst)));
+		return;
+	}
 	if (t->bad++ == 0)
 		snprintf(t->first_bad, sizeof(t->first_bad), "%s (%zu bytes, protocol %u, %u.%u.%u.%u to %u.%u.%u.%u)", why, len, ip[9],
 			 ip[12], ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19]);
@@ -75,12 +83,48 @@ static void ip_packet(struct tally *t, const uint8_t *ip, size_t len)
 	}
 }
 
+/* The checksum of an upper layer over its pseudo-header (RFC 8200 §8.1). */
+static int upper_ok(const uint8_t *ip, const uint8_t *at, size_t len, uint8_t next)
+{
+	return ts_fold(ts_sum(at, len, ts_sum(ip + 8, 32, next + (uint32_t)len))) == 0xffff;
+}
+
+static void ip6_packet(struct tally *t, const uint8_t *ip, size_t len)
+{
+	size_t length = (size_t)ip[4] << 8 | ip[5];
+	const uint8_t *at = ip + IP6;
+	uint8_t next = ip[6];
+
+	if (ip[0] >> 4 != 6 || IP6 + length > len || ip[7] == 0) {
+		bad(t, "wrong IPv6 header or length", ip, len);
+		return;
+	}
+	if (next == HOP_BY_HOP && length >= 8 && 8u * (at[1] + 1u) <= length) {
+		next = at[0];
+		length -= 8u * (at[1] + 1u);
+		at += 8u * (at[1] + 1u);
+	}
+	if (next == 17) {
+		t->udp6++;
+		if (length < UDP || ((size_t)at[4] << 8 | at[5]) != length || (at[6] | at[7]) == 0 || !upper_ok(ip, at, length, next))
+			bad(t, "wrong UDP length or checksum", ip, len);
+	} else if (next == ICMP6) {
+		t->icmp6++;
+		if (!upper_ok(ip, at, length, next))
+			bad(t, "wrong ICMPv6 checksum", ip, len);
+	} else {
+		t->other++;
+	}
+}
+
 static void frame(struct tally *t, const uint8_t *f, size_t len)
 {
 	if (len >= ETH + 28 && f[12] == 0x08 && f[13] == 0x06)
 		t->arp++;
 	else if (len >= ETH + IP && f[12] == 0x08 && f[13] == 0x00)
 		ip_packet(t, f + ETH, len - ETH);
+	else if (len >= ETH + IP6 && f[12] == 0x86 && f[13] == 0xdd)
+		ip6_packet(t, f + ETH, len - ETH);
 	else
 		t->other++;
 }
@@ -122,7 +166,7 @@ int main(int argc, char **argv)
 	}
 	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &size) == 0)
 		t.lost = st.tp_drops;
-	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu other; %lu wrong; %lu not captured%s%s\n", t.udp, t.no_sum, t.icmp,
-	       t.arp, t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
-	return t.bad > 0 || t.udp == 0;
+	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu UDP over IPv6, %lu ICMPv6, %lu other; %lu wrong; %lu not captured%s%s\n",
+	       t.udp, t.no_sum, t.icmp, t.arp, t.udp6, t.icmp6, t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
+	return t.bad > 0 || t.udp + t.udp6 == 0;
 }
