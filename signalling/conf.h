@@ -16,6 +16,7 @@ struct signalling_conf {
 	uint64_t bytes_per_s, bytes_burst;       /* budget of a connection */
 	uint64_t messages_per_s, messages_burst;
 	uint64_t transactions_max;   /* open transactions of the worker */
+	uint64_t transactions_per_connection; /* open server transactions of one client */
 	uint64_t handshake_timeout_ms;
 	uint64_t ping_interval_ms;
 	uint64_t register_min_s, register_max_s; /* of Expires; larger is cut, smaller gets 423 */

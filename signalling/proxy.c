@@ -12,8 +12,6 @@ COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
 
-#define TXN_TOTAL_PRESET 500000u /* some GB of messages under way */
-
 static const struct txn_user handler_user;
 
 enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host,
@@ -31,8 +29,7 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 	list_init(&p->relays);
 	list_init(&p->byes);
 	e = txn_layer_new(timers, &ops->txn, host, config->sent_by, &config->times,
-			  config->txn_total_max != 0 ? config->txn_total_max : TXN_TOTAL_PRESET, config->txn_max,
-			  &p->txns);
+			  config->txn_max, config->txn_per_flow, &p->txns);
 	if (e == ERR_OK)
 		e = calls_new(ops, host, timers, config->worker, config->calls_max, &p->calls);
 	if (e != ERR_OK) {
@@ -321,7 +318,9 @@ enum err proxy_fork(struct proxy *p, const struct sip_msg *m, struct str caller,
 	for (size_t i = 0; i < count; i++) {
 		struct fork_target t = { b[i].flow, str_from(b[i].contact), str_from(b[i].instance) };
 
-		if (fork_add(f, &t) != ERR_OK && user->branch_dead != NULL)
+		/* Without room for a transaction nothing is known of the device. */
+		e = fork_add(f, &t);
+		if ((e == ERR_CLOSED || e == ERR_FULL) && user->branch_dead != NULL)
 			user->branch_dead(f, &t);
 	}
 	fork_begin(f, timeout_ms);

@@ -44,8 +44,8 @@ struct proxy_config {
 	uint32_t lost_grace_ms;   /* a call whose side's flow is gone ends after this, 30000 */
 	uint32_t calls_per_user;  /* INVITEs under way and calls at once; above: 503 with Retry-After */
 	size_t calls_max;
-	size_t txn_total_max; /* transactions of the worker at once; 0: 500000 */
-	size_t txn_max;       /* server transactions of one connection at once; above: 503 */
+	size_t txn_max;      /* transactions of the worker at once; above: 503, but never to CANCEL (txn.h) */
+	size_t txn_per_flow; /* server transactions of one connection at once; likewise */
 	struct txn_times times;
 };
 

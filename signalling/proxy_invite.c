@@ -191,8 +191,11 @@ static const struct fork_user call_fork_user = {
 	.ended = on_fork_ended,
 };
 
-static void add_devices(struct call *c, const struct location *loc)
+/* False if there was a device but no room for a transaction. */
+static bool add_devices(struct call *c, const struct location *loc)
 {
+	bool room = true;
+
 	for (size_t i = 0; i < loc->count; i++) {
 		const struct binding *b = &loc->binding[i];
 		struct fork_target t = { b->flow, str_from(b->contact), str_from(b->instance) };
@@ -204,7 +207,10 @@ static void add_devices(struct call *c, const struct location *loc)
 
 		if (e == ERR_CLOSED || e == ERR_FULL)
 			on_branch_dead(c->fork, &t);
+		else if (e != ERR_OK)
+			room = false;
 	}
+	return room || fork_branches(c->fork) > 0;
 }
 
 static enum err start_fork(struct call *c)
@@ -254,7 +260,13 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
 		return;
 	}
-	add_devices(c, loc);
+	if (!add_devices(c, loc)) {
+		fork_discard(c->fork);
+		c->fork = NULL;
+		proxy_count(p, PROXY_C_TOO_MANY);
+		refuse(c, 503, "Too many requests", STR("Retry-After: 5\r\n"), CDR_FAILED);
+		return;
+	}
 	if (fork_branches(c->fork) > 0)
 		call_forked(c);
 	fork_begin(c->fork, p->config.ring_timeout_ms);

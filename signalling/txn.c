@@ -124,8 +124,15 @@ void txn_via_put(struct txn_layer *l, struct buf *out)
 		   (unsigned long long)++l->branch_count);
 }
 
+/* How many there may be for one more of this method. What ends something must get through when everything else is refused, or
+ * an overload would keep itself up: for BYE a quarter is kept free; a CANCEL belongs to an INVITE, and of those there are only so many. */
+static size_t room_for(enum sip_method method, size_t max)
+{
+	return method == SIP_CANCEL ? SIZE_MAX : method == SIP_BYE ? max + max / 4 : max;
+}
+
 /* What one client keeps us busy with (its chain also holds a few others' by chance of the hash). */
-static bool flow_full(const struct txn_layer *l, const struct flow *flow)
+static bool flow_full(const struct txn_layer *l, const struct flow *flow, size_t max)
 {
 	const struct list *head = flow_bucket_of(l, flow);
 	size_t n = 0;
@@ -133,7 +140,7 @@ static bool flow_full(const struct txn_layer *l, const struct flow *flow)
 	for (const struct list *it = head->next; it != head; it = it->next) {
 		const struct txn *t = CONTAINER_OF(it, const struct txn, by_flow);
 
-		if (!is_client(t->kind) && flow_eq(&t->flow, flow) && ++n >= l->per_flow)
+		if (!is_client(t->kind) && flow_eq(&t->flow, flow) && ++n >= max)
 			return true;
 	}
 	return false;
@@ -144,7 +151,8 @@ static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct fl
 {
 	struct sip_via via;
 
-	if (l->count >= l->max || (!is_client(kind) && flow_full(l, flow))) {
+	if (l->count >= room_for(request->method, l->max) ||
+	    (!is_client(kind) && flow_full(l, flow, room_for(request->method, l->per_flow)))) {
 		l->counter[TXN_C_FULL]++;
 		return ERR_BUSY;
 	}

@@ -53,7 +53,8 @@ struct txn_times {
 #define TXN_TIMES_DEFAULT ((struct txn_times){ 500, 4000, 5000 })
 
 /* `sent_by`: what our Via says, borrowed for the life of the layer, as is `ops`. `max`: transactions at once;
- * `per_flow`: server transactions at once of one flow. Above either a new one is refused with ERR_BUSY. */
+ * `per_flow`: server transactions at once of one flow. Above either a new one is refused with ERR_BUSY; but CANCEL never,
+ * and BYE only when there are a quarter more. */
 enum err txn_layer_new(struct timers *timers, const struct txn_ops *ops, void *host, struct str sent_by,
 		       const struct txn_times *times, size_t max, size_t per_flow, struct txn_layer **out);
 /* Ends every transaction (ended() is called) and frees the layer. */

@@ -90,6 +90,7 @@ static enum err start_proxy(struct run *r)
 		.calls_per_user = (uint32_t)conf->calls_max,
 		.calls_max = conf->connections_max,
 		.txn_max = conf->transactions_max,
+		.txn_per_flow = conf->transactions_per_connection,
 		.times = TXN_TIMES_DEFAULT,
 	};
 	enum err e = proxy_new(&pc, loop_timers(w->loop), &proxy_worker_host, w, &w->proxy);

@@ -272,8 +272,8 @@ static inline void bed_start_worker(struct bed *b, unsigned i)
 		.lost_grace_ms = 30000,
 		.calls_per_user = 4,
 		.calls_max = 100,
-		.txn_max = 64,
-		.txn_total_max = 1000,
+		.txn_max = 1000,
+		.txn_per_flow = 64,
 		.times = TXN_TIMES_DEFAULT,
 	};
 

@@ -511,11 +511,38 @@ static void limits(void **state)
 		assert_ok(txn_server_new(layer, &other_flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user,
 					 &responses, &t));
 	}
-	assert_err(txn_client_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bKc", "BYE")->raw, &user,
+	assert_err(txn_client_new(layer, &flow, message("INFO sip:b@x SIP/2.0", "z9hG4bKc", "INFO")->raw, &user,
 				  &responses, &t),
 		   ERR_BUSY);
 	assert_int_equal(txn_layer_counters(layer)[TXN_C_FULL], 2);
 	assert_int_equal(txn_layer_count(layer, TXN_INVITE_SERVER), 8);
+}
+
+/* What ends something gets through a full table: BYE a quarter more, CANCEL always; both ways. */
+static void limits_for_the_end(void **state)
+{
+	struct txn *t;
+	char branch[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
+		assert_ok(txn_server_new(layer, i < 4 ? &flow : &other_flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"),
+					 &user, &responses, &t));
+	}
+	assert_ok(txn_server_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bK8", "BYE"), &user, &responses, &t));
+	assert_err(txn_server_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bK9", "BYE"), &user, &responses, &t), ERR_BUSY);
+	assert_ok(txn_client_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bKc", "BYE")->raw, &user, &responses, &t));
+	assert_err(txn_client_new(layer, &flow, message("BYE sip:b@x SIP/2.0", "z9hG4bKd", "BYE")->raw, &user, &responses, &t),
+		   ERR_BUSY);
+	for (unsigned i = 0; i < 8; i++) {
+		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
+		assert_ok(txn_server_new(layer, i < 4 ? &flow : &other_flow, message("CANCEL sip:b@x SIP/2.0", branch, "CANCEL"),
+					 &user, &responses, &t));
+		(void)snprintf(branch, sizeof(branch), "z9hG4bKc%u", i);
+		assert_ok(txn_client_new(layer, &flow, message("CANCEL sip:b@x SIP/2.0", branch, "CANCEL")->raw, &user, &responses, &t));
+	}
+	assert_int_equal(txn_layer_counters(layer)[TXN_C_FULL], 2);
 }
 
 static void flow_lost(void **state)
@@ -587,6 +614,7 @@ int main(void)
 		T(server_final_reliable),
 		T(matching),
 		T(limits),
+		T(limits_for_the_end),
 		T(flow_lost),
 		T(abandoned),
 		T(branches),

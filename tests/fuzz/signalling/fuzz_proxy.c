@@ -451,8 +451,8 @@ static void begin(void)
 					       .lost_grace_ms = 30000,
 					       .calls_per_user = 4,
 					       .calls_max = 16,
-					       .txn_max = 16,
-					       .txn_total_max = 200,
+					       .txn_per_flow = 16,
+					       .txn_max = 200,
 					       .times = TXN_TIMES_DEFAULT };
 
 		if (proxy_new(&config, &timers, &host, w, &w->proxy) != ERR_OK)

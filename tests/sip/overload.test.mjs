@@ -1,0 +1,65 @@
+// Too many requests at once: new ones are refused with 503, but what ends a call always gets through.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { System, until } from './lib/system.mjs';
+import { device, uri, uriOf } from './lib/client.mjs';
+
+const SDP = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n';
+const refused = (ua) => ua.messages.filter((m) => m.status === 503).length;
+const ring = async (ann, bob) => {
+  const sent = ann.send('INVITE', uri(bob.user), { headers: [['Contact', `<${ann.gruu}>`]], body: SDP });
+  const request = await bob.request('INVITE');
+  bob.reply(request, 180);
+  await ann.response(sent, (status) => status === 180);
+  return { sent, request };
+};
+/* MESSAGEs to one who never answers, until they are refused. */
+const fill = async (who, count, limit) => {
+  for (const ua of who)
+    for (let i = 0; i < count; i++) ua.send('MESSAGE', uri('quiet'), { body: `${i}`, type: 'text/plain' });
+  const all = () => who.reduce((sum, ua) => sum + refused(ua), 0);
+  await until('full', () => all() >= who.length * count - limit);
+  assert.ok(who.flatMap((ua) => ua.messages).find((m) => m.status === 503).get('Retry-After'));
+};
+
+for (const [what, options, fillers] of [
+  ['the transactions of a connection', { 'transactions-per-connection': 16 }, 0],
+  ['the transactions of a worker', { 'transactions-max': 100 }, 3]]) {
+  describe(`when ${what} are all in use`, () => {
+    it('CANCEL and BYE get through', async () => {
+      const system = await System.start({ workers: 1, options: { 'messages-burst': 1000, 'messages-per-second': 1000, ...options } });
+      try {
+        const ann = await device(system, 'ann');
+        const bob = await device(system, 'bob');
+        const cyd = await device(system, 'cyd');
+        const quiet = await device(system, 'quiet');
+        quiet.autoAnswer = false;
+        const others = [];
+        for (let i = 0; i < fillers; i++) others.push(await device(system, `other${i}`));
+
+        const { sent: first, request } = await ring(ann, bob);
+        bob.reply(request, 200, { headers: [['Contact', `<${bob.gruu}>`]], body: SDP });
+        const ok = await ann.response(first);
+        const dialog = { from: first.from, to: ok.get('To'), callId: first.callId, route: ok.all('Record-Route') };
+        ann.send('ACK', uriOf(ok.get('Contact')), { ...dialog, cseq: first.cseq });
+        await bob.request('ACK');
+        const { sent: second, request: rings } = await ring(ann, cyd);
+        const bindings = await system.redis('HLEN', 'location:{quiet}');
+        await fill([ann, ...others], 60, Object.values(options)[0]);
+
+        const cancel = ann.send('CANCEL', second.target, { from: second.from, to: second.to, callId: second.callId, cseq: second.cseq, branch: second.branch });
+        assert.equal((await ann.response(cancel)).status, 200);
+        assert.equal((await ann.response(second)).status, 487);
+        cyd.reply(await cyd.request('CANCEL'), 200);
+        cyd.reply(rings, 487);
+        const bye = ann.send('BYE', uriOf(ok.get('Contact')), dialog);
+        bob.reply(await bob.request('BYE'), 200);
+        assert.equal((await ann.response(bye)).status, 200);
+        assert.ok(await system.metric(0, 'duplex_signal_transactions_total', 'refused_full') > 0);
+        assert.equal(await system.redis('HLEN', 'location:{quiet}'), bindings, 'overload signs nobody out');
+      } finally {
+        await system.stop();
+      }
+    });
+  });
+}
