@@ -264,6 +264,24 @@ struct call *calls_find(struct calls *cs, const struct sip_msg *m, enum call_sid
 	return NULL;
 }
 
+bool calls_early(struct calls *cs, const struct sip_msg *m)
+{
+	struct list *head = bucket_of(cs, cs->by_call_id, m->call_id), *it, *tmp;
+	struct sip_addr from, to;
+
+	if (sip_msg_addr(m, SIP_H_FROM, &from) != ERR_OK || sip_msg_addr(m, SIP_H_TO, &to) != ERR_OK)
+		return false;
+	LIST_FOR_EACH (it, tmp, head) {
+		const struct call *c = CONTAINER_OF(it, struct call, by_call_id);
+		const struct call_party *caller = &c->party[CALL_CALLER];
+
+		if (c->state < CALL_ANSWERED && str_eq(str_from(c->call_id), m->call_id) &&
+		    (tag_is(caller, from.tag) || tag_is(caller, to.tag)))
+			return true;
+	}
+	return false;
+}
+
 /* A walk over all: for an administrator's request and at the end. An empty `id` is any. */
 struct call *calls_by_id(struct calls *cs, struct str id)
 {

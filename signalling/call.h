@@ -107,6 +107,8 @@ void call_tell_relay(struct calls *cs, struct str user, struct str uuid);
 /* The call to which an in-dialog message belongs, by Call-ID and both tags, and the side that sent it. NULL if there is
  * none. */
 struct call *calls_find(struct calls *cs, const struct sip_msg *m, enum call_side *sender);
+/* Whether `m` has a place in a dialog that is not confirmed yet (RFC 3261 §12.1, early): a call that rings, by Call-ID and the caller's tag. */
+bool calls_early(struct calls *cs, const struct sip_msg *m);
 struct call *calls_by_id(struct calls *cs, struct str id);
 /* The next call of `user` behind `after` (NULL: the first), with the side that the user is on. A call with oneself is
  * found twice. Calls that have ended are left out. */

@@ -38,6 +38,7 @@ extern const struct proxy_host proxy_worker_host; /* host = struct worker * */
 struct proxy_config {
 	struct str domain;        /* borrowed, as all slices here, for the life of the proxy */
 	struct str worker;        /* own name, "n1.0" */
+	uint64_t epoch;           /* own boot, wall ms */
 	struct str sent_by;       /* of our Via: WORKER ".invalid" */
 	struct str secret;        /* MACs of our Record-Route; the same for all workers */
 	uint32_t ring_timeout_ms; /* 45000 */
@@ -114,7 +115,7 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_FORGED_IDENTITY, "forged_identity",                                                 \
 	  "requests whose P-Asserted-Identity or Contact is not the connection's user")               \
 	X(PROXY_C_FORGED_ROUTE, "forged_route", "requests with a Route that we did not make")         \
-	X(PROXY_C_NO_PERMISSION, "no_permission", "INVITEs refused for want of a permission")         \
+	X(PROXY_C_NO_PERMISSION, "no_permission", "requests refused for want of a permission")        \
 	X(PROXY_C_UNKNOWN_USER, "unknown_user", "requests to users that do not exist")                \
 	X(PROXY_C_NOT_REGISTERED, "not_registered", "INVITEs to users without a device")              \
 	X(PROXY_C_FOREIGN, "foreign_domain", "requests to other domains")                             \
@@ -125,6 +126,7 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_DEAD_FLOW, "dead_flow", "requests from a peer for a connection that is gone (430)") \
 	X(PROXY_C_PHANTOM, "phantom", "late 2xx that were ended by ACK and BYE of our own")           \
 	X(PROXY_C_NO_CALL, "no_call", "in-dialog requests to a call that is not known (481)")         \
+	X(PROXY_C_OLD_ROUTE, "old_route", "in-dialog requests by a Route that is too old (481)")      \
 	X(PROXY_C_GRUU_ROUTED, "gruu_routed", "in-dialog requests routed without their call's owner") \
 	X(PROXY_C_NO_MEMORY, "no_memory", "requests refused for want of memory")
 COUNTER_ENUM(proxy_counter, PROXY_COUNTERS, PROXY_C_COUNT);

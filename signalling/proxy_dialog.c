@@ -2,14 +2,17 @@
  * worker's thread.
  *
  * They carry our Record-Route as Route, which names the worker that keeps the call. There they go to the other side's
- * device, wherever it is connected now. When that worker is gone they go to the GRUU in their Request-URI instead (RFC
- * 5627 §5.1), so that a call survives its worker. A device whose flow has died since is looked up once more. */
+ * device, wherever it is connected now. When that worker is gone, or has started anew, they go to the GRUU in their
+ * Request-URI instead (RFC 5627 §5.1), so that a call survives its worker; for a day, and with the permissions that a new
+ * call would need. A device whose flow has died since is looked up once more. */
 #include "signalling/proxy_int.h"
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
+#define ROUTE_AGE_MAX_S 86400u /* a dialog whose record is gone is not continued for longer */
 #define TIMER_C_MS 181000u /* §16.6 step 11: a re-INVITE that rings for ever because its device has vanished */
 
 /* One request on its way. Lives until its transactions and its look-up are over. */
@@ -281,8 +284,21 @@ static struct relay *new_relay(struct proxy *p, const struct origin *from, const
 	return r;
 }
 
+/* Whether a client may say this without a record of the call that knows what was permitted: to end a call is always; for
+ * anything else the permission for a new one is needed. */
+static bool permitted(const struct origin *from, const struct sip_msg *m)
+{
+	perm_set perms = proxy_permissions(from, m);
+
+	if (m->method == SIP_ACK || m->method == SIP_BYE)
+		return true;
+	if (m->method == SIP_MESSAGE)
+		return perm_has(perms, PERM_CHAT_SEND);
+	return perm_has(perms, PERM_CALL_AUDIO) && (!sip_body_has_video(m) || perm_has(perms, PERM_CALL_VIDEO));
+}
+
 /* Without the call's record: to the device that the Request-URI names. */
-static void by_gruu(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+static void by_gruu(struct proxy *p, const struct origin *from, const struct sip_msg *m, const struct proxy_route *route)
 {
 	char name[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct sip_uri u;
@@ -293,6 +309,14 @@ static void by_gruu(struct proxy *p, const struct origin *from, const struct sip
 	    sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) != ERR_OK ||
 	    proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK || strcmp(name, to) != 0) {
 		refuse(p, from, m, PROXY_C_NO_CALL, 481, NULL);
+		return;
+	}
+	if (route->made_s + ROUTE_AGE_MAX_S < p->ops->wall_ms(p->host) / MS_PER_S) {
+		refuse(p, from, m, PROXY_C_OLD_ROUTE, 481, NULL);
+		return;
+	}
+	if (!permitted(from, m)) {
+		refuse(p, from, m, PROXY_C_NO_PERMISSION, 403, "No permission");
 		return;
 	}
 	struct relay *r = new_relay(p, from, m, str_from(name), instance);
@@ -313,6 +337,8 @@ static enum err learn(struct proxy *p, struct call *c, enum call_side side, cons
 
 	/* The tags of a dialog are no secret between its ends: who sends is who the edge says it is. */
 	if (proxy_user_of(p, m, SIP_H_FROM, name) != ERR_OK || strcmp(name, party->user) != 0)
+		return ERR_FORBIDDEN;
+	if (m->method == SIP_MESSAGE && !perm_has(proxy_permissions(from, m), PERM_CHAT_SEND))
 		return ERR_FORBIDDEN;
 	if ((m->method == SIP_INVITE || m->method == SIP_UPDATE) && !c->video && sip_body_has_video(m)) {
 		if (!perm_has(proxy_permissions(from, m), PERM_CALL_VIDEO))
@@ -363,8 +389,8 @@ static void in_call(struct proxy *p, struct call *c, enum call_side side, const 
 void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
 	enum call_side side;
-	struct str worker;
-	enum err e = proxy_route_worker(p, m, &worker);
+	struct proxy_route route;
+	enum err e = proxy_route_get(p, m, &route);
 
 	if (e != ERR_OK) {
 		bool forged = e == ERR_FORBIDDEN;
@@ -373,17 +399,20 @@ void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_m
 		       forged ? "Route is not ours" : NULL);
 		return;
 	}
-	if (!str_eq(worker, p->config.worker)) {
-		if (from->peer.len > 0 || proxy_hand_on(p, from, m, worker) != ERR_OK)
-			by_gruu(p, from, m);
+	if (!str_eq(route.worker, p->config.worker)) {
+		if (from->peer.len > 0 || proxy_hand_on(p, from, m, route.worker) != ERR_OK)
+			by_gruu(p, from, m, &route);
 		return;
 	}
 	struct call *c = calls_find(p->calls, m, &side);
 
 	if (c != NULL)
 		in_call(p, c, side, from, m);
+	else if (route.epoch == p->config.epoch && !calls_early(p->calls, m))
+		/* We have made this Route in this life and know all our calls: this one is over. */
+		refuse(p, from, m, PROXY_C_NO_CALL, 481, NULL);
 	else
-		by_gruu(p, from, m);
+		by_gruu(p, from, m, &route);
 }
 
 void proxy_dialog_free_all(struct proxy *p)

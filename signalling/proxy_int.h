@@ -55,10 +55,14 @@ enum err proxy_user_of(const struct proxy *p, const struct sip_msg *m, enum sip_
 /* proxy_route.c */
 void proxy_record_route_put(struct proxy *p, struct str call_id, const char *caller, const char *callee,
 			    struct buf *out);
-/* The worker that our own topmost Route names. ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for
- * this Call-ID and the users in From and To.
- */
-enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker);
+/* What our own topmost Route says. */
+struct proxy_route {
+	struct str worker; /* that keeps the call; borrows from the message */
+	uint64_t epoch;    /* its boot */
+	uint64_t made_s;   /* wall clock */
+};
+/* ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for this Call-ID and the users in From and To. */
+enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_route *out);
 /* Passes a client's message on to the worker it is for, with the client's session. */
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker);
 /* Login session of who sent `m`: of the origin, or as handed on by the edge. */

@@ -394,12 +394,12 @@ void proxy_cancel(struct proxy *p, const struct origin *from, const struct sip_m
 {
 	static const struct txn_user nobody;
 	struct txn *invite = txn_find_invite(p->txns, &from->flow, m), *t;
-	struct str worker;
+	struct proxy_route route;
 
 	if (invite == NULL) {
 		/* Of a re-INVITE that went to the owner of its call. */
-		if (from->peer.len == 0 && proxy_route_worker(p, m, &worker) == ERR_OK &&
-		    !str_eq(worker, p->config.worker) && proxy_hand_on(p, from, m, worker) == ERR_OK)
+		if (from->peer.len == 0 && proxy_route_get(p, m, &route) == ERR_OK &&
+		    !str_eq(route.worker, p->config.worker) && proxy_hand_on(p, from, m, route.worker) == ERR_OK)
 			return;
 		proxy_count(p, PROXY_C_NO_CALL);
 		proxy_refuse(p, &from->flow, m, 481, NULL, STR_NONE);

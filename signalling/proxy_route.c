@@ -1,10 +1,14 @@
 /* Our Record-Route, and messages that are for another worker (RFC 3261 §16.6 step 4, §16.12). Owner: the worker's
  * thread.
  *
- * Record-Route: <sip:WORKER~MAC@DOMAIN;lr>. MAC: 120 bits of HMAC-SHA256 over worker, Call-ID and both users, so that
- * it serves these two in this one dialog and for nothing else, even when nobody remembers the call. */
+ * Record-Route: <sip:WORKER~EPOCH~TIME~MAC@DOMAIN;lr>: whose call it is, that worker's boot, when the call began (s).
+ * MAC: 120 bits of HMAC-SHA256 over these, Call-ID and both users, so that it serves these two in this one dialog and
+ * for nothing else, even when nobody remembers the call. */
 #include "signalling/proxy_int.h"
 
+#include <inttypes.h>
+
+#include "common/clock.h"
 #include "common/crypto.h"
 
 #define MAC_BYTES 15u
@@ -16,15 +20,15 @@ static void put_part(struct buf *text, struct str part)
 	buf_char(text, '\0');
 }
 
-static void mac_put(struct proxy *p, struct str worker, struct str call_id, const char *a, const char *b,
-		    struct buf *out)
+/* `head` is all before the MAC. */
+static void mac_put(struct proxy *p, struct str head, struct str call_id, const char *a, const char *b, struct buf *out)
 {
 	struct buf text = buf_growing(2 * SIP_MSG_MAX);
 	uint8_t mac[SHA256_LEN];
 	bool swap = strcmp(a, b) > 0; /* the same for requests of either side */
 
 	put_part(&text, STR("record-route"));
-	put_part(&text, worker);
+	put_part(&text, head);
 	put_part(&text, str_from(swap ? b : a));
 	put_part(&text, str_from(swap ? a : b));
 	put_part(&text, call_id);
@@ -39,15 +43,21 @@ static void mac_put(struct proxy *p, struct str worker, struct str call_id, cons
 void proxy_record_route_put(struct proxy *p, struct str call_id, const char *caller, const char *callee,
 			    struct buf *out)
 {
-	buf_printf(out, "<sip:%.*s~", STR_FMT(p->config.worker));
-	mac_put(p, p->config.worker, call_id, caller, callee, out);
+	char mem[128];
+	struct buf head = buf_fixed(mem, sizeof(mem));
+
+	buf_printf(&head, "%.*s~%" PRIu64 "~%" PRIu64, STR_FMT(p->config.worker), p->config.epoch,
+		   p->ops->wall_ms(p->host) / MS_PER_S);
+	buf_printf(out, "<sip:%.*s~", STR_FMT(buf_view(&head)));
+	mac_put(p, buf_view(&head), call_id, caller, callee, out);
 	buf_printf(out, "@%.*s;lr>", STR_FMT(p->config.domain));
 }
 
-enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str *worker)
+enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_route *out)
 {
 	char mem[MAC_CHARS], from[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct buf mac = buf_fixed(mem, sizeof(mem));
+	struct proxy_route route;
 	struct sip_addr a;
 	struct sip_uri u;
 	enum err e = sip_msg_addr(m, SIP_H_ROUTE, &a);
@@ -55,15 +65,21 @@ enum err proxy_route_worker(struct proxy *p, const struct sip_msg *m, struct str
 	if (e == ERR_NOT_FOUND)
 		return e;
 	if (e != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain) ||
-	    proxy_user_of(p, m, SIP_H_FROM, from) != ERR_OK || proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK)
+	    u.user.len <= MAC_CHARS + 1 || proxy_user_of(p, m, SIP_H_FROM, from) != ERR_OK ||
+	    proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK)
 		return ERR_FORBIDDEN;
-	size_t at = str_find(u.user, '~');
-	struct str name = str_sub(u.user, 0, at), given = str_sub(u.user, at + 1, u.user.len);
+	struct str head = str_sub(u.user, 0, u.user.len - MAC_CHARS - 1);
+	struct str given = str_sub(u.user, head.len + 1, MAC_CHARS);
 
-	mac_put(p, name, m->call_id, from, to, &mac);
-	if (mac.overflow || given.len != MAC_CHARS || !crypto_equal(given.p, mem, MAC_CHARS))
+	mac_put(p, head, m->call_id, from, to, &mac);
+	if (mac.overflow || u.user.p[head.len] != '~' || !crypto_equal(given.p, mem, MAC_CHARS))
 		return ERR_FORBIDDEN;
-	*worker = name;
+	/* It is ours, so it is well formed. */
+	route.worker = str_cut(&head, '~');
+	if (head.p == NULL || str_to_u64(str_cut(&head, '~'), UINT64_MAX, &route.epoch) != ERR_OK || head.p == NULL ||
+	    str_to_u64(head, UINT64_MAX, &route.made_s) != ERR_OK)
+		return ERR_FORBIDDEN;
+	*out = route;
 	return ERR_OK;
 }
 

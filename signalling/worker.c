@@ -83,6 +83,7 @@ static enum err start_proxy(struct run *r)
 	struct proxy_config pc = {
 		.domain = w->domain,
 		.worker = str_from(w->name),
+		.epoch = w->epoch,
 		.sent_by = str_from(w->sent_by),
 		.secret = str_of(w->route_key, sizeof(w->route_key)),
 		.ring_timeout_ms = (uint32_t)(conf->ring_timeout_s * MS_PER_S),

@@ -74,10 +74,12 @@ for (const worker of [0, 1]) {
       const bye = inDialog(alice, 'BYE', caller(sent, ok));
       bob.reply(await bob.request('BYE'), 200);
       assert.equal((await alice.response(bye)).status, 200);
-      /* The call is over for us; the device itself knows that there is no such dialog. */
-      const again = inDialog(alice, 'BYE', caller(sent, ok));
-      bob.reply(await bob.request('BYE'), 481);
-      assert.equal((await alice.response(again)).status, 481);
+      /* The call is over: its owner knows, and nothing goes by its Route any more. */
+      for (const method of ['BYE', 'INVITE', 'MESSAGE']) {
+        const again = inDialog(alice, method, caller(sent, ok), { headers: [['Contact', `<${alice.gruu}>`]] });
+        assert.equal((await alice.response(again)).status, 481, method);
+      }
+      assert.deepEqual(bob.messages.map((m) => m.method), []);
       await close(alice, bob);
     });
 

@@ -24,6 +24,7 @@ struct bed_worker {
 	struct bed *bed;
 	char name[16], sent_by[32];
 	struct proxy *proxy;
+	uint64_t epoch; /* grows with each start */
 	bool dead;
 };
 
@@ -266,6 +267,7 @@ static inline void bed_start_worker(struct bed *b, unsigned i)
 	struct proxy_config config = {
 		.domain = STR(BED_DOMAIN),
 		.worker = str_from(w->name),
+		.epoch = ++w->epoch,
 		.sent_by = str_from(w->sent_by),
 		.secret = STR("0123456789abcdef0123456789abcdef"),
 		.ring_timeout_ms = 45000,

@@ -397,6 +397,10 @@ static void route_is_for_two(void **state)
 	bed_call(mallory, bob, &dm, &db);
 	bed_request(mallory, &dm, "BYE", "", "");
 	(void)bed_take(bob, "BYE ");
+	/* The worker that kept the call has forgotten it. */
+	proxy_free(b->worker[0].proxy);
+	bed_start_worker(b, 0);
+	mallory->got = 0;
 	(void)snprintf(dm.target, sizeof(dm.target), "%s", bed_gruu(carol));
 	bed_request(mallory, &dm, "INVITE", "", BED_AUDIO);
 	(void)bed_take(mallory, "SIP/2.0 481 ");
@@ -404,6 +408,130 @@ static void route_is_for_two(void **state)
 	bed_request(mallory, &dm, "INVITE", "", BED_AUDIO);
 	(void)bed_take(mallory, "SIP/2.0 403 Route is not ours");
 	bed_nothing(carol);
+}
+
+/* Its owner knows that a call is over: nothing goes by its Route any more, from either side and with whatever permissions. */
+static void finished_call_is_over(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+	static const char *const methods[] = { "INVITE", "UPDATE", "INFO", "MESSAGE", "BYE" };
+
+	bed_call(alice, bob, &da, &db);
+	bed_request(alice, &da, "BYE", "", "");
+	bed_answer(bob, bed_take(bob, "BYE "), 200, "");
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		bed_request(alice, &da, methods[i], "", "");
+		(void)bed_take(alice, "SIP/2.0 481 ");
+		bed_request(bob, &db, methods[i], "", "");
+		(void)bed_take(bob, "SIP/2.0 481 ");
+	}
+	bed_request(alice, &da, "ACK", "", "");
+	bed_nothing(alice);
+	bed_nothing(bob);
+	bed_quiet(b);
+}
+
+/* Without the call's record a Route gives no permission that its holder does not have. */
+static void route_gives_no_permission(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+	static const struct {
+		const char *perms, *method, *body;
+	} refused[] = {
+		{ "chat.send", "INVITE", BED_AUDIO },  { "chat.send", "UPDATE", "" },
+		{ "chat.send", "INFO", "" },           { "call.audio,chat.send", "INVITE", BED_VIDEO },
+		{ "call.audio,call.video", "MESSAGE", "" }, { "", "INVITE", "" },
+	};
+
+	bed_call(alice, bob, &da, &db);
+	b->worker[0].dead = true;
+	alice->open = false;
+	bed_connect(alice, 2);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		alice->perms = perm_parse(str_from(refused[i].perms));
+		bed_request(alice, &da, refused[i].method, "", refused[i].body);
+		(void)bed_take(alice, "SIP/2.0 403 No permission");
+		bed_nothing(bob);
+	}
+	alice->perms = perm_parse(STR("call.audio"));
+	bed_request(alice, &da, "INVITE", "", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	/* To hang up is always permitted. */
+	alice->perms = 0;
+	bed_request(alice, &da, "ACK", "", "");
+	(void)bed_take(bob, "ACK ");
+	bed_request(alice, &da, "BYE", "", "");
+	bed_answer(bob, bed_take(bob, "BYE "), 200, "");
+	(void)bed_take(alice, "SIP/2.0 200 ");
+}
+
+/* … and for a day only; with the record a call may last as long as it likes. */
+static void route_grows_old(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	bed_call(alice, bob, &da, &db);
+	b->wall += 90000000;
+	bed_request(alice, &da, "UPDATE", "", "");
+	bed_answer(bob, bed_take(bob, "UPDATE "), 200, "");
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	b->worker[0].dead = true;
+	alice->open = false;
+	bed_connect(alice, 2);
+	bed_request(alice, &da, "UPDATE", "", "");
+	(void)bed_take(alice, "SIP/2.0 481 ");
+	bed_nothing(bob);
+	assert_int_equal(proxy_counters(b->worker[2].proxy)[PROXY_C_OLD_ROUTE], 1);
+}
+
+static void chat_needs_permission_in_a_call_too(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	alice->perms = bob->perms = perm_parse(STR("call.audio,call.video"));
+	bed_call(alice, bob, &da, &db);
+	bed_request(alice, &da, "MESSAGE", "", "");
+	(void)bed_take(alice, "SIP/2.0 403 No permission");
+	bed_request(bob, &db, "MESSAGE", "", "");
+	(void)bed_take(bob, "SIP/2.0 403 No permission");
+	bed_nothing(alice);
+	bed_nothing(bob);
+	bob->perms = perm_parse(STR("chat.send"));
+	bed_request(bob, &db, "MESSAGE", "", "");
+	bed_answer(alice, bed_take(alice, "MESSAGE "), 200, "");
+	(void)bed_take(bob, "SIP/2.0 200 ");
+}
+
+/* While it rings there is a dialog already (RFC 3261 §12.1): the owner does not know the callee's tag, but the call. */
+static void early_dialog(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da = bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *invite = bed_take(bob, "INVITE ");
+	struct buf out = buf_growing(SIP_MSG_MAX);
+	char contact[256];
+
+	(void)bed_take(alice, "SIP/2.0 100 ");
+	(void)snprintf(contact, sizeof(contact), "Contact: <%s>\r\n", bed_gruu(bob));
+	assert_ok(sip_reply_put(&out, invite, &(struct sip_reply){ .status = 183, .to_tag = STR("tag001"), .headers = str_from(contact),
+								   .record_route = true }));
+	bed_say(bob, buf_view(&out));
+	buf_fini(&out);
+	bed_established(&da, bed_take(alice, "SIP/2.0 183 "));
+	bed_request(alice, &da, "UPDATE", "", "");
+	bed_answer(bob, bed_take(bob, "UPDATE "), 200, "");
+	(void)bed_take(alice, "SIP/2.0 200 ");
 }
 
 /* What the store has lost of the live calls is written again. */
@@ -463,6 +591,11 @@ int main(void)
 		T(session_is_not_what_a_client_says),
 		T(bye_follows),
 		T(route_is_for_two),
+		T(finished_call_is_over),
+		T(route_gives_no_permission),
+		T(route_grows_old),
+		T(chat_needs_permission_in_a_call_too),
+		T(early_dialog),
 		T(live_calls_are_shown_again),
 	};
 

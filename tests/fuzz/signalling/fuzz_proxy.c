@@ -445,6 +445,7 @@ static void begin(void)
 		(void)snprintf(w->sent_by, sizeof(w->sent_by), "n.%u.invalid", i);
 		struct proxy_config config = { .domain = STR("x"),
 					       .worker = str_from(w->name),
+					       .epoch = 1,
 					       .sent_by = str_from(w->sent_by),
 					       .secret = STR("secret"),
 					       .ring_timeout_ms = 45000,
