@@ -33,6 +33,11 @@ const struct conf_option relay_options[] = {
 	LIST("tap-host-address", tap_host_address, "10.83.84.1/24", false,
 	     "for TAP ports, one each: address (of either family, or both with a comma between) the relay gives to the "
 	     "kernel's end, which it also sets up; - or empty = leave it alone"),
+	LIST("external-address", external_address, "", false,
+	     "where a 1:1 NAT stands between a port and its clients: the address that it gives to the port's, one for each "
+	     "port, of either family or of both with a comma between; clients are told this one, and know each other by it; "
+	     "- or empty = none"),
+	LIST("vlan", vlan, "", false, "VLAN of each port, 1 to 4094: frames carry its tag; - or empty = none"),
 	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IP packet sent on a port; 1280 at least with IPv6"),
 	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port"),
 	LIST("cpus", cpus, "", false,
@@ -243,10 +248,50 @@ static enum err around_port(struct port_plan *p, struct str gateway, struct str 
 	return e;
 }
 
+static enum err one_external(struct port_plan *p, struct str text, char *why, size_t why_size)
+{
+	struct cidr net;
+	struct addr a;
+
+	if (addr_parse_interface(text, &a, &net) != ERR_OK || net.bits != 128 || !is_host(&a, &net))
+		FAIL(ERR_INVALID, "[relay] external-address '%.*s' must be the address of a host, without a prefix length",
+		     STR_FMT(text));
+	struct local *l = &p->ip[!addr_is_v4(&a)];
+	if (addr_is_none(&l->addr))
+		FAIL(ERR_INVALID, "[relay] external-address '%.*s': the port has no address of this family", STR_FMT(text));
+	if (addr_is_none(&l->gateway))
+		FAIL(ERR_INVALID, "[relay] external-address '%.*s': the port has no gateway, so no NAT can stand before it",
+		     STR_FMT(text));
+	if (addr_in(&a, &l->subnet) && !addr_eq(&a, &l->addr))
+		FAIL(ERR_INVALID, "[relay] external-address '%.*s' lies on the port's own subnet: it would be another host's",
+		     STR_FMT(text));
+	l->shown = a;
+	return ERR_OK;
+}
+
+/* What the world sees of a port: its own addresses, unless something else is said. */
+static enum err shown_port(struct port_plan *p, struct str external, struct str vlan, char *why, size_t why_size)
+{
+	enum err e = ERR_OK;
+	uint64_t id = 0;
+
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		p->ip[v6].shown = p->ip[v6].addr;
+	while (e == ERR_OK && external.p != NULL && !none(external))
+		e = one_external(p, str_cut(&external, ','), why, why_size);
+	if (e == ERR_OK && !none(vlan) && (str_to_u64(vlan, 4094, &id) != ERR_OK || id == 0))
+		FAIL(ERR_INVALID, "[relay] vlan must be 1 to 4094, not '%.*s'", STR_FMT(vlan));
+	p->vlan = (uint16_t)id;
+	return e;
+}
+
 static bool same_address(const struct port_plan *a, const struct port_plan *b)
 {
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		if (!addr_is_none(&a->ip[v6].addr) && addr_eq(&a->ip[v6].addr, &b->ip[v6].addr))
+		const struct local *one = &a->ip[v6], *two = &b->ip[v6];
+
+		if (!addr_is_none(&one->addr) && (addr_eq(&one->addr, &two->addr) || addr_eq(&one->shown, &two->shown) ||
+						  addr_eq(&one->shown, &two->addr) || addr_eq(&one->addr, &two->shown)))
 			return true;
 	}
 	return false;
@@ -254,7 +299,8 @@ static bool same_address(const struct port_plan *a, const struct port_plan *b)
 
 static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, char *why, size_t why_size)
 {
-	const char *ports = c->ports, *address = c->address, *gateway = c->gateway, *host = c->tap_host_address;
+	const char *ports = c->ports, *address = c->address, *gateway = c->gateway, *host = c->tap_host_address,
+		   *external = c->external_address, *vlan = c->vlan;
 
 	for (;;) {
 		struct str device = word(&ports);
@@ -267,13 +313,15 @@ static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, 
 		enum err e = one_port(p, device, word(&address), why, why_size);
 		if (e == ERR_OK)
 			e = around_port(p, word(&gateway), word(&host), why, why_size);
+		if (e == ERR_OK)
+			e = shown_port(p, word(&external), word(&vlan), why, why_size);
 		if (e != ERR_OK)
 			return e;
 		if (!addr_is_none(&p->ip[1].addr) && c->mtu < 1280)
 			FAIL(ERR_INVALID, "[relay] mtu must be 1280 at least on a port with an IPv6 address");
 		for (unsigned i = 0; i < plan->ports; i++) {
 			if (same_address(&plan->port[i], p))
-				FAIL(ERR_INVALID, "[relay] address: two ports have the same address");
+				FAIL(ERR_INVALID, "[relay] address, external-address: two ports have the same address");
 		}
 		plan->ports++;
 	}

@@ -10,7 +10,7 @@
 
 struct relay_conf {
 	char *domain, *run_dir, *redis, *log_level, *secret;
-	char *ports, *address, *gateway, *tap_host_address;
+	char *ports, *address, *gateway, *tap_host_address, *external_address, *vlan;
 	char *cpus, *idle, *journal, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
 	char *password_algorithms, *users, *alternate_server, *alternate_domain, *drain_to;
 	uint64_t cores, memory_mb, rx_ring, tx_ring, buffers, mtu;
@@ -36,6 +36,7 @@ struct port_plan {
 	struct local ip[2];          /* IPv4, IPv6 */
 	struct addr host[2];         /* of the kernel's end of a TAP; :: = none */
 	uint8_t host_bits[2];        /* their prefix lengths, as written */
+	uint16_t vlan;               /* 0 = none */
 };
 
 struct relay_plan {

@@ -9,6 +9,7 @@
 	X(DROP_FRAME_SHORT, "frame_short", "frame ends inside its headers")                             \
 	X(DROP_FRAME_SEGMENTED, "frame_segmented", "frame in more than one buffer")                     \
 	X(DROP_ETHERTYPE, "ethertype", "neither IP of a family the port has, nor ARP")                  \
+	X(DROP_VLAN, "vlan", "tag of another VLAN, or none where the port has one")                  \
 	X(DROP_NOT_OURS, "not_ours", "Ethernet or IP destination is not this relay")                    \
 	X(DROP_IP_HEADER, "ip_header", "bad IP version, length or checksum")                            \
 	X(DROP_IP_OPTIONS, "ip_options", "IPv4 options")                                                \

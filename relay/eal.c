@@ -154,6 +154,7 @@ static enum err check_interface(const struct port_plan *p, char *why, size_t siz
 static enum err claim_interface(const struct relay_conf *c, const struct port_plan *p, char *why, size_t size)
 {
 	struct xdp_params x = { .v4 = addr_v4_of(&p->ip[0].addr),
+				.vlan = p->vlan,
 				.turn_port = (uint16_t)c->turn_port,
 				.port_min = (uint16_t)c->port_min,
 				.port_max = (uint16_t)c->port_max };

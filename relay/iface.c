@@ -32,7 +32,7 @@ int iface_local_of(const struct ifaces *all, const struct addr *a)
 	for (unsigned i = 0; i < all->count; i++) {
 		const struct local *l = &all->at[i].ip[v6];
 
-		if (!addr_is_none(&l->addr) && addr_eq(&l->addr, a))
+		if (!addr_is_none(&l->addr) && (addr_eq(&l->addr, a) || addr_eq(&l->shown, a)))
 			return (int)(2 * i + v6);
 	}
 	return -1;

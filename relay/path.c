@@ -5,6 +5,7 @@
 #include "relay/nd.h"
 #include "relay/turn.h"
 #include "relay/turn_fwd.h"
+#include "relay/vlan.h"
 
 #define TICK_MS 1u
 #define ANNOUNCE_S 60u /* how often switches are told which groups we listen to; they forget after 260 s (RFC 3810 §9) */
@@ -174,6 +175,31 @@ static void run_held(struct path *c)
 	c->helds = kept;
 }
 
+/* Frames that are to go get their tags. */
+static COLD void put_tags(const struct path *c, struct pkt *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (p[i].verdict == PKT_SEND)
+			vlan_insert(&p[i], &c->relay->ifaces.at[p[i].out_if]);
+	}
+}
+
+/* And those that come are freed of them: the frames that are ours move to the front. Returns how many there are. */
+static COLD unsigned take_tags(const struct path *c, struct pkt *p, unsigned n)
+{
+	unsigned ours = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!vlan_strip(&p[i], &c->relay->ifaces.at[p[i].in_if]))
+			continue;
+		struct pkt mine = p[i];
+
+		p[i] = p[ours];
+		p[ours++] = mine;
+	}
+	return ours;
+}
+
 enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
 
 /* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127
@@ -250,7 +276,7 @@ static void fetch(enum kind kind, struct alloc *a)
 	__builtin_prefetch(kind == KIND_PEER ? &a->to_client : &a->to_peer, 1);
 }
 
-void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now)
+static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
 {
 	enum kind kind[BURST];
 	struct flow_key key[BURST];
@@ -259,7 +285,6 @@ void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clo
 	struct alloc *alloc[BURST], *found[BURST];
 	unsigned who[BURST], clients = 0;
 
-	set_clock(c, now);
 	for (unsigned i = 0; i < n; i++) {
 		alloc[i] = NULL;
 		kind[i] = classify(c, &p[i], &key[i], &alloc[i]);
@@ -296,10 +321,23 @@ void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clo
 		run_held(c);
 }
 
-void path_tick(struct path *c, const struct path_clock *now)
+void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now)
 {
 	set_clock(c, now);
+	if (likely(!c->relay->ifaces.tagged)) {
+		run_burst(c, p, n);
+		return;
+	}
+	unsigned ours = take_tags(c, p, n);
+	run_burst(c, p, ours);
+	put_tags(c, p, ours);
+	put_tags(c, c->extra, c->extras);
+}
+
+static void run_tick(struct path *c, const struct path_clock *now)
+{
 	uint64_t since = now->mono_ms - c->swept_ms;
+
 	if (since < TICK_MS)
 		return;
 	if (c->helds > 0)
@@ -319,4 +357,12 @@ void path_tick(struct path *c, const struct path_clock *now)
 		c->neigh_swept_ms = now->mono_ms;
 		neigh_sweep(&c->relay->neigh, c->now_s, (uint32_t)now->mono_ms, ask, c);
 	}
+}
+
+void path_tick(struct path *c, const struct path_clock *now)
+{
+	set_clock(c, now);
+	run_tick(c, now);
+	if (unlikely(c->relay->ifaces.tagged))
+		put_tags(c, c->extra, c->extras);
 }

@@ -34,7 +34,7 @@ struct path {
 	/* Gives an empty buffer: data, start, end and buf of *p are set. False if there is none. */
 	bool (*new_buf)(void *user, struct pkt *p);
 	void *user;
-	struct pkt extra[PATH_EXTRA]; /* the caller handles their verdicts as those of the burst, then sets extras to 0 */
+	struct pkt extra[PATH_EXTRA]; /* the caller handles their verdicts as those of the burst, then sets extras to 0, after each call */
 	unsigned extras;
 	struct held held[PATH_HELD];
 	unsigned helds;
@@ -44,7 +44,7 @@ struct path {
 };
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);
-/* Handles n <= BURST frames. */
+/* Handles n <= BURST frames. Their order in `p` may change. */
 void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now);
 /* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between
  * bursts, at least every 100 ms. */

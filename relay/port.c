@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "relay/filter.h"
 #include "relay/host.h"
 #include "relay/xdp.h"
 
@@ -227,6 +228,22 @@ static const char *xdp_text(const struct port_plan *p)
 	return text[p->xdp ? xdp_attached(p->kernel_if, why, sizeof(why)) : XDP_MODE_NONE];
 }
 
+/* An address that the internet does not reach is right in a company's network, and a mistake behind a NAT. */
+static void warn_private(const struct port_plan *p)
+{
+	static const struct filter none;
+	char text[ADDR_TEXT_SIZE];
+
+	for (unsigned v6 = 0; v6 < 2 && p->tap[0] == '\0'; v6++) {
+		const struct local *l = &p->ip[v6];
+
+		if (!addr_is_none(&l->addr) && !filter_permits(&none, &l->shown))
+			log_event(LOG_WARN, "address-private",
+				  "address=%s hint=\"clients from the internet cannot reach it: set external-address if a NAT gives it another\"",
+				  addr_text(&l->shown, text));
+	}
+}
+
 enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
 		    struct ifaces *ifaces, char *why, size_t why_size)
 {
@@ -237,7 +254,8 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		const struct port_plan *p = &plan->port[i];
 		struct iface *f = &ifaces->at[i];
 
-		*f = (struct iface){ .mtu = (uint16_t)conf->mtu };
+		*f = (struct iface){ .mtu = (uint16_t)conf->mtu, .vlan = p->vlan };
+		ifaces->tagged |= p->vlan != 0;
 		e = open_port(conf, p, out->pool, &out->at[i], f, why, why_size);
 		if (e != ERR_OK)
 			break;
@@ -250,6 +268,7 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5], out->at[i].queues, f->mtu,
 			  xdp_text(p),
 			  out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
+		warn_private(p);
 	}
 	return e;
 }

@@ -20,7 +20,7 @@ static struct alloc *second_half(const struct turn_req *q)
 
 static void put_relayed(struct turn_req *q, const struct alloc *a)
 {
-	struct stun_addr relayed = addr_to_stun(&a->relay, swap16(a->relay_port));
+	struct stun_addr relayed = addr_to_stun(&iface_local(&q->c->relay->ifaces, a->local)->shown, swap16(a->relay_port));
 
 	stun_put_address(&q->w, STUN_XOR_RELAYED_ADDRESS, &relayed);
 }

@@ -239,13 +239,15 @@ static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const
 		pkt_drop(p, DROP_HAIRPIN_GONE);
 		return;
 	}
+	/* The other client knows this address as clients are told it. */
+	const struct addr *from = &iface_local(&c->relay->ifaces, h->local)->shown;
 	const struct peers *peers = alloc_peers(b);
-	const struct perm *perm = peers_perm(peers, &h->relay);
+	const struct perm *perm = peers_perm(peers, from);
 	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
 		return;
 	}
-	to_client(c, p, b, peers, t, &h->relay, h->relay_port);
+	to_client(c, p, b, peers, t, from, h->relay_port);
 	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	if (p->verdict != PKT_DROP)
 		flow_counted(&b->to_client, t->len);

@@ -1,5 +1,7 @@
 #include "relay/worker.h"
 
+#include "relay/vlan.h"
+
 #include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
@@ -125,7 +127,7 @@ static void obey(struct worker *w, const struct pkt *p)
 	m->ol_flags = 0;
 	if (p->tx_sum) {
 		m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
-		m->l2_len = ETH_LEN;
+		m->l2_len = w->all->relay->ifaces.at[p->out_if].vlan != 0 ? ETH_LEN + VLAN_TAG_LEN : ETH_LEN;
 		m->l3_len = p->v6 ? IP6_LEN : IP_LEN;
 	}
 	stats_add(&w->path.stats->tx_bytes, p->len);

@@ -127,6 +127,7 @@ static struct ifaces rig_ifaces(unsigned ports)
 		memcpy(f->net.mac, rig_mac, sizeof(rig_mac));
 		f->net.mac[4] = (uint8_t)i;
 		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->ip[0].addr, &f->ip[0].subnet));
+		f->ip[0].shown = f->ip[0].addr;
 		f->net.ip = addr_v4_of(&f->ip[0].addr);
 		if (i == 0)
 			f->ip[0].gateway = addr_v4(GATEWAY_IP);
@@ -145,7 +146,7 @@ static UNUSED struct ifaces rig_ifaces_dual(unsigned ports)
 		struct iface *f = &all.at[i];
 
 		assert_ok(addr_parse_interface(str_from(addresses[i]), &f->ip[1].addr, &f->ip[1].subnet));
-		f->net.ip6 = f->ip[1].addr;
+		f->ip[1].shown = f->net.ip6 = f->ip[1].addr;
 		net_make_link(&f->net);
 		if (i == 0)
 			f->ip[1].gateway = rig_ip("fe80::1");

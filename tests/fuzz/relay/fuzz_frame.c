@@ -303,6 +303,8 @@ static struct relay *make_relay(void)
 	must(addr_parse_interface(STR("198.41.0.2/24"), &f->ip[0].addr, &f->ip[0].subnet) == ERR_OK);
 	f->ip[0].gateway = addr_v4(__builtin_bswap32(0xc6290001));
 	f->net.ip6 = address6(2);
+	f->ip[0].shown = addr_v4(relay_ip());
+	f->ip[1].shown = address6(2);
 	must(addr_parse_interface(STR("2a00:1::2/64"), &f->ip[1].addr, &f->ip[1].subnet) == ERR_OK);
 	net_make_link(&f->net);
 	f->mtu = 1500;

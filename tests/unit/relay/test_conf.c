@@ -142,9 +142,39 @@ static void both_families(void **state)
 	policy_free(policy);
 }
 
+static void behind_a_nat_and_in_a_vlan(void **state)
+{
+	struct relay_plan plan;
+	struct policy *policy;
+	char why[512], text[ADDR_TEXT_SIZE];
+
+	(void)state;
+	assert_ok(load("ports = net_null0 net_null1 net_null2\naddress = 10.1.0.2/24,fd00:1::2/64 10.2.0.2/24 10.3.0.2/24\n"
+		       "gateway = 10.1.0.1,fd00:1::1 10.2.0.1 -\nexternal-address = 2a00::5,203.0.113.5 - -\nvlan = - 100 4094\n",
+		       &plan, &policy, why));
+	assert_string_equal(addr_text(&plan.port[0].ip[0].shown, text), "203.0.113.5");
+	assert_string_equal(addr_text(&plan.port[0].ip[1].shown, text), "2a00::5");
+	assert_string_equal(addr_text(&plan.port[1].ip[0].shown, text), "10.2.0.2");
+	assert_int_equal(plan.port[0].vlan, 0);
+	assert_int_equal(plan.port[1].vlan, 100);
+	assert_int_equal(plan.port[2].vlan, 4094);
+	policy_free(policy);
+}
+
 static const struct {
 	const char *relay, *mentions;
 } wrong[] = {
+	{ "external-address = 203.0.113.5/24\n", "external-address" },
+	{ "external-address = 127.0.0.1\n", "external-address" },
+	{ "external-address = 2a00::5\n", "external-address" },
+	{ "external-address = 10.83.84.9\n", "external-address" },
+	{ "external-address = x\n", "external-address" },
+	{ "external-address = 203.0.113.5\ngateway = -\n", "external-address" },
+	{ "ports = net_null0 net_null1\naddress = 10.1.1.2/24 10.1.2.2/24\ngateway = 10.1.1.1 10.1.2.1\nexternal-address = 8.8.8.8 8.8.8.8\n",
+	  "external-address" },
+	{ "vlan = 0\n", "vlan" },
+	{ "vlan = 4095\n", "vlan" },
+	{ "vlan = x\n", "vlan" },
 	{ "port-min = 60000\nport-max = 50000\n", "port-min" },
 	{ "turn-port = 50000\n", "turn-port" },
 	{ "ports =\n", "ports" },
@@ -249,7 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_make_run), cmocka_unit_test(several_ports), cmocka_unit_test(interfaces_of_the_kernel),
-		cmocka_unit_test(both_families), cmocka_unit_test(wrong_ones_are_explained), cmocka_unit_test(offered_algorithms),
+		cmocka_unit_test(both_families), cmocka_unit_test(behind_a_nat_and_in_a_vlan), cmocka_unit_test(wrong_ones_are_explained), cmocka_unit_test(offered_algorithms),
 		cmocka_unit_test(nonce_key_follows_the_secret),
 	};
 
