@@ -1,5 +1,5 @@
-/* Prometheus text exposition over HTTP on a unix socket: GET /metrics, GET /health. Served by libmicrohttpd in a thread of its own, so the
- * writer must read only what is safe to read from another thread (plain counters). */
+/* Prometheus text exposition over HTTP on a unix socket: GET /metrics, GET /health. Served in a thread of its own, so the writer must read
+ * only what is safe to read from another thread (plain counters). */
 #ifndef DUPLEX_COMMON_METRICS_H
 #define DUPLEX_COMMON_METRICS_H
 
@@ -8,8 +8,10 @@
 struct metrics;
 typedef void (*metrics_fn)(struct buf *out, void *user);
 
-/* Listens on the unix socket `path` (replacing a stale one, mode 0660). `fn` writes the text; `user` is borrowed. */
+/* Listens on the unix socket `path` (replacing a stale one, mode 0660). `fn` writes the text; `user` is borrowed until metrics_stop.
+ * ERR_IO, ERR_NO_MEMORY. */
 enum err metrics_start(const char *path, metrics_fn fn, void *user, struct metrics **out);
+/* Does not remove the socket's file. Accepts NULL. */
 void metrics_stop(struct metrics *m);
 
 /* `# HELP`, `# TYPE` lines. `type` is "counter" or "gauge". */
