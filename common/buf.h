@@ -27,6 +27,9 @@ void buf_z(struct buf *b, const char *z);
 void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+/* `s` as a JSON string with its quotes (RFC 8259 §7). Bytes from 0x80 on become \u00XX, whatever they are: for foreign text that may be no
+ * UTF-8. */
+void buf_json(struct buf *b, struct str s);
 
 /* Makes room for `len` more bytes and returns where they go, or NULL on overflow; then add to b->len what was written. */
 void *buf_reserve(struct buf *b, size_t len);

@@ -20,6 +20,11 @@ uint64_t clock_mono_ms(void)
 	return read_us(CLOCK_MONOTONIC) / 1000u;
 }
 
+uint64_t clock_wall_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
 uint64_t clock_wall_ms(void)
 {
 	return read_us(CLOCK_REALTIME) / 1000u;

@@ -14,5 +14,7 @@ uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
 /* Milliseconds since 1970 (wall clock): only for expiry of credentials, records and logs. */
 uint64_t clock_wall_ms(void);
+/* Microseconds since 1970, for what compares with the captures of others. */
+uint64_t clock_wall_us(void);
 
 #endif

@@ -12,7 +12,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "relay/control.h"
 #include "relay/ctl.h"
+#include "relay/doctor.h"
 #include "relay/eal.h"
 #include "relay/port.h"
 #include "relay/worker.h"
@@ -29,6 +31,7 @@ struct program {
 	struct workers *workers;
 	struct metrics *metrics;
 	struct ctl *ctl;
+	struct control *control;
 	char why[512];
 };
 
@@ -118,26 +121,51 @@ static void stop_journal(struct program *p)
 	p->relay->journal = NULL;
 }
 
-static enum err start_metrics(struct program *p)
-{
-	char path[256];
+struct socket_path {
+	char z[256];
+};
 
-	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
-	enum err e = metrics_start(path, stats_write, p->relay, &p->metrics);
+static struct socket_path socket_path(const struct program *p, const char *name)
+{
+	struct socket_path path;
+
+	(void)snprintf(path.z, sizeof(path.z), "%s/%s.relay.sock", p->conf.run_dir, name);
+	return path;
+}
+
+static enum err socket_made(struct program *p, enum err e, const struct socket_path *path)
+{
 	if (e != ERR_OK)
 		(void)snprintf(p->why, sizeof(p->why),
 			       "the socket %s cannot be made: does [common] run-dir exist, and may we write to it?",
-			       path);
+			       path->z);
 	return e;
+}
+
+static enum err start_metrics(struct program *p)
+{
+	struct socket_path path = socket_path(p, "metrics");
+
+	return socket_made(p, metrics_start(path.z, stats_write, p->relay, &p->metrics), &path);
 }
 
 static void stop_metrics(struct program *p)
 {
-	char path[256];
-
 	metrics_stop(p->metrics);
-	(void)snprintf(path, sizeof(path), "%s/metrics.relay.sock", p->conf.run_dir);
-	(void)unlink(path);
+	(void)unlink(socket_path(p, "metrics").z);
+}
+
+static enum err start_control(struct program *p)
+{
+	struct socket_path path = socket_path(p, "control");
+
+	return socket_made(p, control_start(path.z, p->relay, &p->control), &path);
+}
+
+static void stop_control(struct program *p)
+{
+	control_stop(p->control);
+	(void)unlink(socket_path(p, "control").z);
 }
 
 static enum err start_ctl(struct program *p)
@@ -175,6 +203,7 @@ static const struct module {
 	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
 	{ start_journal, stop_journal },
 	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_ctl, stop_ctl },
+	{ start_control, stop_control },
 };
 
 /* SIGHUP: reads the file again and takes what can be changed; the rest stays as it was at start. */
@@ -245,14 +274,37 @@ static const char *conf_path(int argc, char **argv)
 	return "/etc/duplex/duplex.conf";
 }
 
+/* --doctor, the only word of our own. */
+static int extra(struct program *p, int argc, char **argv)
+{
+	struct doctor d = { .conf = &p->conf, .plan = &p->plan, .root = "" };
+
+	if (argc != 1 || strcmp(argv[0], "--doctor") != 0) {
+		(void)fprintf(stderr, "duplex-relay: %s is not an option; see --help\n", argv[0]);
+		return 2;
+	}
+	log_init("relay", LOG_ERROR);
+	if (relay_plan_make(&p->conf, &p->plan, p->why, sizeof(p->why)) != ERR_OK) {
+		(void)fprintf(stderr, "duplex-relay: %s\n", p->why);
+		return 2;
+	}
+	return doctor_run(&d, stdout) > 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct program p;
+	char **words;
+	int count;
 	sigset_t signals;
 	size_t up = 0;
 	enum err e = ERR_OK;
-	int status = conf_main(argc, argv, "duplex-relay", relay_options, relay_options_count, &p.conf, NULL, NULL);
+	int status = conf_main(argc, argv, "duplex-relay", relay_options, relay_options_count, &p.conf, &count, &words);
 
+	if (status < 0 && count > 0) {
+		status = extra(&p, count, words);
+		conf_free(relay_options, relay_options_count, &p.conf);
+	}
 	if (status >= 0)
 		return status;
 	/* Before any thread is made, so that only this one ever takes them. */

@@ -1,4 +1,4 @@
-/* What all threads of the relay share. Made at start; only `policy` and `drain` are ever replaced. */
+/* What all threads of the relay share. Made at start; only `policy`, `drain` and `capture` are ever replaced. */
 #ifndef DUPLEX_RELAY_RELAY_H
 #define DUPLEX_RELAY_RELAY_H
 
@@ -13,6 +13,7 @@
 struct relay {
 	_Atomic(const struct policy *) policy; /* owned; read once a burst */
 	_Atomic(const struct drain *) drain;   /* owned; NULL = not draining */
+	_Atomic(struct capture *) capture;     /* borrowed; NULL = nobody looks (capture.h) */
 	struct ifaces ifaces;
 	uint16_t turn_port;                    /* network order */
 	struct rcu *rcu;

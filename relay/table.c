@@ -78,6 +78,7 @@ enum err table_new(const struct table_size *size, struct rcu *rcu, struct table 
 	t->in = in;
 	t->port_min = size->port_min;
 	t->ports = (uint32_t)size->port_max - size->port_min + 1;
+	t->slot_count = iface_locals(size->ifaces) * t->ports;
 	enum err e = fill(t, size, rcu);
 	if (e != ERR_OK) {
 		table_free(t);

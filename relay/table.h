@@ -16,6 +16,7 @@ struct table {
 	/* For the look-ups below; read-only after table_new. */
 	struct alloc *slots;
 	uint32_t port_min, ports; /* per address */
+	uint32_t slot_count;
 	struct flowmap flows;     /* client's 5-tuple -> slot */
 	struct table_inside *in;
 };

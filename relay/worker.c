@@ -13,6 +13,7 @@
 #undef MS_PER_S /* DPDK has one too */
 #include "common/clock.h"
 #include "common/log.h"
+#include "relay/capture.h"
 
 #define TX_ROOM (2 * BURST + PATH_EXTRA)
 #define SLEEP_MS 100          /* longest sleep; expiry is swept this often at least */
@@ -27,6 +28,7 @@ struct worker {
 	unsigned id;
 	bool interrupts;           /* every port can wake us */
 	struct path_clock clock;
+	struct capture *capture;   /* valid while a burst is served; seldom not NULL */
 	uint64_t clock_tsc;        /* when `clock` was read */
 	uint64_t last_packet_tsc, turn_tsc;
 	uint64_t busy, idle;       /* cycles not yet in the statistics */
@@ -121,6 +123,8 @@ static void obey(struct worker *w, const struct pkt *p)
 		rte_pktmbuf_free(m);
 		return;
 	}
+	if (unlikely(w->capture != NULL))
+		capture_frame(w->capture, w->id, p, clock_wall_us());
 	m->data_off = (uint16_t)(p->data - p->start);
 	m->data_len = (uint16_t)p->len;
 	m->pkt_len = p->len;
@@ -134,6 +138,11 @@ static void obey(struct worker *w, const struct pkt *p)
 	if (unlikely(w->txs[p->out_if] == TX_ROOM))
 		flush(w, p->out_if);
 	w->tx[p->out_if][w->txs[p->out_if]++] = m;
+}
+
+static void look_for_capture(struct worker *w)
+{
+	w->capture = atomic_load_explicit(&w->all->relay->capture, memory_order_acquire);
 }
 
 static void obey_extra(struct worker *w)
@@ -166,6 +175,9 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	}
 	stats_add(&w->path.stats->rx_packets, n);
 	stats_add(&w->path.stats->rx_bytes, bytes);
+	look_for_capture(w);
+	for (unsigned i = 0; unlikely(w->capture != NULL) && i < k; i++)
+		capture_frame(w->capture, w->id, &p[i], clock_wall_us());
 	path_burst(&w->path, p, k, &w->clock);
 	for (unsigned i = 0; i < k; i++)
 		obey(w, &p[i]);
@@ -196,6 +208,7 @@ static void tick(struct worker *w)
 {
 	struct stats *s = w->path.stats;
 
+	look_for_capture(w);
 	path_tick(&w->path, &w->clock);
 	if (w->path.extras > 0) {
 		obey_extra(w);

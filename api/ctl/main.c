@@ -6,6 +6,7 @@
  *   duplexctl [--config FILE] user disable|enable NAME
  *   duplexctl [--config FILE] user role NAME user|admin
  *   duplexctl [--config FILE] user password NAME --password-stdin
+ *   duplexctl [--config FILE] relay status|list|top|end|capture|drain|serve|doctor …   (ctl/relay.c)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +29,12 @@ static const struct {
 
 #define ARGS_MAX 2
 
-static int usage(void)
+int ctl_usage(void)
 {
 	(void)fprintf(stderr, "usage:\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		(void)fprintf(stderr, "  duplexctl [--config FILE] %s\n", verbs[i].usage);
+	ctl_relay_usage(stderr);
 	return CTL_USAGE;
 }
 
@@ -55,21 +57,34 @@ static int parse(int argc, char **argv, struct ctl *c, char *args[ARGS_MAX], int
 	return 0;
 }
 
-static int run(struct ctl *c, int argc, char **argv)
+static int run_user(struct ctl *c, int argc, char **argv)
 {
 	char *args[ARGS_MAX] = { NULL };
 	int count;
 
-	if (argc < 2 || strcmp(argv[0], "user") != 0 || parse(argc - 2, argv + 2, c, args, &count) != 0)
-		return usage();
+	if (argc < 2 || parse(argc - 2, argv + 2, c, args, &count) != 0)
+		return ctl_usage();
+	if (rds_new(c->set->redis, c->set->redis_timeout_ms, &c->rds) != ERR_OK) {
+		(void)fprintf(stderr, "duplexctl: out of memory\n");
+		return CTL_REFUSED;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(argv[1], verbs[i].verb) == 0 && count == verbs[i].args)
 			return verbs[i].run(c, args);
 	}
-	return usage();
+	return ctl_usage();
 }
 
-int main(int argc, char **argv)
+static bool is_relay(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i + 1 < argc && strcmp(argv[i], "--config") == 0)
+		i += 2;
+	return i < argc && strcmp(argv[i], "relay") == 0;
+}
+
+static int ctl_users(int argc, char **argv)
 {
 	struct settings set = { 0 };
 	struct ctl c = { .set = &set, .role = "user" };
@@ -80,12 +95,19 @@ int main(int argc, char **argv)
 	if (status < 0) {
 		status = CTL_USAGE;
 		log_init("duplexctl", LOG_ERROR);
-		if (settings_check(&set, why, sizeof(why)) != ERR_OK || rds_new(set.redis, set.redis_timeout_ms, &c.rds) != ERR_OK)
+		if (settings_check(&set, why, sizeof(why)) != ERR_OK)
 			(void)fprintf(stderr, "duplexctl: %s\n", why);
+		else if (count == 0 || strcmp(rest[0], "user") != 0)
+			status = ctl_usage();
 		else
-			status = run(&c, count, rest);
+			status = run_user(&c, count, rest);
 	}
 	rds_free(c.rds);
 	settings_free(&set);
 	return status;
+}
+
+int main(int argc, char **argv)
+{
+	return is_relay(argc, argv) ? ctl_relay(argc, argv) : ctl_users(argc, argv);
 }

@@ -12,8 +12,7 @@
 
 #define PASSWORD_SIZE (PASSWORD_MAX * 4 + 2)
 
-static int refuse(const char *fmt, ...) PRINTF(1, 2);
-static int refuse(const char *fmt, ...)
+int ctl_refuse(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -29,16 +28,16 @@ static int failed(enum err e, const char *name)
 {
 	switch ((int)e) {
 	case ERR_NOT_FOUND:
-		return refuse("there is no user %s", name);
+		return ctl_refuse("there is no user %s", name);
 	case ERR_EXISTS:
-		return refuse("the user %s exists already", name);
+		return ctl_refuse("the user %s exists already", name);
 	case ERR_CLOSED:
 	case ERR_TIMEOUT:
-		return refuse("Redis cannot be reached");
+		return ctl_refuse("Redis cannot be reached");
 	case ERR_CONFLICT:
-		return refuse("%s was changed at the same time; try again", name);
+		return ctl_refuse("%s was changed at the same time; try again", name);
 	default:
-		return refuse("%s", err_text(e));
+		return ctl_refuse("%s", err_text(e));
 	}
 }
 
@@ -46,11 +45,11 @@ static int failed(enum err e, const char *name)
 static bool read_password(const struct ctl *c, const char *name, const char *display_name, char out[PASSWORD_SIZE])
 {
 	if (!c->password_stdin) {
-		(void)refuse("the password is read from standard input only: give --password-stdin");
+		(void)ctl_refuse("the password is read from standard input only: give --password-stdin");
 		return false;
 	}
 	if (fgets(out, PASSWORD_SIZE, stdin) == NULL) {
-		(void)refuse("there is no password on standard input");
+		(void)ctl_refuse("there is no password on standard input");
 		return false;
 	}
 	out[strcspn(out, "\r\n")] = '\0';
@@ -58,7 +57,7 @@ static bool read_password(const struct ctl *c, const char *name, const char *dis
 	if (wrong == NULL)
 		wrong = password_weak(str_from(out), str_from(name), str_from(display_name));
 	if (wrong != NULL)
-		(void)refuse("the password %s", wrong);
+		(void)ctl_refuse("the password %s", wrong);
 	return wrong == NULL;
 }
 
@@ -83,11 +82,11 @@ int ctl_user_add(struct ctl *c, char **args)
 	const char *wrong;
 
 	if ((wrong = check_new_username(str_from(args[0]))) != NULL)
-		return refuse("the user name %s", wrong);
+		return ctl_refuse("the user name %s", wrong);
 	if ((wrong = check_display_name(str_from(display_name))) != NULL)
-		return refuse("the display name %s", wrong);
+		return ctl_refuse("the display name %s", wrong);
 	if ((wrong = check_role(str_from(c->role))) != NULL)
-		return refuse("the role %s", wrong);
+		return ctl_refuse("the role %s", wrong);
 	if (!read_password(c, args[0], display_name, password))
 		return CTL_REFUSED;
 	enum err e = hash_password(c, password, u.password);
@@ -164,7 +163,7 @@ int ctl_user_role(struct ctl *c, char **args)
 	const char *wrong = check_role(str_from(args[1]));
 
 	if (wrong != NULL)
-		return refuse("the role %s", wrong);
+		return ctl_refuse("the role %s", wrong);
 	return change(c, args[0], &(struct user_change){ .role = str_from(args[1]) }, "has the role now");
 }
 

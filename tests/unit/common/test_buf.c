@@ -119,9 +119,21 @@ static void empty_puts_are_nothing(void **state)
 	assert_err(buf_err(&b), ERR_OK);
 }
 
+static void json_strings(void **state)
+{
+	struct buf b = buf_growing(200);
+
+	(void)state;
+	buf_json(&b, STR("a \"b\" \\ \n\x7f\xc3\xa4"));
+	buf_json(&b, STR_NONE);
+	assert_str(buf_view(&b), "\"a \\\"b\\\" \\\\ \\u000a\\u007f\\u00c3\\u00a4\"\"\"");
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_strings),
 		cmocka_unit_test(fixed_takes_exactly_its_size),
 		cmocka_unit_test(overflow_is_sticky_and_writes_nothing),
 		cmocka_unit_test(growing_stops_at_its_maximum),
