@@ -8,7 +8,7 @@
  *   contacts.changed   user            the user's contact list is different now: notify its watchers
  *   call.hangup        id, by          end the live call
  *   flow.close         flow            the flow token lost its binding to a younger one: its worker closes it (4002)   (by signalling)
- *   messages.waiting   user            a message was stored while the user may have come online: deliver               (by signalling)
+ *   messages.waiting   user, since     a message was stored: deliver to devices that have registered since then (ms)   (by signalling)
  * events:presence (read and written by signalling workers)
  *   presence           user, status    "online", "offline" or "busy"
  * events:relay (read by every relay)

@@ -62,7 +62,10 @@ static void on_flow_close(struct worker *w, const struct redisReply *fields)
 
 static void on_messages_waiting(struct worker *w, const struct redisReply *fields)
 {
-	message_on_waiting(w, rds_field(fields, "user"));
+	uint64_t since_ms;
+
+	if (str_to_u64(rds_field(fields, "since"), UINT64_MAX, &since_ms) == ERR_OK)
+		message_on_waiting(w, rds_field(fields, "user"), since_ms);
 }
 
 static void on_presence(struct worker *w, const struct redisReply *fields)

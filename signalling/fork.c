@@ -229,7 +229,7 @@ static void on_success(struct fork *f, struct branch *b, const struct sip_msg *m
 	}
 	b->done = true;
 	if (f->told) {
-		if (f->is_invite && f->user->late_success != NULL)
+		if (f->user->late_success != NULL)
 			f->user->late_success(f, m, &b->target);
 		return;
 	}

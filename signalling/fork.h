@@ -27,8 +27,8 @@ struct fork_user {
 	void (*final)(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from);
 	/* INVITE: the winner's 2xx again: its ACK has not arrived yet. */
 	void (*again)(struct fork *f, const struct sip_msg *m);
-	/* INVITE: a 2xx that nobody wants (after the first one, fork_cancel or the timeout): ACK and BYE it. May come
-	 * again for the same device until it has its ACK. */
+	/* A 2xx that comes after final() or fork_cancel. To an INVITE nobody wants it: ACK and BYE it; it may come again
+	 * for the same device until it has its ACK. */
 	void (*late_success)(struct fork *f, const struct sip_msg *m, const struct fork_target *from);
 	/* A branch was dead (430 from a peer worker, transport error): its binding should go. */
 	void (*branch_dead)(struct fork *f, const struct fork_target *t);

@@ -11,21 +11,25 @@
 #include "signalling/sip_uri.h"
 #include "signalling/worker.h"
 
-#define DELIVER_MS 10000u /* a device that does not answer by then counts as away */
+#define DELIVER_MS 10000u    /* a device that does not answer by then counts as away */
+#define OVERLAP_MS 3000u      /* a REGISTER that was under way at our look-up has that time, and clocks of nodes differ */
+#define MESSAGE_ENTRY_MAX 47u /* of a stream id */
 
-/* KEYS messages; ARGV limit, from, id, type, body, time. -> 1 stored, 0 full */
+/* KEYS messages; ARGV limit, from, id, type, body, time. -> the entry's id, or 0 if the mailbox is full */
 static struct rds_script store_script = {
 	.source = "if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end\n"
-		  "redis.call('XADD', KEYS[1], '*', 'from', ARGV[2], 'id', ARGV[3], 'type', ARGV[4], 'body', ARGV[5], 'time', ARGV[6])\n"
-		  "return 1\n",
+		  "return redis.call('XADD', KEYS[1], '*', 'from', ARGV[2], 'id', ARGV[3], 'type', ARGV[4], 'body', ARGV[5], 'time', ARGV[6])\n",
 };
 
-/* A MESSAGE on its way. */
+/* A MESSAGE on its way. It is there until it is delivered or stored and every device has answered or timed out. */
 struct chat_op {
 	struct worker *w;
 	struct txn *server;   /* NULL when the transaction has ended */
-	bool delivered;
+	bool trying;          /* a fork to the devices is under way */
+	bool storing, stored; /* Redis is being asked to keep it; it does */
+	bool delivered;       /* a device took it */
 	uint64_t time_ms;
+	char entry[MESSAGE_ENTRY_MAX + 1]; /* in the store */
 	char from[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct str id, type, body; /* lie in text: the sender may leave before it is stored */
 	char text[];
@@ -49,8 +53,10 @@ static void answer(struct chat_op *op, unsigned status, const char *phrase, stru
 	proxy_reply(op->w->proxy, server, status, phrase, headers);
 }
 
-static void op_free(struct chat_op *op)
+static void free_if_done(struct chat_op *op)
 {
+	if (op->trying || op->storing)
+		return;
 	if (op->server != NULL)
 		txn_set_user(op->server, &nobody, NULL);
 	free(op);
@@ -58,24 +64,47 @@ static void op_free(struct chat_op *op)
 
 /* --- storing --- */
 
+/* A device took it after all. Should another be getting it from the store just now, it has it twice, under the same Call-ID. */
+static void take_out(struct chat_op *op)
+{
+	struct rkey key = rkey_messages(str_from(op->to));
+
+	op->stored = false;
+	RDS_ASYNC(op->w->rds, NULL, NULL, STR("XDEL"), rkey_str(&key), str_from(op->entry));
+}
+
+/* A device may have registered between our look-up and now. Those that we have asked already get it with their next REGISTER. */
+static void tell_newcomers(struct chat_op *op)
+{
+	char digits[24];
+	struct buf since = buf_fixed(digits, sizeof(digits));
+
+	buf_u64(&since, op->time_ms - OVERLAP_MS);
+	RDS_ASYNC(op->w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_SIGNAL), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"), STR("t"),
+		  STR(EV_MESSAGES_WAITING), STR("user"), str_from(op->to), STR("since"), buf_view(&since));
+}
+
 static void on_stored(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct chat_op *op = user_data;
 	struct worker *w = op->w;
 
+	op->storing = false;
 	if (e != ERR_OK) {
 		w->count->reject[REJ_REDIS]++;
 		answer(op, 500, "Store Not Available", STR("Retry-After: 5\r\n"));
-	} else if (rds_int(reply) == 0) {
+	} else if (str_copy(rds_text(reply), op->entry, sizeof(op->entry)) != ERR_OK || op->entry[0] == '\0') {
 		answer(op, 480, "Mailbox Full", STR_NONE);
 	} else {
 		w->count->stat[STAT_CHAT_STORED]++;
+		op->stored = true;
 		answer(op, 202, NULL, STR_NONE);
-		/* The user may have registered between our look-up and now. */
-		RDS_ASYNC(w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_SIGNAL), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"),
-			  STR("t"), STR(EV_MESSAGES_WAITING), STR("user"), str_from(op->to));
+		if (op->delivered)
+			take_out(op);
+		else
+			tell_newcomers(op);
 	}
-	op_free(op);
+	free_if_done(op);
 }
 
 static void store(struct chat_op *op)
@@ -86,60 +115,94 @@ static void store(struct chat_op *op)
 
 	buf_u64(&limit, op->w->conf->chat_store_max);
 	buf_u64(&time, op->time_ms);
+	op->storing = true;
 	RDS_ASYNC_EVAL(op->w->rds, &store_script, on_stored, op, 1, rkey_str(&key), buf_view(&limit), str_from(op->from), op->id, op->type,
 		       op->body, buf_view(&time));
 }
 
 /* --- delivering at once --- */
 
+static void taken(struct chat_op *op)
+{
+	op->delivered = true;
+	op->w->count->stat[STAT_CHAT_DELIVERED]++;
+	answer(op, 200, NULL, STR_NONE);
+}
+
+/* Every device has answered, or DELIVER_MS are over: the sender is told now, long before its own Timer F. */
 static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from)
 {
 	struct chat_op *op = fork_ctx(f);
 
 	(void)m;
 	(void)from;
-	op->delivered = status >= 200 && status < 300;
-	if (!op->delivered)
+	if (status >= 200 && status < 300)
+		taken(op);
+	else
+		store(op);
+}
+
+static void on_late_success(struct fork *f, const struct sip_msg *m, const struct fork_target *from)
+{
+	struct chat_op *op = fork_ctx(f);
+
+	(void)m;
+	(void)from;
+	if (op->delivered)
 		return;
-	op->w->count->stat[STAT_CHAT_DELIVERED]++;
-	answer(op, 200, NULL, STR_NONE);
+	taken(op);
+	if (op->stored)
+		take_out(op);
 }
 
 static void on_branch_dead(struct fork *f, const struct fork_target *t)
 {
 	struct chat_op *op = fork_ctx(f);
 
-	location_remove(op->w, str_from(op->to), t->instance, &t->flow);
+	/* For a connection of this worker its own grace period decides. */
+	if (!flow_local(op->w, &t->flow))
+		location_remove(op->w, str_from(op->to), t->instance, &t->flow);
 }
 
 static void on_fork_ended(struct fork *f)
 {
 	struct chat_op *op = fork_ctx(f);
 
-	/* Without Redis for ever: the worker stops, and the sender, unanswered, tries again. */
-	if (op->delivered || op->w->rds == NULL)
-		op_free(op);
-	else
-		store(op);
+	/* Not even a final when the worker stops: the sender, unanswered, tries again. */
+	op->trying = false;
+	free_if_done(op);
 }
 
-static const struct fork_user fork_user = { .final = on_final, .branch_dead = on_branch_dead, .ended = on_fork_ended };
+static const struct fork_user fork_user = { .final = on_final, .late_success = on_late_success, .branch_dead = on_branch_dead,
+					    .ended = on_fork_ended };
+
+/* False: there is no device that could be asked. */
+static bool try_devices(struct chat_op *op, const struct location *loc)
+{
+	struct fork *f;
+
+	if (loc->count == 0 || op->server == NULL)
+		return false;
+	op->trying = true;
+	if (proxy_fork(op->w->proxy, txn_request(op->server), str_from(op->from), loc->binding, loc->count, STR_NONE, &fork_user, op,
+		       DELIVER_MS, &f) == ERR_OK)
+		return true; /* what it came to may be known already, and `op` be gone */
+	op->trying = false;
+	return false;
+}
 
 static void on_location(void *user_data, enum err e, const struct location *loc)
 {
 	struct chat_op *op = user_data;
-	struct fork *f;
 
 	if (e != ERR_OK) {
 		op->w->count->reject[REJ_REDIS]++;
 		answer(op, 500, "Store Not Available", STR("Retry-After: 5\r\n"));
-		op_free(op);
+		free_if_done(op);
 	} else if (!loc->known) {
 		answer(op, 404, NULL, STR_NONE);
-		op_free(op);
-	} else if (loc->count == 0 || op->server == NULL ||
-		   proxy_fork(op->w->proxy, txn_request(op->server), str_from(op->from), loc->binding, loc->count, STR_NONE, &fork_user, op,
-			      DELIVER_MS, &f) != ERR_OK) {
+		free_if_done(op);
+	} else if (!try_devices(op, loc)) {
 		store(op);
 	}
 }

@@ -224,6 +224,7 @@ void message_deliver(struct worker *w, struct str user, const struct binding *b)
 struct waiting {
 	struct worker *w;
 	struct str user;
+	uint64_t since_ms;
 };
 
 static void deliver_to(const struct stored *s, const struct flow *flow, void *arg)
@@ -232,11 +233,11 @@ static void deliver_to(const struct stored *s, const struct flow *flow, void *ar
 	struct binding b;
 
 	(void)flow;
-	if (stored_to_binding(s, to->w->flow_key, &b) == ERR_OK)
+	if (s->updated_ms >= to->since_ms && stored_to_binding(s, to->w->flow_key, &b) == ERR_OK)
 		message_deliver(to->w, to->user, &b);
 }
 
-void message_on_waiting(struct worker *w, struct str user)
+void message_on_waiting(struct worker *w, struct str user, uint64_t since_ms)
 {
-	reg_local_each(w, user, deliver_to, &(struct waiting){ w, user });
+	reg_local_each(w, user, deliver_to, &(struct waiting){ w, user, since_ms });
 }

@@ -1,7 +1,7 @@
 // Chat outside calls: MESSAGE, delivered or stored; RFC 3428.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { System, until } from './lib/system.mjs';
+import { System, sleep, until } from './lib/system.mjs';
 import { Ua, device, uri } from './lib/client.mjs';
 
 let system;
@@ -92,6 +92,55 @@ describe('MESSAGE', () => {
     eva.reply(await eva.request('MESSAGE'), 480);
     assert.equal((await ann.response(sent)).status, 202);
     await Promise.all([ann.close(), eva.close()]);
+  });
+
+  for (const worker of [0, 1]) {
+    it(`a device that does not answer counts as away after 10 s: 202, and it is asked once (worker ${worker})`, async () => {
+      const ann = await device(system, 'ann');
+      const gil = await device(system, `gil${worker}`, { worker });
+      gil.autoAnswer = false;
+      await sleep(3500); // what registers just before the MESSAGE may be asked from the store as well
+      const began = Date.now();
+      const sent = ann.send('MESSAGE', uri(gil.user), { body: 'are you there', type: 'text/plain' });
+      const request = await gil.request('MESSAGE');
+      assert.equal((await ann.response(sent, undefined, 20000)).status, 202);
+      const took = Date.now() - began;
+      assert.ok(took > 9000 && took < 13000, `${took} ms`);
+      assert.equal(await stored(gil.user), 1);
+      await sleep(1000);
+      assert.deepEqual(gil.messages.filter((m) => m.method), [], 'no second MESSAGE');
+
+      /* It answers after all: the message is taken out of the store, and does not come again. */
+      gil.reply(request, 200);
+      await until('taken out', async () => (await stored(gil.user)) === 0);
+      assert.equal((await gil.register()).status, 200);
+      await sleep(300);
+      assert.deepEqual(gil.messages.filter((m) => m.method), []);
+      await Promise.all([ann.close(), gil.close()]);
+    });
+  }
+
+  it('a device that comes while another is silent gets what was stored then; the silent one does after its next REGISTER', async () => {
+    const ann = await device(system, 'ann');
+    const session = await system.addUser('hedy');
+    const silent = await device(system, 'hedy', { session });
+    silent.autoAnswer = false;
+    await sleep(3500);
+    const sent = ann.send('MESSAGE', uri('hedy'), { body: 'to whom it concerns', type: 'text/plain' });
+    const first = await silent.request('MESSAGE');
+    const newcomer = await device(system, 'hedy', { session, worker: 1 });
+    newcomer.autoAnswer = false;
+    assert.equal((await ann.response(sent, undefined, 20000)).status, 202);
+    const offered = await newcomer.request('MESSAGE');
+    assert.equal(offered.get('Call-ID'), sent.callId);
+    newcomer.reply(offered, 480);
+    assert.deepEqual(silent.messages.filter((m) => m.method), []);
+    await silent.register();
+    const again = await silent.request('MESSAGE');
+    assert.equal(again.get('Call-ID'), first.get('Call-ID'));
+    silent.reply(again, 200);
+    await until('deleted', async () => (await stored('hedy')) === 0);
+    await Promise.all([ann.close(), silent.close(), newcomer.close()]);
   });
 
   it('refuses: no permission 403, forged 403, unknown 404, too long 413, not text 415, full 480', async () => {
