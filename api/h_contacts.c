@@ -10,8 +10,6 @@
 #include "api/users.h"
 #include "common/rkeys.h"
 
-#define CONTACTS_MAX "500"
-
 /* KEYS contacts; ARGV contact, now, most. Returns when it was added, or 0 if the list is full. */
 static const char add_source[] =
 	"local have = redis.call('HGET', KEYS[1], ARGV[1])\n"
@@ -108,11 +106,12 @@ static enum err add(struct req *r, struct str contact, uint64_t *added_ms, bool 
 	struct rkey key = rkey_contacts(req_user(r));
 	struct redisReply *replies[2];
 	size_t queued = 1;
-	char now[24];
+	char now[24], most[24];
 
 	(void)snprintf(now, sizeof(now), "%llu", (unsigned long long)r->now_ms);
+	(void)snprintf(most, sizeof(most), "%u", CONTACTS_MAX);
 	enum err e = RDS_QUEUE(r->rds, STR("EVAL"), str_from(add_source), STR("1"), rkey_str(&key), contact, str_from(now),
-			       STR(CONTACTS_MAX));
+			       str_from(most));
 	if (e == ERR_OK)
 		e = event_queue_contacts_changed(r->rds, req_user(r), &queued);
 	if (e == ERR_OK)
@@ -154,8 +153,12 @@ enum err h_contact_add(struct req *r)
 	e = add(r, in.username, &added_ms, &fresh);
 	if (e != ERR_OK)
 		return e;
-	if (added_ms == 0)
-		return problem_send(r, PROBLEM_LIMIT, "A contact list holds at most " CONTACTS_MAX " people");
+	if (added_ms == 0) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "A contact list holds at most %u people", CONTACTS_MAX);
+		return problem_send(r, PROBLEM_LIMIT, text);
+	}
 	return reply_json(r, fresh ? 201 : 200, contact_json(in.username, str_from(u.display_name), added_ms));
 }
 

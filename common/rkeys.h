@@ -6,7 +6,7 @@
  *                            created (ms), rev (grows with each change; the ETag)
  *   users            zset    score 0, member = user name: the directory, by ZRANGEBYLEX
  *   names            zset    score 0, member = lower-case display name from the beginning of one of its words + "\n" + user name: search
- *   contacts:{u}     hash    contact's user name -> added (ms)
+ *   contacts:{u}     hash    contact's user name -> added (ms); at most CONTACTS_MAX: the API refuses more, signalling tells the presence of all
  *   history:{u}      stream  the user's call history, newest last, MAXLEN ~ HISTORY_MAX; the stream id is the cursor; fields in `enum` order of
  *                            common/cdr.h
  *   cdrs             stream  every call record once, MAXLEN ~ CDR_MAX
@@ -33,6 +33,7 @@
 
 #define RKEY_SIZE 160u /* longest key with NUL */
 
+#define CONTACTS_MAX 500u
 #define HISTORY_MAX "1000"
 #define CDR_MAX "1000000"
 #define EVENTS_MAX "100000"

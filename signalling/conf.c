@@ -33,7 +33,6 @@ const struct conf_option signalling_options[] = {
 	NUMBER("devices-max", devices_max, "8", 1, 16, "", "registered devices of a user"),
 	NUMBER("flow-grace", flow_grace_ms, "4000", 0, 60000, "ms", "a lost connection keeps its registration this long"),
 	NUMBER("subscribe-max", subscribe_max_s, "3600", 60, 86400, "s", "longest Expires of SUBSCRIBE (more is cut)"),
-	NUMBER("contacts-max", contacts_max, "250", 1, 400, "", "contacts of a user whose presence is told"),
 	NUMBER("chat-body-max", chat_body_max, "8192", 256, 32768, "bytes", "largest body of a MESSAGE"),
 	NUMBER("chat-store-max", chat_store_max, "500", 1, 100000, "messages", "stored for a user who is away"),
 	NUMBER("ring-timeout", ring_timeout_s, "45", 1, 180, "s", "no answer after this: 408"),

@@ -23,7 +23,6 @@ struct signalling_conf {
 	uint64_t devices_max;
 	uint64_t flow_grace_ms;      /* a closed flow keeps its binding this long */
 	uint64_t subscribe_max_s;
-	uint64_t contacts_max;       /* of one watcher */
 	uint64_t chat_body_max;      /* bytes of a MESSAGE body */
 	uint64_t chat_store_max;     /* stored messages a user */
 	uint64_t ring_timeout_s;     /* no answer after this: 408 */

@@ -79,7 +79,7 @@ static void load(struct sub *s);
 /* Replaces what is watched. The new targets are watched before the old are let go, so that those in both keep their state. */
 static void rewatch(struct sub *s, const struct redisReply *names)
 {
-	size_t max = MIN(rds_len(names), (size_t)s->w->conf->contacts_max);
+	size_t max = MIN(rds_len(names), (size_t)CONTACTS_MAX);
 	struct sub before = *s;
 
 	if (rds_len(names) > max)

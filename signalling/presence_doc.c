@@ -2,7 +2,7 @@
 
 /* Cannot occur in the parts: they hold no line that starts with two hyphens. */
 #define BOUNDARY "duplex-presence-part"
-#define FRAME_MAX 512u /* everything that is there once */
+#define FRAME_MAX 512u /* everything that is there once, but for the domain in it */
 
 const char *presence_status_name(enum presence_status s)
 {
@@ -53,7 +53,7 @@ static size_t names_len(struct str domain, const struct presence_item *items, si
 enum err presence_doc_put(struct buf *out, struct str domain, uint32_t version, bool full, struct presence_item *items, size_t count)
 {
 	struct buf list = buf_growing(PRESENCE_DOC_MAX), parts = buf_growing(PRESENCE_DOC_MAX);
-	size_t names = full ? names_len(domain, items, 0, count) : 0;
+	size_t names = full ? names_len(domain, items, 0, count) : 0, frame = FRAME_MAX + 2 * domain.len;
 
 	for (size_t i = 0; i < count; i++) {
 		struct presence_item *it = &items[i];
@@ -64,14 +64,14 @@ enum err presence_doc_put(struct buf *out, struct str domain, uint32_t version, 
 		if (it->tell) {
 			resource_put(&list, domain, it, true);
 			pidf_put(&parts, domain, it);
-			it->told = !list.overflow && !parts.overflow && list.len + parts.len + names + FRAME_MAX <= PRESENCE_DOC_MAX;
+			it->told = !list.overflow && !parts.overflow && list.len + parts.len + names + frame <= PRESENCE_DOC_MAX;
 		}
 		if (it->told)
 			continue;
 		list.len = list_at;
 		parts.len = parts_at;
 		list.overflow = parts.overflow = false;
-		if (full)
+		if (full && list.len + parts.len + names_len(domain, items, i, i + 1) + frame <= PRESENCE_DOC_MAX)
 			resource_put(&list, domain, it, false);
 	}
 	buf_printf(out,

@@ -15,8 +15,8 @@ struct presence_item {
 	bool told;                      /* out: its PIDF is in the document */
 };
 
-/* Writes the body. `full`: the list names every item; else only those to tell. Items that no longer fit are left for the next NOTIFY (told stays
- * false). Needs a growing buffer. ERR_TOO_LARGE if even the names do not fit. */
+/* Writes the body. `full`: the list names every item that it has room for; else only those to tell. Items that no longer fit are left for the next
+ * NOTIFY (told stays false), where those that were not even named are added. Needs a growing buffer. */
 enum err presence_doc_put(struct buf *out, struct str domain, uint32_t version, bool full, struct presence_item *items, size_t count);
 /* The Content-Type that goes with it. */
 void presence_doc_type_put(struct buf *out, struct str domain);
