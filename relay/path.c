@@ -2,12 +2,14 @@
 
 #include "common/clock.h"
 
+#include "relay/icmp.h"
 #include "relay/nd.h"
 #include "relay/turn.h"
 #include "relay/turn_fwd.h"
 #include "relay/vlan.h"
 
 #define TICK_MS 1u
+#define GROWTH_MAX 80u /* more than any packet grows: from IPv4 to IPv6, from channel data to an indication */
 #define ANNOUNCE_S 60u /* how often switches are told which groups we listen to; they forget after 260 s (RFC 3810 §9) */
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user)
@@ -21,6 +23,11 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 	c->policy = atomic_load(&r->policy);
 	crypto_random(c->random, sizeof(c->random));
 	c->random[0] |= 1;
+	c->ip_step = (uint16_t)r->workers;
+	c->ip_id = (uint16_t)id;
+	c->quote_from = UINT32_MAX;
+	for (unsigned i = 0; i < r->ifaces.count; i++)
+		c->quote_from = MIN(c->quote_from, ETH_LEN + r->ifaces.at[i].mtu - GROWTH_MAX);
 }
 
 static void set_clock(struct path *c, const struct path_clock *now)
@@ -30,8 +37,18 @@ static void set_clock(struct path *c, const struct path_clock *now)
 	c->policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
 }
 
-/* A frame of our own beside the burst, `len` bytes to be written; NULL when there is no room, and then it is left out. */
-static uint8_t *own_frame(struct path *c, unsigned iface, uint32_t len)
+void path_quote(struct path *c, const struct pkt *p, bool whole)
+{
+	struct path_quote *q = &c->quote;
+
+	memcpy(q->bytes, p->data, MIN(sizeof(q->bytes), (size_t)p->len));
+	q->total = p->len - ETH_LEN;
+	q->in_if = p->in_if;
+	q->v6 = p->v6;
+	q->whole = whole;
+}
+
+uint8_t *path_own_frame(struct path *c, unsigned iface, uint32_t len)
 {
 	struct pkt *p = &c->extra[c->extras];
 
@@ -52,7 +69,7 @@ static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t
 	struct path *c = user;
 	const struct iface *f = &c->relay->ifaces.at[iface];
 	bool v4 = addr_is_v4(ip);
-	uint8_t *frame = own_frame(c, iface, v4 ? ARP_LEN : ND_LEN);
+	uint8_t *frame = path_own_frame(c, iface, v4 ? ARP_LEN : ND_LEN);
 
 	if (frame == NULL)
 		return;
@@ -71,13 +88,13 @@ static void announce(struct path *c)
 		bool first = c->announced_s == 0;
 		uint8_t *frame;
 
-		if (first && f->net.ip != 0 && (frame = own_frame(c, i, ARP_LEN)) != NULL)
+		if (first && f->net.ip != 0 && (frame = path_own_frame(c, i, ARP_LEN)) != NULL)
 			neigh_request(frame, f, f->net.ip, NULL);
 		if (addr_is_none(&f->net.ip6))
 			continue;
-		if (first && (frame = own_frame(c, i, ND_LEN)) != NULL)
+		if (first && (frame = path_own_frame(c, i, ND_LEN)) != NULL)
 			nd_announce(frame, f);
-		if ((frame = own_frame(c, i, ND_REPORT_LEN)) != NULL)
+		if ((frame = path_own_frame(c, i, ND_REPORT_LEN)) != NULL)
 			nd_report(frame, f);
 	}
 	c->announced_s = c->now_s;
@@ -145,8 +162,11 @@ void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_
 		pkt_drop(p, reason);
 		return;
 	}
-	if (try_send(c, p, h))
+	if (try_send(c, p, h)) {
+		if (p->verdict == PKT_DROP)
+			icmp_too_big(c, p);
 		return;
+	}
 	if (c->helds == PATH_HELD || held_for(c, h) >= PATH_HELD_OF_HOP) {
 		pkt_drop(p, DROP_NEIGHBOUR_QUEUE);
 		return;
@@ -229,10 +249,11 @@ static COLD bool parse_unusual(struct path *c, struct pkt *p)
 		neigh_arp(&r->neigh, p, f, c->now_s);
 		return false;
 	case NET_ICMP:
-		(void)net_icmp(p);
+		if (!icmp_error(c, p))
+			(void)net_icmp(p);
 		return false;
 	case NET_ICMP6:
-		if (!nd_message(&r->neigh, p, f, c->now_s))
+		if (!nd_message(&r->neigh, p, f, c->now_s) && !icmp_error(c, p))
 			(void)net6_echo(p);
 		return false;
 	case NET_UDP:

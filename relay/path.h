@@ -22,6 +22,15 @@ struct held {
 	uint32_t until_ms;
 };
 
+/* The headers of the packet under way, kept while it may turn out too large for where it goes. */
+struct path_quote {
+	uint8_t bytes[HEADERS6_LEN]; /* Ethernet, IP and UDP as they came */
+	uint32_t total;              /* bytes of IP */
+	uint8_t in_if;
+	bool v6;
+	bool whole;                  /* must not be fragmented */
+};
+
 struct path {
 	struct relay *relay;         /* borrowed */
 	const struct policy *policy; /* valid during a burst */
@@ -30,7 +39,10 @@ struct path {
 	struct path_clock clock;
 	uint32_t now_s;              /* path_seconds() of clock.mono_ms */
 	uint64_t random[2];
-	uint16_t ip_id;
+	uint16_t ip_id, ip_step;     /* workers take turns, so that none uses what another has used */
+	uint32_t quote_from;         /* frames above this length are kept in `quote` */
+	struct path_quote quote;
+	uint32_t icmp_ms;            /* when a sender was last told that its packet was too large */
 	/* Gives an empty buffer: data, start, end and buf of *p are set. False if there is none. */
 	bool (*new_buf)(void *user, struct pkt *p);
 	void *user;
@@ -70,6 +82,12 @@ static inline uint64_t path_random(struct path *c)
 	return r;
 }
 
+/* Keeps the headers of `p`, which is about to be changed. */
+void path_quote(struct path *c, const struct pkt *p, bool whole);
+/* A frame of our own beside the burst, `len` bytes to be written; NULL when there is no room. */
+uint8_t *path_own_frame(struct path *c, unsigned iface, uint32_t len);
+/* The frame is complete and exceeds the MTU of p->out_if: see icmp.h. */
+void icmp_too_big(struct path *c, struct pkt *p);
 /* The slow half of path_send. */
 void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst);
 
@@ -92,7 +110,7 @@ static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_
 	memcpy(eth + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
 	ne16_set(eth + 2 * ETH_ADDR_LEN, type);
 	if (unlikely(total > f->mtu)) {
-		pkt_drop(p, DROP_TOO_BIG);
+		icmp_too_big(c, p);
 		return;
 	}
 	p->verdict = PKT_SEND;

@@ -33,6 +33,8 @@ static void write_frames(struct buf *out, const struct relay *r)
 		  offsetof(struct stats, tx_bytes) },
 		{ "duplex_relay_own_packets_total", "Frames the relay sent of its own accord",
 		  offsetof(struct stats, own_packets) },
+		{ "duplex_relay_icmp_told_total", "ICMP errors that clients were told of", offsetof(struct stats, icmp_told) },
+		{ "duplex_relay_fragmented_total", "Datagrams sent in fragments", offsetof(struct stats, fragmented) },
 		{ "duplex_relay_expired_total", "Allocations that ended by their lifetime",
 		  offsetof(struct stats, expired) },
 	};

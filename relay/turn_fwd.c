@@ -37,7 +37,7 @@ static inline void lift6(const struct pkt *p, struct transit *t)
 }
 
 /* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
-static HOT bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
+static HOT bool lift(struct path *c, struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
@@ -52,6 +52,8 @@ static HOT bool lift(struct pkt *p, uint8_t *data, uint32_t len, struct transit 
 	} else {
 		lift6(p, t);
 	}
+	if (unlikely(p->len > c->quote_from))
+		path_quote(c, p, t->frag != 0);
 	if (likely(t->ttl > 1))
 		return true;
 	pkt_drop(p, DROP_TTL);
@@ -97,7 +99,7 @@ static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, ui
 		lower6(c, p, t, prefix, suffix, added, w);
 		return;
 	}
-	uint16_t id = t->frag != 0 ? 0 : c->ip_id++;
+	uint16_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
@@ -156,6 +158,16 @@ static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const st
 	count(c, p, RELAYED_TO_PEER, &a->to_peer, t->len);
 }
 
+static inline struct way way_to_client(const struct path *c, struct alloc *b)
+{
+	return (struct way){ .src = &iface_local(&c->relay->ifaces, b->key.local)->addr,
+			     .dst = &b->key.client,
+			     .ports = port_pair(b->key.relay_port, b->key.client_port),
+			     .hop = &b->client_hop,
+			     .prefer_if = b->key.local / 2u,
+			     .v6 = (b->key.local & 1) != 0 };
+}
+
 /* RFC 8656 §12.4. Returns the sum of the header. */
 static inline uint64_t put_channel_header(uint8_t *at, uint16_t number, uint32_t len)
 {
@@ -208,12 +220,7 @@ static COLD void to_client_by_indication(struct path *c, struct pkt *p, const st
 static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
 			  const struct addr *from, uint16_t port)
 {
-	const struct way w = { .src = &iface_local(&c->relay->ifaces, b->key.local)->addr,
-			       .dst = &b->key.client,
-			       .ports = port_pair(b->key.relay_port, b->key.client_port),
-			       .hop = &b->client_hop,
-			       .prefer_if = b->key.local / 2u,
-			       .v6 = (b->key.local & 1) != 0 };
+	const struct way w = way_to_client(c, b);
 	const struct chan *chan = peers_by_addr(peers, from, port);
 
 	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
@@ -280,7 +287,7 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 		pkt_drop(p, DROP_CHANNEL_LENGTH);
 		return;
 	}
-	if (!lift(p, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
+	if (!lift(c, p, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
 		return;
 	t.removed += ne32(payload);
 	if (unlikely(room != len)) {
@@ -320,7 +327,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	}
 	uint8_t *payload = pkt_payload(p);
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
-	if (!lift(p, payload + off, len, &t))
+	if (!lift(c, p, payload + off, len, &t))
 		return;
 	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple
 	 * of four. */
@@ -331,8 +338,10 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 
 		t.removed += (odd ? ne16(first) : 0u) + sum_bytes(payload + off + len + odd, m->len - off - len - odd);
 	}
-	if (stun_has(m, STUN_DONT_FRAGMENT))
+	if (stun_has(m, STUN_DONT_FRAGMENT)) {
 		t.frag = swap16(IP_DF);
+		c->quote.whole = true;
+	}
 	int home = iface_local_of(&c->relay->ifaces, &to);
 	if (home >= 0)
 		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port));
@@ -356,8 +365,31 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(p, pkt_payload(p), pkt_payload_len(p), &t))
+	if (!lift(c, p, pkt_payload(p), pkt_payload_len(p), &t))
 		return;
 	to_client(c, p, a, peers, &t, &from, port);
 	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);
+}
+
+/* A message of our own: nothing of the ICMP packet stays but what `e` says. */
+void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_icmp *e)
+{
+	const struct way w = way_to_client(c, a);
+	uint32_t prefix = addr_is_v4(&e->peer) ? DATA_PREFIX : DATA_PREFIX6, len = prefix + 8;
+	uint8_t *at = p->start + HEADERS6_LEN + 2;
+	/* As of an empty datagram that had no headers: all that is counted is what comes. */
+	struct transit t = { .data = at + len, .sum = UINT16_MAX, .frag = swap16(IP_DF), .ttl = IP_TTL + 1 };
+
+	if (at + len > p->end) {
+		pkt_drop(p, DROP_REPLY_SPACE);
+		return;
+	}
+	(void)put_data_header(c, at, prefix, &e->peer, e->port, 8);
+	be16_put(at + prefix - 4, 0x8004); /* ICMP instead of DATA */
+	be16_put(at + prefix, 0);
+	be16_put(at + prefix + 2, (uint16_t)(e->type << 9 | e->code));
+	be32_put(at + prefix + 4, e->data);
+	lower(c, p, &t, len, 0, sum_bytes(at, len) + swap16(IPPROTO_UDP_V4), &w);
+	if (p->verdict == PKT_SEND)
+		stats_add(&c->stats->icmp_told, 1);
 }

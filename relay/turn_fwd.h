@@ -13,4 +13,15 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 /* A datagram to the relayed port of slot `a`, which may be unused. */
 void fwd_peer(struct path *c, struct pkt *p, struct alloc *a);
 
+/* An ICMP error about what an allocation sent to a peer. */
+struct fwd_icmp {
+	struct addr peer;
+	uint16_t port;   /* network order */
+	uint8_t type, code;
+	uint32_t data;   /* ICMP's MTU, or 0 */
+};
+
+/* Turns `p` into a Data indication with the ICMP attribute to the client of `a` (RFC 8656 §11.6, §18.13). */
+void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_icmp *e);
+
 #endif

@@ -225,7 +225,7 @@ static void rig_check_frame(const struct rig_frame *f)
 	assert_int_equal(be16_get(ip + IP_TOTAL), f->len - ETH_LEN);
 	assert_int_equal(sum_fold(sum_bytes(ip, IP_LEN)), UINT16_MAX);
 	assert_true(f->len - ETH_LEN <= 1500);
-	if (ip[IP_PROTO] != IPPROTO_UDP_V4)
+	if (ip[IP_PROTO] != IPPROTO_UDP_V4 || (be16_get(ip + IP_FRAG) & ~IP_DF) != 0)
 		return;
 	assert_int_equal(be16_get(ip + UDP_TOTAL), f->len - ETH_LEN - IP_LEN);
 	assert_true(udp_sum_ok(ip));

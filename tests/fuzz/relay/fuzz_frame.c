@@ -1,7 +1,7 @@
 /* Whole frames into a relay that has allocations, permissions and channels. The input is a list of steps, each `kind, length (2 bytes), bytes`:
  *   0 a raw frame   1 a datagram of a client to the service   2 a datagram of a peer to a relayed port
  *   3 attributes of a request that the harness completes with a right nonce and integrity (first byte: method)   4 time passes (seconds)
- * With 128 added, 1 to 3 come over IPv6, and 0 is the ICMPv6 message in a frame that is right.
+ * With 128 added, 1 to 3 come over IPv6, and 0 and 4 are the message of ICMPv6 and of ICMP in a frame that is right.
  * Whatever comes in: every frame gets a verdict, every frame that goes out lies in its buffer and, if its cause had right checksums, has right ones. */
 #include <rte_eal.h>
 #include <sched.h>
@@ -123,7 +123,7 @@ static void take(struct world *w, struct pkt *p)
 		must(p->data >= p->start && p->data + p->len <= p->end && p->len >= ETH_LEN && p->out_if == 0);
 		if (be16_get(p->data + 12) == ETHERTYPE_V4) {
 			must(be16_get(ip + IP_TOTAL) == p->len - ETH_LEN && sum_fold(sum_bytes(ip, IP_LEN)) == UINT16_MAX);
-			must(!w->honest || ip[IP_PROTO] != IPPROTO_UDP_V4 || udp_sum_ok(ip));
+			must(!w->honest || ip[IP_PROTO] != IPPROTO_UDP_V4 || (be16_get(ip + IP_FRAG) & ~IP_DF) != 0 || udp_sum_ok(ip));
 		}
 		if (be16_get(p->data + 12) == ETHERTYPE_V6) {
 			must(ip[0] >> 4 == 6 && be16_get(ip + IP6_TOTAL) == p->len - ETH_LEN - IP6_LEN);
@@ -213,8 +213,27 @@ static void icmp6_in(struct world *w, const uint8_t *message, size_t len)
 		ne16_set(ip + IP6_LEN + 2, 0);
 		ne16_set(ip + IP6_LEN + 2, icmp6_sum(ip, len));
 	}
-	w->honest = false;
+	w->honest = true;
 	frame_in(w, f, ETH_LEN + IP6_LEN + len);
+}
+
+static void icmp_in(struct world *w, const uint8_t *message, size_t len)
+{
+	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN;
+
+	len = MIN(len, sizeof(f) - ETH_LEN - IP_LEN);
+	memcpy(f, mac, 6);
+	memcpy(f + 6, host, 6);
+	be16_put(f + 12, ETHERTYPE_V4);
+	ip_put(ip, 0, (uint16_t)(IP_LEN + len), 0, 0, 60, IPPROTO_ICMP_V4, client_ip(7), relay_ip());
+	if (len > 0)
+		memcpy(ip + IP_LEN, message, len);
+	if (len >= 4) {
+		ne16_set(ip + IP_LEN + 2, 0);
+		ne16_set(ip + IP_LEN + 2, (uint16_t)~sum_fold(sum_bytes(ip + IP_LEN, len)));
+	}
+	w->honest = true;
+	frame_in(w, f, ETH_LEN + IP_LEN + len);
 }
 
 static void request_in(struct world *w, bool v6, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
@@ -351,7 +370,10 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 	bool v6 = kind >= 128;
 
 	kind &= 127;
-	switch (v6 && kind % 5 < 3 ? 5 + kind % 5 : kind % 5) {
+	switch (v6 && kind % 5 != 3 ? 5 + kind % 5 : kind % 5) {
+	case 9:
+		icmp_in(w, p, len);
+		break;
 	case 5:
 		icmp6_in(w, p, len);
 		break;
