@@ -16,6 +16,35 @@ struct cidr {
 	uint8_t bits; /* 0 to 128; 96 more than written for IPv4 */
 };
 
+/* An address as two words in memory order, the way it is compared on the packet path: reading words from what was
+ * just written in smaller pieces would stall. */
+struct addr_words {
+	uint64_t hi, lo;
+};
+
+static inline struct addr_words addr_words(const struct addr *a)
+{
+	struct addr_words v;
+
+	memcpy(&v.hi, &a->w[0], sizeof(v.hi));
+	memcpy(&v.lo, &a->w[2], sizeof(v.lo));
+	return v;
+}
+
+static inline struct addr_words addr_words_v4(uint32_t ip)
+{
+	return (struct addr_words){ 0, __builtin_bswap32(0xffff) | (uint64_t)ip << 32 };
+}
+
+static inline struct addr addr_of_words(struct addr_words v)
+{
+	struct addr a;
+
+	memcpy(&a.w[0], &v.hi, sizeof(v.hi));
+	memcpy(&a.w[2], &v.lo, sizeof(v.lo));
+	return a;
+}
+
 /* `ip` in network order, as it stands in a header. */
 static inline struct addr addr_v4(uint32_t ip)
 {
@@ -42,6 +71,13 @@ static inline bool addr_is_none(const struct addr *a)
 static inline bool addr_eq(const struct addr *a, const struct addr *b)
 {
 	return ((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3])) == 0;
+}
+
+static inline bool addr_is(const struct addr *a, struct addr_words v)
+{
+	struct addr_words x = addr_words(a);
+
+	return ((x.hi ^ v.hi) | (x.lo ^ v.lo)) == 0;
 }
 
 /* An IPv4 address in IPv6's clothes comes out as IPv4: callers ask addr_is_disguised first. */

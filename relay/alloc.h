@@ -24,11 +24,11 @@ struct flow_key {
 };
 static_assert(sizeof(struct flow_key) == 24, "hashed and compared as 24 bytes");
 
-static inline void flow_key_set(struct flow_key *k, const struct addr *client, uint16_t client_port, uint16_t relay_port,
+static inline void flow_key_set(struct flow_key *k, struct addr_words client, uint16_t client_port, uint16_t relay_port,
 				uint8_t local, uint8_t proto)
 {
-	k->w[0] = client->w[0] | (uint64_t)client->w[1] << 32;
-	k->w[1] = client->w[2] | (uint64_t)client->w[3] << 32;
+	k->w[0] = client.hi;
+	k->w[1] = client.lo;
 	k->w[2] = client_port | (uint64_t)relay_port << 16 | (uint64_t)local << 32 | (uint64_t)proto << 40;
 }
 

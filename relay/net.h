@@ -86,6 +86,14 @@ static inline void ne32_set(uint8_t *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/* Two halves, `first` in front. */
+static inline void ne64_set(uint8_t *p, uint32_t first, uint32_t second)
+{
+	uint64_t v = first | (uint64_t)second << 32;
+
+	memcpy(p, &v, sizeof(v));
+}
+
 static inline uint16_t swap16(uint16_t v)
 {
 	return __builtin_bswap16(v);
@@ -155,10 +163,8 @@ static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id,
 		 third = ttl | (uint32_t)proto << 8;
 
 	third |= (uint32_t)(uint16_t)~sum_fold((uint64_t)first + second + third + src + dst) << 16;
-	ne32_set(ip, first);
-	ne32_set(ip + 4, second);
-	ne32_set(ip + 8, third);
-	ne32_set(ip + IP_SRC, src);
+	ne64_set(ip, first, second);
+	ne64_set(ip + 8, third, src);
 	ne32_set(ip + IP_DST, dst);
 }
 
@@ -283,6 +289,15 @@ static inline struct addr net_source(const struct pkt *p)
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	return likely(!p->v6) ? addr_v4(ne32(ip + IP_SRC)) : ip6_addr(ip + IP6_SRC);
+}
+
+static inline struct addr_words net_source_words(const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	if (likely(!p->v6))
+		return addr_words_v4(ne32(ip + IP_SRC));
+	return (struct addr_words){ ne64(ip + IP6_SRC), ne64(ip + IP6_SRC + 8) };
 }
 
 /* Whether the UDP checksum of a frame taken as NET_UDP is right; a missing one is, in IPv4. */

@@ -3,7 +3,7 @@ comma := ,
 # libbpf is what DPDK's AF_XDP driver uses too; of it we replace one function (relay/xdp.c), which must be found before libbpf's own.
 $(eval $(call part,relay,libdpdk libbpf openssl,-lpthread -Wl$(comma)--export-dynamic-symbol=bpf_xdp_attach))
 # Packet headers are written and read through different types.
-relay_EXTRA := -fno-strict-aliasing
+relay_EXTRA := -fno-strict-aliasing -fno-tree-slp-vectorize
 
 # The XDP program runs in the kernel and is a compilation of its own; the relay carries it.
 BPF_CC := clang-14 -target bpf -O2 -g -Wall -Wextra -Werror -I. -isystem /usr/include/$(shell $(CC) -print-multiarch)

@@ -220,22 +220,6 @@ static COLD unsigned take_tags(const struct path *c, struct pkt *p, unsigned n)
 	return ours;
 }
 
-enum kind { KIND_DONE, KIND_CHANNEL, KIND_STUN, KIND_PEER };
-
-/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127
- * that of RFC 5766 clients. */
-static enum kind classify_client(struct pkt *p, const uint8_t *payload)
-{
-	uint32_t len = pkt_payload_len(p);
-
-	if (len >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 127)
-		return KIND_CHANNEL;
-	if (len >= 1 && payload[0] <= 3)
-		return KIND_STUN;
-	pkt_drop(p, DROP_NOT_TURN);
-	return KIND_DONE;
-}
-
 /* Anything but UDP is dealt with at once, and false returned. */
 static COLD bool parse_unusual(struct path *c, struct pkt *p)
 {
@@ -262,82 +246,88 @@ static COLD bool parse_unusual(struct path *c, struct pkt *p)
 	return true;
 }
 
-/* For a client's frame `key` is filled in, for a peer's *peer_of. */
-static HOT enum kind classify(struct path *c, struct pkt *p, struct flow_key *key, struct alloc **peer_of)
+/* A burst, sorted. Clients and peers alternate as chance has it, and a branch for each would be guessed wrong half
+ * of the time; so each frame is entered in both lists and counts in one. Either keeps its order, and the frames
+ * themselves stay where they are. */
+struct sorted {
+	unsigned clients, peers;
+	unsigned client[BURST + 1], peer[BURST + 1]; /* indices of frames */
+	struct flow_key key[BURST + 1];              /* of clients */
+	uint64_t hash[BURST + 1];
+	struct alloc *found[BURST], *slot[BURST + 1]; /* of clients, of peers */
+};
+
+static HOT void sort(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
 {
 	struct relay *r = c->relay;
 
 	if (unlikely(!net_usual(p, &r->ifaces.at[p->in_if].net)) && !parse_unusual(c, p))
-		return KIND_DONE;
-	const uint8_t *payload = pkt_payload(p), *udp = payload - UDP_LEN;
+		return;
+	const uint8_t *udp = pkt_payload(p) - UDP_LEN;
 	uint16_t dport = ne16(udp + UDP_AT_DPORT);
 	unsigned local = 2u * p->in_if + p->v6;
-	if (dport == r->turn_port) {
-		struct addr client = net_source(p);
+	bool client = dport == r->turn_port;
 
-		flow_key_set(key, &client, ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
-		return classify_client(p, payload);
+	flow_key_set(&s->key[s->clients], net_source_words(p), ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
+	uint64_t hash = flowmap_hash(&r->table->flows, &s->key[s->clients]);
+	struct alloc *slot = table_by_port(r->table, local, swap16(dport));
+	if (unlikely(!client && slot == NULL)) {
+		pkt_drop(p, DROP_UDP_PORT);
+		return;
 	}
-	*peer_of = table_by_port(r->table, local, swap16(dport));
-	if (*peer_of != NULL) {
-		__builtin_prefetch(*peer_of);
-		return KIND_PEER;
-	}
-	pkt_drop(p, DROP_UDP_PORT);
-	return KIND_DONE;
+	s->client[s->clients] = i;
+	s->hash[s->clients] = hash;
+	s->clients += client;
+	s->peer[s->peers] = i;
+	s->slot[s->peers] = slot;
+	s->peers += !client;
+	const void *next = flowmap_home(&r->table->flows, hash);
+	__builtin_prefetch(client ? next : slot);
 }
 
 /* What the handlers will touch of an allocation, once its first line is there. */
-static void fetch(enum kind kind, struct alloc *a)
+static HOT void fetch(struct alloc *a, struct flow_count *count)
 {
 	const struct peers *b = alloc_peers(a);
 
 	__builtin_prefetch(b);
 	__builtin_prefetch((const uint8_t *)b + CACHE_LINE);
-	__builtin_prefetch(kind == KIND_PEER ? &a->to_client : &a->to_peer, 1);
+	__builtin_prefetch(count, 1);
+}
+
+/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127
+ * that of RFC 5766 clients. */
+static HOT void from_client(struct path *c, struct pkt *p, const struct flow_key *key, struct alloc *a)
+{
+	uint32_t len = pkt_payload_len(p);
+	uint8_t first = len >= 1 ? *pkt_payload(p) : UINT8_MAX;
+
+	if (likely(first >= 64 && first <= 127 && len >= STUN_CHANNEL_HEADER_LEN))
+		fwd_channel(c, p, a);
+	else if (likely(first <= 3))
+		turn_message(c, p, key, a);
+	else
+		pkt_drop(p, DROP_NOT_TURN);
 }
 
 static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
 {
-	enum kind kind[BURST];
-	struct flow_key key[BURST];
-	const struct flow_key *wanted[BURST];
-	uint64_t hash[BURST];
-	struct alloc *alloc[BURST], *found[BURST];
-	unsigned who[BURST], clients = 0;
+	struct sorted s;
 
-	for (unsigned i = 0; i < n; i++) {
-		alloc[i] = NULL;
-		kind[i] = classify(c, &p[i], &key[i], &alloc[i]);
-		if (kind[i] == KIND_CHANNEL || kind[i] == KIND_STUN) {
-			hash[clients] = table_hash(c->relay->table, &key[i]);
-			who[clients] = i;
-			wanted[clients++] = &key[i];
-		}
+	s.clients = s.peers = 0;
+	for (unsigned i = 0; i < n; i++)
+		sort(c, &p[i], i, &s);
+	table_find(c->relay->table, s.key, s.hash, s.clients, s.found);
+	for (unsigned i = 0; i < s.peers; i++)
+		fetch(s.slot[i], &s.slot[i]->to_client);
+	for (unsigned i = 0; i < s.clients; i++) {
+		if (likely(s.found[i] != NULL))
+			fetch(s.found[i], &s.found[i]->to_peer);
 	}
-	if (clients > 0)
-		table_find(c->relay->table, wanted, hash, clients, found);
-	for (unsigned i = 0; i < clients; i++)
-		alloc[who[i]] = found[i];
-	for (unsigned i = 0; i < n; i++) {
-		if (alloc[i] != NULL)
-			fetch(kind[i], alloc[i]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		switch (kind[i]) {
-		case KIND_DONE:
-			break;
-		case KIND_CHANNEL:
-			fwd_channel(c, &p[i], alloc[i]);
-			break;
-		case KIND_PEER:
-			fwd_peer(c, &p[i], alloc[i]);
-			break;
-		case KIND_STUN:
-			turn_message(c, &p[i], &key[i], alloc[i]);
-			break;
-		}
-	}
+	for (unsigned i = 0; i < s.clients; i++)
+		from_client(c, &p[s.client[i]], &s.key[i], s.found[i]);
+	for (unsigned i = 0; i < s.peers; i++)
+		fwd_peer(c, &p[s.peer[i]], s.slot[i]);
 	if (unlikely(c->helds > 0))
 		run_held(c);
 }

@@ -60,28 +60,38 @@ static inline struct chan *peers_by_number(const struct peers *b, uint16_t numbe
 	return NULL;
 }
 
-static inline struct chan *peers_by_addr(const struct peers *b, const struct addr *ip, uint16_t port)
+static inline struct chan *peers_by_words(const struct peers *b, struct addr_words ip, uint16_t port)
 {
 	unsigned n = b != NULL ? b->chans : 0;
 	struct chan *c = b != NULL ? peers_chans(b) : NULL;
 
 	for (; n > 0; n--, c++) {
-		if (c->port == port && addr_eq(&c->ip, ip))
+		if (c->port == port && addr_is(&c->ip, ip))
 			return c;
+	}
+	return NULL;
+}
+
+static inline struct chan *peers_by_addr(const struct peers *b, const struct addr *ip, uint16_t port)
+{
+	return peers_by_words(b, addr_words(ip), port);
+}
+
+static inline struct perm *peers_perm_by_words(const struct peers *b, struct addr_words ip)
+{
+	unsigned n = b != NULL ? b->perms : 0;
+	struct perm *p = b != NULL ? peers_perms(b) : NULL;
+
+	for (; n > 0; n--, p++) {
+		if (addr_is(&p->ip, ip))
+			return p;
 	}
 	return NULL;
 }
 
 static inline struct perm *peers_perm(const struct peers *b, const struct addr *ip)
 {
-	unsigned n = b != NULL ? b->perms : 0;
-	struct perm *p = b != NULL ? peers_perms(b) : NULL;
-
-	for (; n > 0; n--, p++) {
-		if (addr_eq(&p->ip, ip))
-			return p;
-	}
-	return NULL;
+	return peers_perm_by_words(b, addr_words(ip));
 }
 
 /* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet,

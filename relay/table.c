@@ -125,8 +125,7 @@ void table_free(struct table *t)
 	free(t);
 }
 
-void table_find(const struct table *t, const struct flow_key *const *keys, const uint64_t *hashes, unsigned count,
-		struct alloc **out)
+void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out)
 {
 	/* All first lines are under way before the first is looked at. */
 	for (unsigned i = 0; i < count; i++) {
@@ -136,9 +135,9 @@ void table_find(const struct table *t, const struct flow_key *const *keys, const
 		__builtin_prefetch(out[i]);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, keys[i])))
+		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, &keys[i])))
 			continue;
-		uint32_t slot = flowmap_find(&t->flows, hashes[i], keys[i], t->slots);
+		uint32_t slot = flowmap_find(&t->flows, hashes[i], &keys[i], t->slots);
 
 		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
 	}

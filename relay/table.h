@@ -42,18 +42,9 @@ static inline struct alloc *table_by_port(const struct table *t, unsigned local,
 	return i < t->ports ? &t->slots[local * t->ports + i] : NULL;
 }
 
-/* First step of table_find: the hash of a key, and the line where it would stand is fetched. */
-static inline uint64_t table_hash(const struct table *t, const struct flow_key *key)
-{
-	uint64_t hash = flowmap_hash(&t->flows, key);
-
-	__builtin_prefetch(flowmap_home(&t->flows, hash));
-	return hash;
-}
-
-/* The allocation of each key, NULL where there is none. */
-void table_find(const struct table *t, const struct flow_key *const *keys, const uint64_t *hashes, unsigned count,
-		struct alloc **out);
+/* The allocation of each key, NULL where there is none. `hashes` by flowmap_hash; the lines of flowmap_home have been
+ * fetched by now, or should have. */
+void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
 /* The lock for everything that changes the allocation of this 5-tuple. */

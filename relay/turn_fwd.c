@@ -25,15 +25,17 @@ struct way {
 
 /* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
  * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5). */
-static inline void lift6(const struct pkt *p, struct transit *t)
+static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t len)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
-	t->removed = udp6_sum_headers(ip);
-	t->sum = ne16(ip + IP6_LEN + UDP_AT_SUM);
-	t->frag = p->len > ETH_LEN + 1280 ? swap16(IP_DF) : 0;
-	t->tos = ip6_class(ip);
-	t->ttl = ip[IP6_HOPS];
+	return (struct transit){ .data = data,
+				 .len = len,
+				 .removed = udp6_sum_headers(ip),
+				 .sum = ne16(ip + IP6_LEN + UDP_AT_SUM),
+				 .frag = p->len > ETH_LEN + 1280 ? swap16(IP_DF) : 0,
+				 .tos = ip6_class(ip),
+				 .ttl = ip[IP6_HOPS] };
 }
 
 /* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
@@ -50,7 +52,7 @@ static HOT bool lift(struct path *c, struct pkt *p, uint8_t *data, uint32_t len,
 		t->tos = ip[IP_TOS];
 		t->ttl = ip[IP_TTL_AT];
 	} else {
-		lift6(p, t);
+		*t = lift6(p, data, len);
 	}
 	if (unlikely(p->len > c->quote_from))
 		path_quote(c, p, t->frag != 0);
@@ -67,36 +69,36 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
-static COLD void lower6(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
-			  uint64_t added, const struct way *w)
+static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
+			 struct way w)
 {
-	uint8_t *ip = t->data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
-	uint32_t length = UDP_LEN + prefix + t->len + suffix;
+	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
+	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	ip6_put(ip, t->tos, flow_label(w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t->ttl - 1), w->src, w->dst);
-	ne32_set(udp + UDP_AT_SPORT, w->ports);
+	ip6_put(ip, t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), w.src, w.dst);
+	ne32_set(udp + UDP_AT_SPORT, w.ports);
 	be16_put(udp + UDP_AT_TOTAL, (uint16_t)length);
-	ne16_set(udp + UDP_AT_SUM, sum_update_udp(t->sum, t->removed, added + udp6_sum_headers(ip)));
+	ne16_set(udp + UDP_AT_SUM, sum_update_udp(t.sum, t.removed, added + udp6_sum_headers(ip)));
 	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
-	if (unlikely(t->sum == 0))
+	if (unlikely(t.sum == 0))
 		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
-	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w->hop, w->prefer_if, w->dst);
+	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w.hop, w.prefer_if, w.dst);
 }
 
 /* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
  * bytes of padding stand behind it. */
 static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
-			 uint64_t added, const struct way *w)
+		      uint64_t added, const struct way *w)
 {
 	uint8_t *ip = t->data - prefix - UDP_DATA;
 	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
 
 	if (unlikely(w->v6)) {
-		lower6(c, p, t, prefix, suffix, added, w);
+		lower6(c, p, *t, prefix, suffix, added, *w);
 		return;
 	}
 	uint16_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
@@ -203,28 +205,29 @@ static uint64_t put_data_header(struct path *c, uint8_t *at, uint32_t prefix, co
 }
 
 /* RFC 8656 §11.5, to a client without a channel for this peer. */
-static COLD void to_client_by_indication(struct path *c, struct pkt *p, const struct transit *t, const struct way *w,
-					 const struct addr *from, uint16_t port)
+static APART void to_client_by_indication(struct path *c, struct pkt *p, struct transit t, struct way w, struct addr_words from,
+					  uint16_t port)
 {
-	uint32_t padding = -t->len & 3, prefix = addr_is_v4(from) ? DATA_PREFIX : DATA_PREFIX6;
+	struct addr ip = addr_of_words(from);
+	uint32_t padding = -t.len & 3, prefix = addr_is_v4(&ip) ? DATA_PREFIX : DATA_PREFIX6;
 
-	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t->data + t->len + padding > p->end)) {
+	if (unlikely(t.data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t.data + t.len + padding > p->end)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
-	memset(t->data + t->len, 0, padding);
-	lower(c, p, t, prefix, padding, put_data_header(c, t->data - prefix, prefix, from, port, t->len), w);
+	memset(t.data + t.len, 0, padding);
+	lower(c, p, &t, prefix, padding, put_data_header(c, t.data - prefix, prefix, &ip, port, t.len), &w);
 }
 
-/* To the client of `b`, from a peer who has permission: over its channel if one is bound, else as an indication. */
-static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct peers *peers, const struct transit *t,
-			  const struct addr *from, uint16_t port)
+/* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
+ * indication. */
+static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+			  struct addr_words from, uint16_t port)
 {
 	const struct way w = way_to_client(c, b);
-	const struct chan *chan = peers_by_addr(peers, from, port);
 
 	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
-		to_client_by_indication(c, p, t, &w, from, port);
+		to_client_by_indication(c, p, *t, w, from, port);
 		return;
 	}
 	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + STUN_CHANNEL_HEADER_LEN))) {
@@ -234,6 +237,14 @@ static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const 
 	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
 	lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
+}
+
+/* Whether there is permission for a peer, which a channel, if there is one, points at. */
+static HOT bool permitted(const struct peers *peers, const struct chan *chan, struct addr_words from, uint32_t now_s)
+{
+	const struct perm *perm = likely(chan != NULL) ? &peers_perms(peers)[chan->perm] : peers_perm_by_words(peers, from);
+
+	return perm != NULL && peers_alive(&perm->expires_s, now_s);
 }
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
@@ -247,17 +258,26 @@ static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const
 		return;
 	}
 	/* The other client knows this address as clients are told it. */
-	const struct addr *from = &iface_local(&c->relay->ifaces, h->local)->shown;
+	struct addr_words from = addr_words(&iface_local(&c->relay->ifaces, h->local)->shown);
 	const struct peers *peers = alloc_peers(b);
-	const struct perm *perm = peers_perm(peers, from);
-	if (perm == NULL || !peers_alive(&perm->expires_s, c->now_s)) {
+	const struct chan *chan = peers_by_words(peers, from, h->relay_port);
+	if (unlikely(!permitted(peers, chan, from, c->now_s))) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
 		return;
 	}
-	to_client(c, p, b, peers, t, from, h->relay_port);
+	to_client(c, p, b, chan, t, from, h->relay_port);
 	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	if (p->verdict != PKT_DROP)
 		flow_counted(&b->to_client, t->len);
+}
+
+/* The sum of the padding behind `len` bytes. Behind an odd length it begins in the low half of a word. */
+static APART uint64_t sum_padding(const uint8_t *data, uint32_t len, uint32_t room)
+{
+	uint8_t tail[4] = { 0 };
+
+	memcpy(tail + (len & 1), data + len, room - len);
+	return ne32(tail);
 }
 
 void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
@@ -290,13 +310,8 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 	if (!lift(c, p, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
 		return;
 	t.removed += ne32(payload);
-	if (unlikely(room != len)) {
-		/* Padding behind an odd length begins in the low half of a word. */
-		uint8_t tail[4] = { 0 };
-
-		memcpy(tail + (len & 1), t.data + len, room - len);
-		t.removed += ne32(tail);
-	}
+	if (unlikely(room != len))
+		t.removed += sum_padding(t.data, len, room);
 	if (chan->home >= 0)
 		to_home(c, p, a, &t, (unsigned)chan->home, chan->port);
 	else
@@ -351,7 +366,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 
 void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 {
-	struct addr from = net_source(p);
+	struct addr_words from = net_source_words(p);
 	uint16_t port = ne16(pkt_payload(p) - UDP_LEN + UDP_AT_SPORT);
 	struct transit t;
 
@@ -360,14 +375,14 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 		return;
 	}
 	const struct peers *peers = alloc_peers(a);
-	const struct perm *perm = peers_perm(peers, &from);
-	if (unlikely(perm == NULL || !peers_alive(&perm->expires_s, c->now_s))) {
+	const struct chan *chan = peers_by_words(peers, from, port);
+	if (unlikely(!permitted(peers, chan, from, c->now_s))) {
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
 	if (!lift(c, p, pkt_payload(p), pkt_payload_len(p), &t))
 		return;
-	to_client(c, p, a, peers, &t, &from, port);
+	to_client(c, p, a, chan, &t, from, port);
 	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);
 }
 

@@ -28,9 +28,7 @@ static int tear_down(void **state)
 
 static void set_key(uint32_t slot)
 {
-	struct addr client = addr_v4(0x01020304u + slot * 7u);
-
-	flow_key_set(&slots[slot].key, &client, (uint16_t)slot, 5, (uint8_t)(slot % 3), 17);
+	flow_key_set(&slots[slot].key, addr_words_v4(0x01020304u + slot * 7u), (uint16_t)slot, 5, (uint8_t)(slot % 3), 17);
 }
 
 static uint64_t hash_of(uint32_t slot)
@@ -48,7 +46,7 @@ static void a_key_is_the_words_of_its_fields(void **state)
 	struct flow_key set, written = { .client = { { 1, 2, 3, 4 } }, .client_port = 0x1234, .relay_port = 0x5678, .local = 9, .proto = 17 };
 
 	(void)state;
-	flow_key_set(&set, &written.client, 0x1234, 0x5678, 9, 17);
+	flow_key_set(&set, addr_words(&written.client), 0x1234, 0x5678, 9, 17);
 	assert_memory_equal(&set, &written, sizeof(set));
 	assert_true(flow_key_eq(&set, &written));
 	for (unsigned i = 0; i < sizeof(set); i++) {
