@@ -25,6 +25,7 @@ const char *check_ticket(struct str s);
 const char *check_csr(struct str s);
 const char *check_state(struct str s);
 const char *check_role(struct str s);
+const char *check_relay_state(struct str s);
 /* A search: 1 to 64 printable characters. */
 const char *check_search(struct str s);
 

@@ -1,5 +1,7 @@
 #include "api/event.h"
 
+#include <stdio.h>
+
 #include "common/events.h"
 #include "common/rkeys.h"
 
@@ -25,12 +27,13 @@ enum err event_queue_session_end(struct rds *r, struct str user, struct str sess
 	return queue(r, RKEY_EV_SIGNAL, EV_SESSION_END, fields, ARRAY_LEN(fields), queued);
 }
 
-enum err event_queue_user_disable(struct rds *r, struct str user, bool forget, size_t *queued)
+enum err event_queue_user_disable(struct rds *r, struct str user, uint64_t forget_until_s, size_t *queued)
 {
-	const struct str fields[] = { STR("user"), user };
-	enum err e = queue(r, RKEY_EV_SIGNAL, EV_USER_DISABLE, fields, ARRAY_LEN(fields), queued);
-
-	if (e == ERR_OK && forget)
+	char until[24];
+	int len = snprintf(until, sizeof(until), "%llu", (unsigned long long)forget_until_s);
+	const struct str fields[] = { STR("user"), user, STR("until"), str_of(until, (size_t)MAX(len, 0)) };
+	enum err e = queue(r, RKEY_EV_SIGNAL, EV_USER_DISABLE, fields, 2, queued);
+	if (e == ERR_OK && forget_until_s != 0)
 		e = queue(r, RKEY_EV_RELAY, EV_USER_REVOKE, fields, ARRAY_LEN(fields), queued);
 	return e;
 }
@@ -47,6 +50,13 @@ enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, si
 	const struct str fields[] = { STR("id"), id, STR("by"), by };
 
 	return queue(r, RKEY_EV_SIGNAL, EV_CALL_HANGUP, fields, ARRAY_LEN(fields), queued);
+}
+
+enum err event_queue_relay_drain(struct rds *r, struct str relay, bool draining, size_t *queued)
+{
+	const struct str fields[] = { STR("relay"), relay, STR("state"), draining ? STR("draining") : STR("serving") };
+
+	return queue(r, RKEY_EV_RELAY, EV_RELAY_DRAIN, fields, ARRAY_LEN(fields), queued);
 }
 
 enum err event_collect(struct rds *r, size_t queued)

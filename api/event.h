@@ -6,8 +6,11 @@
 
 /* Each adds 1 to *queued per command. */
 enum err event_queue_session_end(struct rds *r, struct str user, struct str session, size_t *queued);
-/* Closes the user's WebSockets; `forget`: the relay frees the user's allocations too. */
-enum err event_queue_user_disable(struct rds *r, struct str user, bool forget, size_t *queued);
+/* Closes the user's WebSockets. With forget_until_s, the end of the youngest TURN credential that the user may have (seconds since 1970), the
+ * relays free the user's allocations too and take no such credential again; 0 = they do not. */
+enum err event_queue_user_disable(struct rds *r, struct str user, uint64_t forget_until_s, size_t *queued);
+/* `draining`, or serving again. */
+enum err event_queue_relay_drain(struct rds *r, struct str relay, bool draining, size_t *queued);
 enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued);
 enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued);
 /* Reads `queued` replies and drops them. */

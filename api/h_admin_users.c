@@ -7,6 +7,7 @@
 #include "api/reply.h"
 #include "api/search.h"
 #include "api/user_change.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/rkeys.h"
 
@@ -112,7 +113,8 @@ enum err h_admin_user_patch(struct req *r)
 				      .state = in.state,
 				      .role = in.role,
 				      .deny = in.denied.given,
-				      .denied = in.denied.set };
+				      .denied = in.denied.set,
+				      .credentials_end_s = r->now_ms / MS_PER_S + r->set->turn_ttl_s };
 	e = user_change_apply(r->rds, &u, &change);
 	if (e == ERR_CONFLICT)
 		return problem_send(r, PROBLEM_CHANGED, NULL);

@@ -35,6 +35,8 @@ enum err h_admin_user(struct req *r);
 enum err h_admin_user_patch(struct req *r);
 enum err h_admin_calls(struct req *r);
 enum err h_admin_call_end(struct req *r);
+enum err h_admin_relays(struct req *r);
+enum err h_admin_relay_patch(struct req *r);
 
 enum err h_live(struct req *r);
 enum err h_ready(struct req *r);

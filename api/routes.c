@@ -37,6 +37,9 @@ const struct route route_table[] = {
 	{ HTTP_GET, V1 "/admin/calls", ACCESS_SESSION, PERM_CALLS_READ, BODY_NONE, h_admin_calls, "adminListCalls" },
 	{ HTTP_DELETE, V1 "/admin/calls/{id}", ACCESS_SESSION, PERM_CALLS_HANGUP, BODY_NONE, h_admin_call_end, "adminEndCall" },
 
+	{ HTTP_GET, V1 "/admin/relays", ACCESS_SESSION, PERM_RELAYS_READ, BODY_NONE, h_admin_relays, "adminListRelays" },
+	{ HTTP_PATCH, V1 "/admin/relays/{name}", ACCESS_SESSION, PERM_RELAYS_DRAIN, BODY_FORM, h_admin_relay_patch, "adminDrainRelay" },
+
 	{ HTTP_GET, V1 "/health/live", ACCESS_PUBLIC, ANY, BODY_NONE, h_live, "getLive" },
 	{ HTTP_GET, V1 "/health/ready", ACCESS_PUBLIC, ANY, BODY_NONE, h_ready, "getReady" },
 	{ HTTP_GET, V1 "/version", ACCESS_PUBLIC, ANY, BODY_NONE, h_version, "getVersion" },

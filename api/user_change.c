@@ -52,7 +52,7 @@ static enum err queue_record(struct rds *r, const struct user *old, const struct
 
 /* What the record's change drags along. If the record turns out to have changed meanwhile these have done no
  * harm: index entries are hints, and a closed WebSocket comes back. */
-static enum err queue_rest(struct rds *r, const struct user *old, const struct user *next, size_t *queued)
+static enum err queue_rest(struct rds *r, const struct user *old, const struct user *next, uint64_t credentials_end_s, size_t *queued)
 {
 	bool disabling = next->disabled && !old->disabled;
 	enum err e = ERR_OK;
@@ -60,7 +60,7 @@ static enum err queue_rest(struct rds *r, const struct user *old, const struct u
 	if (strcmp(old->display_name, next->display_name) != 0)
 		e = users_queue_index(r, str_from(old->name), str_from(old->display_name), str_from(next->display_name), queued);
 	if (e == ERR_OK && (disabling || users_perms(old) != users_perms(next)))
-		e = event_queue_user_disable(r, str_from(old->name), disabling, queued);
+		e = event_queue_user_disable(r, str_from(old->name), disabling ? credentials_end_s : 0, queued);
 	return e;
 }
 
@@ -74,7 +74,7 @@ enum err user_change_apply(struct rds *r, struct user *u, const struct user_chan
 	if (e == ERR_OK)
 		e = queue_record(r, u, &next, next.disabled && !u->disabled);
 	if (e == ERR_OK)
-		e = queue_rest(r, u, &next, &queued);
+		e = queue_rest(r, u, &next, change->credentials_end_s, &queued);
 	if (e == ERR_OK)
 		e = rds_collect(r, replies, queued);
 	if (e != ERR_OK)

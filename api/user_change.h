@@ -11,6 +11,7 @@ struct user_change {
 	struct str role;
 	bool deny;               /* `denied` is to be set */
 	perm_set denied;
+	uint64_t credentials_end_s; /* when the youngest TURN credential that the user may have ends, s since 1970 */
 };
 
 /* Applies it to the record that `u` was read from, and to `u`. Disabling ends all sessions; another set of

@@ -13,7 +13,11 @@
  *   presence           user, status    "online", "offline" or "busy"
  * events:relay (read by every relay)
  *   call.end           user, call      free the allocations made with the TURN user name <expiry>:user:call   (by signalling)
- *   user.revoke        user            free all allocations of the user                                         (by the API)
+ *   user.revoke        user, until     free the user's allocations whose credentials end at or before `until` (s since 1970), and take none of
+ *                                      these credentials again                                                  (by the API)
+ *   relay.drain        relay, state    that relay takes no new clients ("draining"), or takes them again ("serving")    (by the API)
+ * A relay reads all that the stream holds when it starts, so that what ended while it was away ends, and who was disabled stays out; drains it
+ * obeys only from its start on.
  */
 #ifndef DUPLEX_COMMON_EVENTS_H
 #define DUPLEX_COMMON_EVENTS_H
@@ -27,6 +31,7 @@
 #define EV_PRESENCE "presence"
 #define EV_CALL_END "call.end"
 #define EV_USER_REVOKE "user.revoke"
+#define EV_RELAY_DRAIN "relay.drain"
 
 /* WebSocket close codes of our own (RFC 6455 §7.4.2, private use). */
 #define WS_CLOSE_SESSION_ENDED 4001

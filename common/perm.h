@@ -14,7 +14,9 @@
 	X(PERM_USERS_READ, "users.read")          \
 	X(PERM_USERS_WRITE, "users.write")        \
 	X(PERM_CALLS_READ, "calls.read")          \
-	X(PERM_CALLS_HANGUP, "calls.hangup")
+	X(PERM_CALLS_HANGUP, "calls.hangup")      \
+	X(PERM_RELAYS_READ, "relays.read")        \
+	X(PERM_RELAYS_DRAIN, "relays.drain")
 
 enum perm {
 #define PERM_ENUM(id, name) id,

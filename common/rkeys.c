@@ -89,6 +89,11 @@ struct rkey rkey_peer(struct str worker)
 	return plain("peers", worker);
 }
 
+struct rkey rkey_relay(struct str name)
+{
+	return plain("relay", name);
+}
+
 struct rkey rkey_rate(const char *what, struct str who)
 {
 	struct rkey k;

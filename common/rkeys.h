@@ -22,6 +22,8 @@
  *   busy:{u}         hash    WORKER -> boot epoch of a worker on which the user is in a call; BUSY_TTL_S
  *   live:WORKER      hash    call id -> JSON of the live call; the key has a lease
  *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = "boot epoch (ms) address of its SIP socket"
+ *   relays           zset    score = lease end (ms), member = NAME of a relay; relay:NAME hash (version, state, addresses, allocations, capacity,
+ *                            workers, busy (thousandths), started (ms)) with the lease
  *   rate:WHAT:WHO    string  counter of a throttle, expires with its window
  * events (streams, MAXLEN ~ EVENTS_MAX, read with XREAD from the last id seen; field "t" is the type; see common/events.h)
  *   events:signal, events:presence, events:relay
@@ -40,12 +42,14 @@
 #define TICKET_TTL_S 30u
 #define BUSY_TTL_S 86400u
 #define WORKER_LEASE_MS 6000u
+#define RELAY_LEASE_MS 10000u
 
 #define RKEY_USERS "users"
 #define RKEY_NAMES "names"
 #define RKEY_CDRS "cdrs"
 #define RKEY_CRL "crl"
 #define RKEY_WORKERS "workers"
+#define RKEY_RELAYS "relays"
 #define RKEY_EV_SIGNAL "events:signal"
 #define RKEY_EV_PRESENCE "events:presence"
 #define RKEY_EV_RELAY "events:relay"
@@ -74,6 +78,7 @@ struct rkey rkey_location(struct str user);
 struct rkey rkey_busy(struct str user);
 struct rkey rkey_live(struct str worker);
 struct rkey rkey_peer(struct str worker);
+struct rkey rkey_relay(struct str name);
 struct rkey rkey_rate(const char *what, struct str who);
 
 #endif

@@ -52,6 +52,8 @@ const struct conf_option relay_options[] = {
 	NUM("buffers", buffers, "8192", 1024, 4194304, "", false, "packet buffers"),
 	NUM("rx-ring", rx_ring, "512", 64, 8192, "", false, "receive descriptors of a queue"),
 	NUM("tx-ring", tx_ring, "512", 64, 8192, "", false, "send descriptors of a queue"),
+	TEXT("name", name, "", false,
+	     "name of this relay among all that share a Redis: letters, digits, dots and dashes; empty = host name and file-prefix"),
 	TEXT("file-prefix", file_prefix, "duplex", false, "name that tells DPDK instances on one machine apart"),
 
 	NUM("turn-port", turn_port, "3478", 1, 65535, "", false, "UDP port of the TURN service"),

@@ -9,7 +9,7 @@
 #define PORT_NAME_SIZE 256u
 
 struct relay_conf {
-	char *domain, *run_dir, *redis, *log_level, *secret;
+	char *name, *domain, *run_dir, *redis, *log_level, *secret;
 	char *ports, *address, *gateway, *tap_host_address, *external_address, *vlan;
 	char *cpus, *idle, *journal, *peer_allow, *peer_deny, *peer_mode, *credential_expiry, *file_prefix;
 	char *password_algorithms, *users, *alternate_server, *alternate_domain, *drain_to;

@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "common/rds.h"
 #include "common/rkeys.h"
+#include "relay/announce.h"
+#include "relay/drain.h"
 
 #define BLOCK_MS "400"     /* how long one XREAD waits; also how long stopping may take */
 #define TIMEOUT_MS 1500u   /* of a command; more than BLOCK_MS */
@@ -23,28 +25,66 @@ struct ctl {
 	struct rds *redis;   /* owned */
 	pthread_t thread;
 	atomic_bool stop;
-	uint64_t start_ms;     /* wall clock, as in the ids of events */
-	char last_id[ID_SIZE]; /* of the last event seen; empty = none yet */
+	struct announce announce;
+	uint64_t announced_ms; /* monotonic */
+	char last_id[ID_SIZE]; /* of the last event seen; at first before all of them */
 };
 
-static void obey(struct ctl *c, const struct redisReply *fields)
+/* The time in an event's id: ms since 1970. */
+static uint64_t ms_of(struct str id)
 {
-	struct str type = rds_field(fields, "t"), user = rds_field(fields, "user"), call = rds_field(fields, "call");
-	unsigned freed;
+	uint64_t ms = 0;
 
-	if (str_eq(type, STR(EV_CALL_END)) && user.len > 0 && call.len > 0)
-		freed = table_remove_user(c->relay->table, user, call);
-	else if (str_eq(type, STR(EV_USER_REVOKE)) && user.len > 0)
-		freed = table_remove_user(c->relay->table, user, STR_NONE);
-	else
-		return; /* another relay's affair, or a later version's */
-	log_event(LOG_INFO, "revoked", "type=%s user=%s call=%s allocations=%u", log_value(type), log_value(user),
-		  log_value(call), freed);
+	(void)str_to_u64(str_sub(id, 0, str_find(id, '-')), UINT64_MAX, &ms);
+	return ms;
 }
 
-/* Where the stream ends now, or ended when this relay started, if Redis came later: what was written before that
- * does not concern it. If the stream is younger than what we have seen, Redis was emptied, and we begin anew at its
- * start. */
+/* Without `until`, as an older API writes it, an event counts only for what it found when it was written. */
+static unsigned revoke(struct ctl *c, struct str user, struct str until, bool past)
+{
+	uint64_t until_s = past ? 0 : UINT64_MAX;
+
+	if (until.len > 0 && str_to_u64(until, UINT64_MAX, &until_s) != ERR_OK)
+		return 0;
+	if (until.len > 0)
+		revoked_note(&c->relay->revoked, user, until_s, clock_wall_ms() / MS_PER_S);
+	return until_s > 0 ? table_revoke_user(c->relay->table, user, until_s) : 0;
+}
+
+static void drain(struct ctl *c, const struct redisReply *fields)
+{
+	struct str state = rds_field(fields, "state");
+	enum err e = ERR_INVALID;
+
+	if (str_eq(state, STR("draining")))
+		e = relay_drain_as_configured(c->relay, clock_mono_ms());
+	else if (str_eq(state, STR("serving")))
+		e = relay_set_drain(c->relay, &(struct drain){ .mode = DRAIN_OFF });
+	log_event(e == ERR_OK ? LOG_INFO : LOG_ERROR, "drain-asked", "state=%s result=%s", log_value(state), log_value(str_from(err_text(e))));
+}
+
+/* `past`: written before this relay started. */
+static void obey(struct ctl *c, const struct redisReply *fields, bool past)
+{
+	struct str type = rds_field(fields, "t"), user = rds_field(fields, "user"), call = rds_field(fields, "call");
+	unsigned freed = 0;
+
+	if (str_eq(type, STR(EV_CALL_END)) && user.len > 0 && call.len > 0) {
+		freed = table_remove_user(c->relay->table, user, call);
+	} else if (str_eq(type, STR(EV_USER_REVOKE)) && user.len > 0) {
+		freed = revoke(c, user, rds_field(fields, "until"), past);
+	} else if (str_eq(type, STR(EV_RELAY_DRAIN)) && !past && str_eq(rds_field(fields, "relay"), str_from(c->announce.name))) {
+		drain(c, fields);
+		return;
+	} else {
+		return; /* another relay's affair, or a later version's */
+	}
+	if (freed > 0 || !past)
+		log_event(LOG_INFO, "revoked", "type=%s user=%s call=%s allocations=%u", log_value(type), log_value(user),
+			  log_value(call), freed);
+}
+
+/* After the connection was made: if the stream is younger than what we have seen, Redis was emptied, and we begin anew at its start. */
 static enum err find_place(struct ctl *c)
 {
 	struct redisReply *reply;
@@ -53,20 +93,9 @@ static enum err find_place(struct ctl *c)
 	if (e != ERR_OK)
 		return e;
 	struct str id = rds_text(rds_at(rds_at(reply, 0), 0));
-	unsigned long long last_ms = strtoull(c->last_id, NULL, 10), end_ms;
-	char text[ID_SIZE] = "0-0";
-	if (id.len > 0 && id.len < sizeof(text)) {
-		memcpy(text, id.p, id.len);
-		text[id.len] = '\0';
-	}
-	rds_reply_free(reply);
-	end_ms = strtoull(text, NULL, 10);
-	if (c->last_id[0] == '\0' && end_ms > c->start_ms)
-		(void)snprintf(c->last_id, sizeof(c->last_id), "%llu-0", (unsigned long long)c->start_ms);
-	else if (c->last_id[0] == '\0')
-		memcpy(c->last_id, text, sizeof(text));
-	else if (end_ms < last_ms)
+	if (id.len == 0 || ms_of(id) < ms_of(str_from(c->last_id)))
 		(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
+	rds_reply_free(reply);
 	return ERR_OK;
 }
 
@@ -83,7 +112,7 @@ static enum err read_events(struct ctl *c)
 	for (size_t i = 0; i < rds_len(entries); i++) {
 		const struct redisReply *entry = rds_at(entries, i);
 
-		obey(c, rds_at(entry, 1));
+		obey(c, rds_at(entry, 1), ms_of(rds_text(rds_at(entry, 0))) < c->announce.start_ms);
 		if (str_copy(rds_text(rds_at(entry, 0)), c->last_id, sizeof(c->last_id)) != ERR_OK)
 			e = ERR_INVALID;
 	}
@@ -97,6 +126,17 @@ static void pause_ms(struct ctl *c, unsigned ms)
 
 	for (; ms > 0 && !atomic_load(&c->stop); ms -= MIN(ms, 50u))
 		(void)nanosleep(&step, NULL);
+}
+
+/* A relay that cannot say that it is there works all the same. */
+static enum err announce(struct ctl *c)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (c->announced_ms != 0 && now - c->announced_ms < ANNOUNCE_MS)
+		return ERR_OK;
+	c->announced_ms = now;
+	return announce_write(&c->announce, c->redis, c->relay, clock_wall_ms());
 }
 
 static void *run(void *arg)
@@ -115,16 +155,19 @@ static void *run(void *arg)
 			wait_ms = RETRY_MIN_MS;
 			e = read_events(c);
 		}
+		if (e == ERR_OK)
+			e = announce(c);
 		if (e != ERR_OK) {
 			placed = false;
 			pause_ms(c, wait_ms);
 			wait_ms = MIN(wait_ms * 2, RETRY_MAX_MS);
 		}
 	}
+	announce_end(&c->announce, c->redis);
 	return NULL;
 }
 
-enum err ctl_start(struct relay *relay, const char *redis, struct ctl **out)
+enum err ctl_start(struct relay *relay, const char *redis, const char *name, struct ctl **out)
 {
 	if (redis == NULL || redis[0] == '\0') {
 		log_event(LOG_WARN, "redis-none", "effect=%s", log_value(STR("allocations end by their lifetime only")));
@@ -135,7 +178,8 @@ enum err ctl_start(struct relay *relay, const char *redis, struct ctl **out)
 	if (c == NULL)
 		return ERR_NO_MEMORY;
 	c->relay = relay;
-	c->start_ms = clock_wall_ms();
+	c->announce = (struct announce){ .name = name, .start_ms = clock_wall_ms() };
+	(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
 	enum err e = rds_new(redis, TIMEOUT_MS, &c->redis);
 	if (e == ERR_OK && pthread_create(&c->thread, NULL, run, c) != 0)
 		e = ERR_NO_MEMORY;

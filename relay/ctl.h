@@ -7,8 +7,9 @@
 
 struct ctl;
 
-/* Starts the thread. `redis` is the address; empty = no thread, *out is NULL. */
-enum err ctl_start(struct relay *relay, const char *redis, struct ctl **out);
+/* Starts the thread. `redis` is the address; empty = no thread, *out is NULL. `name` is the relay's among all relays; borrowed until
+ * ctl_stop. */
+enum err ctl_start(struct relay *relay, const char *redis, const char *name, struct ctl **out);
 /* Ends it, within half a second. */
 void ctl_stop(struct ctl *c);
 

@@ -19,6 +19,7 @@
 #include "relay/port.h"
 #include "relay/worker.h"
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 #define WATCH_MS 500u
 
 struct program {
@@ -32,6 +33,7 @@ struct program {
 	struct metrics *metrics;
 	struct ctl *ctl;
 	struct control *control;
+	char name[128]; /* among all relays */
 	char why[512];
 };
 
@@ -168,9 +170,25 @@ static void stop_control(struct program *p)
 	(void)unlink(socket_path(p, "control").z);
 }
 
+/* Two relays of one machine have different prefixes already. */
+static void take_name(struct program *p)
+{
+	char host[64] = "relay";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	if (p->conf.name[0] != '\0')
+		(void)snprintf(p->name, sizeof(p->name), "%s", p->conf.name);
+	else
+		(void)snprintf(p->name, sizeof(p->name), "%s-%s", host, p->conf.file_prefix);
+	/* It stands in addresses of the REST API. */
+	for (char *at = p->name; *(at += strspn(at, NAME_CHARACTERS)) != '\0';)
+		*at = '-';
+}
+
 static enum err start_ctl(struct program *p)
 {
-	enum err e = ctl_start(p->relay, p->conf.redis, &p->ctl);
+	take_name(p);
+	enum err e = ctl_start(p->relay, p->conf.redis, p->name, &p->ctl);
 
 	if (e != ERR_OK)
 		(void)snprintf(p->why, sizeof(p->why), "the thread for Redis does not start: %s", err_text(e));

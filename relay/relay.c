@@ -15,6 +15,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	neigh_init(&r->neigh);
 	limit_init(&r->challenges);
 	ended_init(&r->ended);
+	revoked_init(&r->revoked);
 
 	struct table_size t = {
 		.ifaces = &r->ifaces, .port_min = size->port_min, .port_max = size->port_max, .max = size->max_allocations

@@ -7,6 +7,7 @@
 #include "relay/limit.h"
 #include "relay/policy.h"
 #include "relay/restore.h"
+#include "relay/revoked.h"
 #include "relay/stats.h"
 #include "relay/table.h"
 
@@ -21,6 +22,7 @@ struct relay {
 	struct neigh neigh;
 	struct limit challenges;
 	struct ended ended;
+	struct revoked revoked;
 	struct stats *stats;                   /* owned: one block a worker */
 	unsigned workers;
 	struct journal *journal;               /* borrowed; NULL = none */

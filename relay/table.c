@@ -680,8 +680,22 @@ unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t
 	return gone;
 }
 
-/* Up to `max` allocations of a user (and call), with the use of their slots. */
-static unsigned collect(struct table *t, struct str user, struct str call, uint32_t *slots, uint32_t *generations, unsigned max)
+/* Which of a user's allocations. */
+struct which {
+	struct str call;  /* of this call; empty = any */
+	uint64_t until_s; /* whose credential ends then or before; UINT64_MAX = any */
+};
+
+static bool is_one(const struct alloc *a, const struct which *w)
+{
+	struct turn_cred cred = { 0 };
+	bool parsed = turn_cred_parse(alloc_username(a), 0, &cred) == ERR_OK;
+
+	return (w->call.len == 0 || (parsed && str_eq(cred.call, w->call))) && cred.expires_s <= w->until_s;
+}
+
+/* Up to `max` of them, with the use of their slots. */
+static unsigned collect(struct table *t, struct str user, const struct which *w, uint32_t *slots, uint32_t *generations, unsigned max)
 {
 	unsigned n = 0;
 
@@ -689,9 +703,7 @@ static unsigned collect(struct table *t, struct str user, struct str call, uint3
 	uint32_t u = users_find(&t->in->users, user);
 	for (uint32_t s = u != USERS_NONE ? t->in->users.at[u].first : USERS_NONE; s != USERS_NONE && n < max;
 	     s = t->slots[s].next_of_user) {
-		struct turn_cred cred;
-
-		if (call.len > 0 && (turn_cred_parse(alloc_username(&t->slots[s]), 0, &cred) != ERR_OK || !str_eq(cred.call, call)))
+		if (!is_one(&t->slots[s], w))
 			continue;
 		slots[n] = s;
 		generations[n++] = t->slots[s].generation;
@@ -700,19 +712,29 @@ static unsigned collect(struct table *t, struct str user, struct str call, uint3
 	return n;
 }
 
-unsigned table_remove_user(struct table *t, struct str user, struct str call)
+static unsigned remove_some(struct table *t, struct str user, const struct which *w)
 {
 	uint32_t slots[64], generations[64];
 	unsigned gone = 0, n, progress;
 
 	do {
-		n = collect(t, user, call, slots, generations, ARRAY_LEN(slots));
+		n = collect(t, user, w, slots, generations, ARRAY_LEN(slots));
 		progress = 0;
 		for (unsigned i = 0; i < n; i++)
 			progress += remove_checked(t, &t->slots[slots[i]], generations[i], NULL);
 		gone += progress;
 	} while (n == ARRAY_LEN(slots) && progress > 0);
 	return gone;
+}
+
+unsigned table_remove_user(struct table *t, struct str user, struct str call)
+{
+	return remove_some(t, user, &(struct which){ .call = call, .until_s = UINT64_MAX });
+}
+
+unsigned table_revoke_user(struct table *t, struct str user, uint64_t until_s)
+{
+	return remove_some(t, user, &(struct which){ .until_s = until_s });
 }
 
 uint32_t table_count(const struct table *t)

@@ -96,6 +96,8 @@ uint32_t table_sweep_words(const struct table *t); /* of a whole round */
 /* Removes the allocations of a user, or only those of one of the user's calls (empty `call` = all). Takes the
  * locks itself. */
 unsigned table_remove_user(struct table *t, struct str user, struct str call);
+/* Those of a user whose credentials end at until_s (seconds since 1970) or before. */
+unsigned table_revoke_user(struct table *t, struct str user, uint64_t until_s);
 
 uint32_t table_count(const struct table *t);
 uint32_t table_capacity(const struct table *t); /* ports that could be handed out at most */

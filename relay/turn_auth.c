@@ -156,7 +156,8 @@ static enum turn_code find_key(struct turn_req *q, enum stun_password_algorithm 
 		q->auth = algorithm == STUN_PASSWORD_SHA256 ? account->sha256 : account->md5;
 		return q->auth.len == len ? TURN_OK : TURN_UNAUTHENTICATED;
 	}
-	if (e != ERR_OK || turn_cred_key_as(algorithm, policy_secret(p), q->username, policy_realm(p), &q->auth) != ERR_OK)
+	if (e != ERR_OK || revoked_is(&q->c->relay->revoked, q->cred.user, q->cred.expires_s) ||
+	    turn_cred_key_as(algorithm, policy_secret(p), q->username, policy_realm(p), &q->auth) != ERR_OK)
 		return TURN_UNAUTHENTICATED;
 	return TURN_OK;
 }

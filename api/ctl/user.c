@@ -9,6 +9,7 @@
 #include "api/search.h"
 #include "api/sessions.h"
 #include "api/user_change.h"
+#include "common/clock.h"
 
 #define PASSWORD_SIZE (PASSWORD_MAX * 4 + 2)
 
@@ -133,13 +134,14 @@ int ctl_user_list(struct ctl *c, char **args)
 	}
 }
 
-static int change(struct ctl *c, const char *name, const struct user_change *what, const char *done)
+static int change(struct ctl *c, const char *name, struct user_change *what, const char *done)
 {
 	struct user u;
 	enum err e = users_get(c->rds, str_from(name), &u);
 
 	if (e == ERR_OK) {
 		users_wipe(&u);
+		what->credentials_end_s = clock_wall_ms() / MS_PER_S + c->set->turn_ttl_s;
 		e = user_change_apply(c->rds, &u, what);
 	}
 	if (e != ERR_OK)

@@ -153,6 +153,37 @@ describe("live calls", () => {
 	});
 });
 
+describe("relays", () => {
+	const relay = { version: "0.1.0", state: "serving", addresses: "192.0.2.10 2001:db8::10", allocations: 3, capacity: 16384, workers: 2, busy: 125, started: 1790000000000 };
+	before(() => {
+		server.redis("ZADD", "relays", Date.now() + 600000, "host-a", Date.now() + 600000, "host-gone", Date.now() - 1, "host-dead");
+		for (const name of ["host-a", "host-dead"])
+			server.redis("HSET", `relay:${name}`, ...Object.entries(relay).flat().map(String));
+	});
+	test("are those that are up", async () => {
+		const { body } = await admin.get("/admin/relays");
+		assert.deepEqual(body.items, [{
+			name: "host-a", state: "serving", version: "0.1.0", addresses: ["192.0.2.10", "2001:db8::10"], allocations: 3, capacity: 16384, workers: 2,
+			busy: 0.125, started_at: "2026-09-21T14:13:20.000Z",
+		}]);
+	});
+	test("are drained by an event", async () => {
+		assert.equal((await admin.patch("/admin/relays/host-a", { state: "draining" })).status, 202);
+		assert.equal((await admin.patch("/admin/relays/host-a", { state: "serving" })).status, 202);
+		assert.deepEqual(server.events("events:relay").filter((e) => e.t === "relay.drain"),
+			[{ t: "relay.drain", relay: "host-a", state: "draining" }, { t: "relay.drain", relay: "host-a", state: "serving" }]);
+	});
+	test("that are not up are not found, other states are refused", async () => {
+		assert.equal((await admin.patch("/admin/relays/host-dead", { state: "draining" })).status, 404);
+		assert.equal((await admin.patch("/admin/relays/host-a", { state: "gone" })).status, 422);
+	});
+	test("are for administrators", async () => {
+		const someone = await person(server, "no-admin");
+		assert.equal((await someone.get("/admin/relays")).status, 403);
+		assert.equal((await someone.patch("/admin/relays/host-a", { state: "draining" })).status, 403);
+	});
+});
+
 describe("duplexctl", () => {
 	const ctl = (words, input) => server.ctl(words.split(" "), input);
 	test("adds a user who can log in", async () => {

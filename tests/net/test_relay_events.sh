@@ -76,8 +76,47 @@ event user.revoke user alice
 check 'user.revoke frees all allocations of the user' vanished two
 check 'the allocation count is back at 0' until_true 2 no_allocations
 
+# hold_refused USER CODE: a new client of that user is not served.
+hold_refused() {
+	turncheck "$NS" --hold 1 --user "$1" --call "$CALL" >"$TMP/refused" 2>&1 && { echo 'it is served'; return 1; }
+	grep -q "$2" "$TMP/refused" || { cat "$TMP/refused"; return 1; }
+}
+
+# The credentials of this test end in an hour: a revocation up to an earlier time is not theirs, one up to a later time is.
+NOW_S=$(date +%s)
+hold grace 1 grace "$CALL"
+event user.revoke user grace until $((NOW_S + 600))
+sleep 0.5
+check 'user.revoke leaves credentials that end later than those revoked' still_held grace
+event user.revoke user grace until $((NOW_S + 7200))
+check 'user.revoke frees the allocations of the credentials revoked' vanished grace
+check 'and takes none of these credentials again' hold_refused grace 401
+hold other 1 heidi "$CALL"
+check 'other users are served' still_held other
+event call.end user heidi call "$CALL"
+wait "${holder[other]}"
+
+announced() { [ "$(redis HGET "relay:$NAME" "$1")" = "$2" ]; }
+NAME=$(redis ZRANGE relays 0 -1)
+check 'the relay is on the list of relays' [ -n "$NAME" ]
+check 'with its state' announced state serving
+check 'with its address' announced addresses "$RELAY_IP"
+check 'with a lease' [ "$(redis PTTL "relay:$NAME")" -gt 0 ]
+hold keeper 1 kim "$OTHER_CALL" # or the drained relay would end
+event relay.drain relay somebody-else state draining
+event relay.drain relay "$NAME" state draining
+check 'it is drained by an event' until_true 4 announced state draining
+check 'and takes no new clients then' hold_refused ivan 486
+check 'the living go on' still_held keeper
+event relay.drain relay "$NAME" state serving
+check 'until it shall serve again' until_true 4 announced state serving
+event call.end user kim call "$OTHER_CALL"
+wait "${holder[keeper]}"
+
 event call.end user nobody call "$CALL"
 event user.revoke user ''
+event user.revoke user carol until soon
+event relay.drain relay "$NAME" state odd
 event call.end call "$CALL"
 event nonsense x y
 redis XADD events:relay '*' no type >/dev/null
@@ -113,5 +152,13 @@ wait "${holder[six]}"
 check 'a relay that started before Redis hears what came before it was through' grep -q '^gone after' "$TMP/six"
 check 'but nothing from before its start' still_held seven
 kill "${holder[seven]}" 2>/dev/null
+check 'it is on the list of relays' until_true 4 test -n "$(redis ZRANGE relays 0 -1)"
 check 'SIGTERM ends that one with status 0' relay_stop
+check 'and takes it off the list' test -z "$(redis ZRANGE relays 0 -1)"
+
+# Who was disabled while no relay ran stays out when one starts.
+event user.revoke user judy until $(($(date +%s) + 7200))
+relay_start "$NS" || done_testing
+check 'a revocation from before the start counts' until_true 3 hold_refused judy 401
+check 'SIGTERM ends the last one with status 0' relay_stop
 done_testing

@@ -70,14 +70,16 @@ static double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* Polls with Refresh: 437 means that the server has forgotten the allocation. */
+/* Polls with Refresh: 437 means that the server has forgotten the allocation, 401 that it does not take the credential any more either. */
 static unsigned still_there(struct tc *held, unsigned count)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < count; i++)
 		if (held[i].relayed.sin_port != 0) {
-			if (tc_refresh(&held[i], 600) == 437)
+			int code = tc_refresh(&held[i], 600);
+
+			if (code == 437 || code == 401)
 				held[i].relayed.sin_port = 0;
 			n += held[i].relayed.sin_port != 0;
 		}
