@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
 #define O(sect, name, kind, field, def, lo, hi, u, re, text) \
 	{ .section = sect, .key = name, .type = kind, .offset = offsetof(struct relay_conf, field), .preset = def, .min = lo, .max = hi, \
 	  .unit = u, .reloadable = re, .help = text }
@@ -26,7 +28,11 @@ const struct conf_option relay_options[] = {
 	     "net_ring0; net_null0; or the PCI address of a NIC bound to vfio-pci"),
 	LIST("address", address, "10.83.84.2/24", false,
 	     "the relay's own addresses, for each port one with its prefix length, or an IPv4 and an IPv6 one with a comma "
-	     "between: 10.83.84.2/24,fd00:83::2/64"),
+	     "between: 10.83.84.2/24,fd00:83::2/64; host = on AF_XDP, those that the interface has (share-host-address)"),
+	O("relay", "share-host-address", CONF_BOOL, share_host_address, "no", 0, 0, "", false,
+	  "AF_XDP ports use an address of their interface, which stays the kernel's: the relay takes UDP to its ports only, and "
+	  "knows neighbours and gateways from the kernel; port-min and port-max, unless set, shrink to ports the kernel does not "
+	  "give out. A port whose address is 'host' does so in any case"),
 	LIST("gateway", gateway, "", false,
 	     "next hop for what is not on a port's subnet, one for each port, of either family or of both with a comma "
 	     "between, - for none; an IPv6 one may be link-local; empty = the tap-host-address of a TAP, none of others"),
@@ -57,8 +63,8 @@ const struct conf_option relay_options[] = {
 	TEXT("file-prefix", file_prefix, "duplex", false, "name that tells DPDK instances on one machine apart"),
 
 	NUM("turn-port", turn_port, "3478", 1, 65535, "", false, "UDP port of the TURN service"),
-	NUM("port-min", port_min, "49152", 1024, 65535, "", false, "first relayed port"),
-	NUM("port-max", port_max, "65535", 1024, 65535, "", false, "last relayed port"),
+	NUM("port-min", port_min, TEXT_OF(PORT_MIN_PRESET), 1024, 65535, "", false, "first relayed port"),
+	NUM("port-max", port_max, TEXT_OF(PORT_MAX_PRESET), 1024, 65535, "", false, "last relayed port"),
 	NUM("max-allocations", max_allocations, "16384", 1, 1048576, "", true,
 	    "allocations at a time; more are refused with 508; a reload can lower it, and raise it up to what it was at "
 	    "start"),
@@ -187,7 +193,7 @@ static enum err one_address(struct port_plan *p, struct str text, char *why, siz
 	return ERR_OK;
 }
 
-static enum err one_port(struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
+static enum err one_port(const struct relay_conf *c, struct port_plan *p, struct str device, struct str address, char *why, size_t why_size)
 {
 	enum err e = str_copy(device, p->device, sizeof(p->device));
 	if (e == ERR_OK)
@@ -198,6 +204,14 @@ static enum err one_port(struct port_plan *p, struct str device, struct str addr
 		FAIL(ERR_INVALID, "[relay] ports: '%.*s' is too long, an interface name has at most 15 characters",
 		     STR_FMT(device));
 	p->is_pci = device.len > 0 && device.p[0] >= '0' && device.p[0] <= '9';
+	if (str_eq(address, STR("host"))) {
+		p->shared = true;
+		if (!p->xdp)
+			FAIL(ERR_INVALID, "[relay] address: only AF_XDP ports with the relay's own XDP program can share the host's, not '%s'",
+			     p->device);
+		return ERR_OK;
+	}
+	p->shared = c->share_host_address && p->xdp;
 	e = one_address(p, str_cut(&address, ','), why, why_size);
 	while (e == ERR_OK && address.p != NULL)
 		e = one_address(p, str_cut(&address, ','), why, why_size);
@@ -243,6 +257,10 @@ static enum err around_port(struct port_plan *p, struct str gateway, struct str 
 	bool host_is_gateway = gateway.len == 0;
 	enum err e = ERR_OK;
 
+	if (p->shared && !none(gateway))
+		FAIL(ERR_INVALID, "[relay] gateway: the port '%s' shares the host's address and with it the kernel's gateway: write - for it",
+		     p->device);
+
 	while (e == ERR_OK && gateway.p != NULL && !none(gateway))
 		e = one_gateway(p, str_cut(&gateway, ','), why, why_size);
 	while (e == ERR_OK && p->tap[0] != '\0' && host.p != NULL && !none(host))
@@ -259,6 +277,10 @@ static enum err one_external(struct port_plan *p, struct str text, char *why, si
 		FAIL(ERR_INVALID, "[relay] external-address '%.*s' must be the address of a host, without a prefix length",
 		     STR_FMT(text));
 	struct local *l = &p->ip[!addr_is_v4(&a)];
+	if (p->shared) { /* the address behind it is known when the kernel was asked */
+		l->shown = a;
+		return ERR_OK;
+	}
 	if (addr_is_none(&l->addr))
 		FAIL(ERR_INVALID, "[relay] external-address '%.*s': the port has no address of this family", STR_FMT(text));
 	if (addr_is_none(&l->gateway))
@@ -283,6 +305,9 @@ static enum err shown_port(struct port_plan *p, struct str external, struct str 
 		e = one_external(p, str_cut(&external, ','), why, why_size);
 	if (e == ERR_OK && !none(vlan) && (str_to_u64(vlan, 4094, &id) != ERR_OK || id == 0))
 		FAIL(ERR_INVALID, "[relay] vlan must be 1 to 4094, not '%.*s'", STR_FMT(vlan));
+	if (id != 0 && p->shared)
+		FAIL(ERR_INVALID, "[relay] vlan: '%s' shares the host's address, which is not in the VLAN: give it an address of its own there",
+		     p->device);
 	p->vlan = (uint16_t)id;
 	return e;
 }
@@ -312,7 +337,7 @@ static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, 
 			break;
 		if (plan->ports == IFACE_MAX)
 			FAIL(ERR_TOO_LARGE, "[relay] ports: at most %u", IFACE_MAX);
-		enum err e = one_port(p, device, word(&address), why, why_size);
+		enum err e = one_port(c, p, device, word(&address), why, why_size);
 		if (e == ERR_OK)
 			e = around_port(p, word(&gateway), word(&host), why, why_size);
 		if (e == ERR_OK)

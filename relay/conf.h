@@ -7,6 +7,8 @@
 
 #define CORES_MAX 64u
 #define PORT_NAME_SIZE 256u
+#define PORT_MIN_PRESET 49152 /* RFC 8656 §7.2: the dynamic ports of RFC 6335 */
+#define PORT_MAX_PRESET 65535
 
 struct relay_conf {
 	char *name, *domain, *run_dir, *redis, *log_level, *secret;
@@ -20,6 +22,7 @@ struct relay_conf {
 	uint64_t challenge_rate, challenge_burst;
 	uint64_t drain_time_s;
 	uint64_t idle_after_us;
+	bool share_host_address;
 	bool huge_pages, old_channels, anonymity, keep_on_stop;
 };
 
@@ -32,6 +35,7 @@ struct port_plan {
 	char tap[16];                /* kernel name of a TAP; empty for any other driver */
 	char kernel_if[16];          /* the kernel's interface that AF_XDP or AF_PACKET uses; empty for any other driver */
 	bool xdp;                    /* AF_XDP, and the XDP program is ours */
+	bool shared;                 /* the address is the host's; `ip` is complete after kernel_plan */
 	bool is_pci;
 	struct local ip[2];          /* IPv4, IPv6 */
 	struct addr host[2];         /* of the kernel's end of a TAP; :: = none */

@@ -157,7 +157,8 @@ static enum err claim_interface(const struct relay_conf *c, const struct port_pl
 				.vlan = p->vlan,
 				.turn_port = (uint16_t)c->turn_port,
 				.port_min = (uint16_t)c->port_min,
-				.port_max = (uint16_t)c->port_max };
+				.port_max = (uint16_t)c->port_max,
+				.shared = p->shared };
 
 	if (!p->xdp)
 		return ERR_OK;

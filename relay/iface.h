@@ -24,6 +24,7 @@ struct iface {
 	uint16_t mtu;        /* bytes of IP */
 	uint16_t vlan;       /* 1 to 4094; 0 = frames have no tag */
 	bool tx_sum;         /* the device fills in UDP checksums */
+	bool of_kernel;      /* its addresses are the kernel's, which answers for them and finds neighbours (kernel.h) */
 };
 
 struct ifaces {

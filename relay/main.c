@@ -16,6 +16,7 @@
 #include "relay/ctl.h"
 #include "relay/doctor.h"
 #include "relay/eal.h"
+#include "relay/kernel.h"
 #include "relay/port.h"
 #include "relay/worker.h"
 
@@ -33,6 +34,7 @@ struct program {
 	struct metrics *metrics;
 	struct ctl *ctl;
 	struct control *control;
+	struct kernel *kernel; /* NULL = no port needs it */
 	char name[128]; /* among all relays */
 	char why[512];
 };
@@ -48,6 +50,8 @@ static enum err start_check(struct program *p)
 	}
 	log_init("relay", level);
 	enum err e = relay_plan_make(&p->conf, &p->plan, p->why, sizeof(p->why));
+	if (e == ERR_OK)
+		e = kernel_plan(&p->conf, &p->plan, p->why, sizeof(p->why));
 	if (e == ERR_OK)
 		e = policy_new(&p->conf, &p->policy, p->why, sizeof(p->why));
 	return e;
@@ -121,6 +125,20 @@ static void stop_journal(struct program *p)
 {
 	journal_close(p->relay->journal, !p->conf.keep_on_stop);
 	p->relay->journal = NULL;
+}
+
+static enum err start_kernel(struct program *p)
+{
+	enum err e = kernel_start(p->relay, &p->plan, &p->kernel);
+
+	if (e != ERR_OK)
+		(void)snprintf(p->why, sizeof(p->why), "the thread for the kernel's neighbours does not start: %s", err_text(e));
+	return e;
+}
+
+static void stop_kernel(struct program *p)
+{
+	kernel_stop(p->kernel);
 }
 
 struct socket_path {
@@ -220,6 +238,7 @@ static const struct module {
 } modules[] = {
 	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
 	{ start_journal, stop_journal },
+	{ start_kernel, stop_kernel },
 	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_ctl, stop_ctl },
 	{ start_control, stop_control },
 };

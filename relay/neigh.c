@@ -247,3 +247,20 @@ void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 			ask(user, iface, &ip, known ? (const uint8_t *)&link : NULL);
 	}
 }
+
+bool neigh_wanted(struct neigh *n, unsigned i, uint32_t now_s, unsigned *iface, struct addr *ip)
+{
+	struct neigh_entry *e = &n->e[i];
+
+	if (state_of(e) == NEIGH_FREE)
+		return false;
+	spin_lock(&n->lock);
+	enum neigh_state state = state_of(e);
+	uint32_t idle = age_of(e->used_s, now_s);
+	bool wanted = (state == NEIGH_WAIT && idle <= NEIGH_PROBES) ||
+		      (state == NEIGH_READY && idle < NEIGH_STALE_S && age_of(e->confirmed_s, now_s) >= NEIGH_STALE_S);
+	*iface = e->iface;
+	*ip = e->ip;
+	spin_unlock(&n->lock);
+	return wanted;
+}

@@ -69,6 +69,10 @@ enum neigh_word { NEIGH_CONFIRM, NEIGH_FILL, NEIGH_REPLACE };
 void neigh_learn(struct neigh *n, unsigned iface, const struct addr *ip, const uint8_t *mac, bool may_make,
 		 enum neigh_word word, uint32_t now_s);
 
+/* Whether somebody waits for this entry's neighbour, or it is time to confirm it: for those of the kernel, which is
+ * asked by another thread. `i` < NEIGH_SIZE. */
+bool neigh_wanted(struct neigh *n, unsigned i, uint32_t now_s, unsigned *iface, struct addr *ip);
+
 /* Handles a frame of type ARP in place: verdict SEND (it became our reply) or DROP. */
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s);
 /* Writes a request for `ip` (network order; ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */

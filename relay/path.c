@@ -69,6 +69,11 @@ static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t
 	struct path *c = user;
 	const struct iface *f = &c->relay->ifaces.at[iface];
 	bool v4 = addr_is_v4(ip);
+
+	if (f->of_kernel) {
+		c->asks_kernel = true;
+		return;
+	}
 	uint8_t *frame = path_own_frame(c, iface, v4 ? ARP_LEN : ND_LEN);
 
 	if (frame == NULL)
@@ -88,6 +93,8 @@ static void announce(struct path *c)
 		bool first = c->announced_s == 0;
 		uint8_t *frame;
 
+		if (f->of_kernel)
+			continue;
 		if (first && f->net.ip != 0 && (frame = path_own_frame(c, i, ARP_LEN)) != NULL)
 			neigh_request(frame, f, f->net.ip, NULL);
 		if (addr_is_none(&f->net.ip6))

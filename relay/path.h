@@ -53,6 +53,7 @@ struct path {
 	uint32_t sweep_cursor;
 	uint64_t swept_ms, neigh_swept_ms;
 	uint32_t announced_s;        /* 0 = not yet; worker 0 alone */
+	bool asks_kernel;            /* a neighbour of the kernel's is wanted: the caller wakes kernel.c, then sets it to false */
 };
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);

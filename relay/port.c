@@ -254,7 +254,7 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		const struct port_plan *p = &plan->port[i];
 		struct iface *f = &ifaces->at[i];
 
-		*f = (struct iface){ .mtu = (uint16_t)conf->mtu, .vlan = p->vlan };
+		*f = (struct iface){ .mtu = (uint16_t)conf->mtu, .vlan = p->vlan, .of_kernel = p->shared };
 		ifaces->tagged |= p->vlan != 0;
 		e = open_port(conf, p, out->pool, &out->at[i], f, why, why_size);
 		if (e != ERR_OK)

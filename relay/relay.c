@@ -12,6 +12,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	r->ifaces = *ifaces;
 	r->turn_port = swap16(size->turn_port);
 	r->workers = size->workers;
+	r->kernel_fd = -1;
 	neigh_init(&r->neigh);
 	limit_init(&r->challenges);
 	ended_init(&r->ended);

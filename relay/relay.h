@@ -25,6 +25,7 @@ struct relay {
 	struct revoked revoked;
 	struct stats *stats;                   /* owned: one block a worker */
 	unsigned workers;
+	int kernel_fd;                         /* wakes the thread of kernel.c; -1 = there is none */
 	struct journal *journal;               /* borrowed; NULL = none */
 	struct restore_counts restored;        /* at start */
 };

@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "relay/capture.h"
+#include "relay/kernel.h"
 
 #define TX_ROOM (2 * BURST + PATH_EXTRA)
 #define SLEEP_MS 100          /* longest sleep; expiry is swept this often at least */
@@ -145,8 +146,13 @@ static void look_for_capture(struct worker *w)
 	w->capture = atomic_load_explicit(&w->all->relay->capture, memory_order_acquire);
 }
 
+/* What the path wants besides its verdicts. */
 static void obey_extra(struct worker *w)
 {
+	if (w->path.asks_kernel) {
+		w->path.asks_kernel = false;
+		kernel_wake(w->all->relay->kernel_fd);
+	}
 	for (unsigned i = 0; i < w->path.extras; i++)
 		obey(w, &w->path.extra[i]);
 	w->path.extras = 0;
@@ -181,7 +187,7 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	path_burst(&w->path, p, k, &w->clock);
 	for (unsigned i = 0; i < k; i++)
 		obey(w, &p[i]);
-	if (unlikely(w->path.extras > 0))
+	if (unlikely(w->path.extras > 0 || w->path.asks_kernel))
 		obey_extra(w);
 	flush_all(w);
 	return n;
@@ -210,7 +216,7 @@ static void tick(struct worker *w)
 
 	look_for_capture(w);
 	path_tick(&w->path, &w->clock);
-	if (w->path.extras > 0) {
+	if (w->path.extras > 0 || w->path.asks_kernel) {
 		obey_extra(w);
 		flush_all(w);
 	}

@@ -116,6 +116,18 @@ static void interfaces_of_the_kernel(void **state)
 	assert_false(plan.port[2].xdp);
 	assert_string_equal(plan.port[2].tap, "");
 	assert_string_equal(plan.port[3].kernel_if, "");
+	assert_false(plan.port[0].shared);
+	policy_free(policy);
+
+	assert_ok(load("ports = net_tap0,iface=dpx0 net_af_xdp0,iface=eth1\naddress = 10.1.0.2/24 host\ntap-host-address = -\n", &plan, &policy, why));
+	assert_false(plan.port[0].shared);
+	assert_true(plan.port[1].shared);
+	assert_true(addr_is_none(&plan.port[1].ip[0].addr));
+	policy_free(policy);
+	assert_ok(load("ports = net_tap0,iface=dpx0 net_af_xdp0,iface=eth1\naddress = 10.1.0.2/24 10.2.0.2/24\ntap-host-address = -\nshare-host-address = yes\n",
+		       &plan, &policy, why));
+	assert_false(plan.port[0].shared);
+	assert_true(plan.port[1].shared);
 	policy_free(policy);
 }
 
@@ -181,6 +193,10 @@ static const struct {
 	{ "ports = net_tap0,iface=aVeryLongInterfaceName\n", "ports" },
 	{ "ports = net_af_xdp0,iface=aVeryLongInterfaceName\n", "ports" },
 	{ "ports = net_af_xdp0\n", "iface=" },
+	{ "address = host\n", "only AF_XDP" },
+	{ "ports = net_af_xdp0,iface=e\naddress = host\nvlan = 5\n", "vlan" },
+	{ "ports = net_af_xdp0,iface=e,xdp_prog=/x.o\naddress = host\n", "only AF_XDP" },
+	{ "ports = net_af_xdp0,iface=e\naddress = host\ngateway = 10.1.1.1\n", "gateway" },
 	{ "address = 10.1.1.1/33\n", "address" },
 	{ "address = 10.1.1.0/24\n", "address" },
 	{ "address = 10.1.1.255/24\n", "address" },
