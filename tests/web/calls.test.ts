@@ -30,6 +30,9 @@ class FakeConnection extends EventTarget {
 	connectionState = 'new';
 	closed = false;
 	videoTrack: FakeTrack | null = new FakeTrack('video');
+	audioTrack: FakeTrack | null = new FakeTrack('audio');
+	/** What replaceTrack waits for. */
+	replacing: Promise<void> = Promise.resolve();
 	channel = { readyState: 'open', send: (_: string): void => {}, onopen: null, onclose: null, onmessage: null };
 	createDataChannel = (label: string, init: RTCDataChannelInit): unknown => {
 		assert.equal(label, 'chat');
@@ -37,9 +40,9 @@ class FakeConnection extends EventTarget {
 		return this.channel;
 	};
 	getTransceivers = (): unknown[] => [
-		{ direction: 'sendrecv', receiver: { track: { kind: 'video' } }, sender: { replaceTrack: (t: FakeTrack | null): Promise<void> => ((this.videoTrack = t), Promise.resolve()) } },
+		{ direction: 'sendrecv', receiver: { track: { kind: 'video' } }, sender: { replaceTrack: (t: FakeTrack | null): Promise<void> => ((this.videoTrack = t), this.replacing) } },
 	];
-	getSenders = (): unknown[] => [];
+	getSenders = (): unknown[] => [{ track: this.audioTrack, replaceTrack: (t: FakeTrack | null): Promise<void> => ((this.audioTrack = t), this.replacing) }];
 	getStats = (): Promise<Map<string, unknown>> => Promise.resolve(new Map<string, unknown>());
 	close(): void {
 		this.closed = true;
@@ -87,6 +90,7 @@ function world() {
 		outcomes: [] as Outcome[],
 		texts: [] as string[],
 		opened: [] as FakeStream[],
+		tracks: [] as FakeTrack[],
 		mediaError: null as Error | null,
 		configError: null as Error | null,
 		calls: null as unknown as Calls,
@@ -107,7 +111,11 @@ function world() {
 				w.opened.push(s);
 				return Promise.resolve(s as unknown as MediaStream);
 			},
-			openTrack: (kind) => Promise.resolve(new FakeTrack(kind) as unknown as MediaStreamTrack),
+			openTrack: (kind) => {
+				const t = new FakeTrack(kind);
+				w.tracks.push(t);
+				return Promise.resolve(t as unknown as MediaStreamTrack);
+			},
 			stop: (s) => s?.getTracks().forEach((t) => t.stop()),
 			newStream: (tracks) => new FakeStream((tracks ?? []) as unknown as FakeTrack[]) as unknown as MediaStream,
 		},
@@ -128,6 +136,7 @@ function assertClean(w: ReturnType<typeof world>): void {
 	assert.equal(phase(w), 'idle');
 	assert.equal(w.calls.busy, false);
 	for (const s of w.opened) assert.ok(s.getTracks().every((t) => t.readyState === 'ended'));
+	assert.ok(w.tracks.every((t) => t.readyState === 'ended'));
 	assert.equal(w.clock.pending, 0);
 	assert.equal(w.calls.localStream.value, null);
 	assert.equal(w.calls.remoteStream.value, null);
@@ -331,6 +340,54 @@ test('mute and camera: tracks, flags, and the device is really off', async () =>
 	await w.calls.toggleCamera();
 	assert.equal(w.calls.camera.value, true);
 	assert.equal(stream.getVideoTracks().length, 1);
+	w.calls.hangUp();
+	assertClean(w);
+});
+
+test('a device that is being changed when the call ends is given back, and the next call is not touched', async () => {
+	const changes: [string, (w: ReturnType<typeof world>) => Promise<void>][] = [
+		['camera on', async (w) => w.calls.toggleCamera()],
+		['other camera', async (w) => w.calls.switchDevice('video')],
+		['other microphone', async (w) => w.calls.switchDevice('audio')],
+	];
+	for (const [name, change] of changes) {
+		for (const refused of [false, true]) {
+			const w = world();
+			await active(w);
+			if (name === 'camera on') await w.calls.toggleCamera();
+			let settleReplacing: () => void = () => {};
+			w.pc.replacing = new Promise((done, fail) => (settleReplacing = refused ? () => fail(new Error('closed')) : done));
+			const changing = change(w);
+			await settle();
+			w.calls.hangUp();
+			settleReplacing();
+			await changing;
+			assert.equal(w.tracks.length, 1, name);
+			assertClean(w);
+			assert.equal(w.calls.camera.value, false);
+			assert.equal(w.calls.cameraPending.value, false);
+		}
+	}
+	const off = world();
+	await active(off);
+	let done: () => void = () => {};
+	off.pc.replacing = new Promise((resolve) => (done = resolve));
+	const changing = off.calls.toggleCamera();
+	off.calls.hangUp();
+	done();
+	await changing;
+	assertClean(off);
+});
+
+test('a camera that cannot be sent is switched off again', async () => {
+	const w = world();
+	await active(w);
+	await w.calls.toggleCamera();
+	w.pc.replacing = Promise.reject(new Error('no'));
+	await assert.rejects(w.calls.toggleCamera());
+	assert.equal(w.calls.camera.value, false);
+	assert.equal(w.calls.cameraPending.value, false);
+	assert.equal(w.tracks[0]?.readyState, 'ended');
 	w.calls.hangUp();
 	assertClean(w);
 });

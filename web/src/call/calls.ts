@@ -164,22 +164,39 @@ export class Calls {
 			if (this.camera.value) {
 				this.camera.value = false;
 				await sender.replaceTrack(null);
+				if (this.live !== live) return; // the end of the call has stopped all tracks
 				for (const track of stream.getVideoTracks()) {
 					track.stop();
 					stream.removeTrack(track);
 				}
 			} else {
-				const track = await this.ports.media.openTrack('video');
-				if (this.live !== live) return track.stop();
+				const track = await this.openInto(live, sender, 'video');
+				if (!track) return;
 				stream.addTrack(track);
-				await sender.replaceTrack(track);
 				this.camera.value = true;
 			}
 			this.showLocal(stream);
 		} finally {
-			this.cameraPending.value = false;
-			this.tellMedia();
+			if (this.live === live) {
+				this.cameraPending.value = false;
+				this.tellMedia();
+			}
 		}
+	}
+
+	/** A new track that is being sent. null when the call ended meanwhile: nobody else would stop the device then. */
+	private async openInto(live: Live, sender: RTCRtpSender, kind: 'audio' | 'video'): Promise<MediaStreamTrack | null> {
+		const track = await this.ports.media.openTrack(kind);
+		try {
+			if (kind === 'audio') track.enabled = !this.muted.value;
+			if (this.live === live) await sender.replaceTrack(track);
+		} catch (e) {
+			track.stop();
+			if (this.live === live) throw e;
+		}
+		if (this.live === live) return track;
+		track.stop();
+		return null;
 	}
 
 	/** Another microphone or camera, chosen in the settings before. */
@@ -189,12 +206,9 @@ export class Calls {
 		if (!live?.pc || !stream || (kind === 'video' && !this.camera.value)) return;
 		const sender = kind === 'video' ? videoSender(live.pc) : live.pc.getSenders().find((s) => s.track?.kind === 'audio');
 		if (!sender) return;
-		const track = await this.ports.media.openTrack(kind);
-		if (this.live !== live) return track.stop();
-		if (kind === 'audio') track.enabled = !this.muted.value;
-		const old = stream.getTracks().filter((t) => t.kind === kind);
-		await sender.replaceTrack(track);
-		for (const t of old) {
+		const track = await this.openInto(live, sender, kind);
+		if (!track) return;
+		for (const t of stream.getTracks().filter((t) => t.kind === kind)) {
 			t.stop();
 			stream.removeTrack(t);
 		}
