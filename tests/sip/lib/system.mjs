@@ -92,6 +92,7 @@ export class System {
     await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).includes(`n1.${index}`), START_MS);
   }
 
+  pid(index) { return this.#workers[index].pid; }
   log(index) { return this.#workers[index].log; }
   running(index) { return this.#workers[index].exitCode === null && this.#workers[index].signalCode === null; }
   kill(index, signal) { return end(this.#workers[index], signal); }

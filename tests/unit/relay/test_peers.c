@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "relay/alloc.h"
 #include "tests/lib/cm.h"
 
 static struct addr ip(unsigned n)
@@ -151,12 +152,23 @@ static void a_block_of_given_ones(void **state)
 	free(b);
 }
 
+/* What one allocation takes; the figures stand in ARCHITECTURE.md. */
+static void sizes(void **state)
+{
+	const size_t alloc = sizeof(struct alloc), block = sizeof(struct peers) + sizeof(struct perm) + sizeof(struct chan);
+
+	(void)state;
+	print_message("# an allocation: %zu bytes; its block of one permission and one channel: %zu bytes\n", alloc, block);
+	assert_true(alloc <= 512);
+	assert_true(block <= 128);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(permissions_add_up_and_die), cmocka_unit_test(channel_keeps_its_permission),
 		cmocka_unit_test(number_is_bound_anew_after_its_death), cmocka_unit_test(indexes_hold_for_many), cmocka_unit_test(time_may_wrap),
-		cmocka_unit_test(a_block_of_given_ones),
+		cmocka_unit_test(a_block_of_given_ones), cmocka_unit_test(sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
