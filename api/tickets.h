@@ -15,6 +15,7 @@ struct ticket {
 	char serial[SERIAL_SIZE];      /* empty for a WebSocket */
 };
 
+/* A new ticket for `t`, written to `out` with NUL (to be wiped). Errors of Redis. */
 enum err tickets_make(struct rds *r, const struct ticket *t, char out[TICKET_SIZE]);
 /* ERR_NOT_FOUND: unknown, used or expired. */
 enum err tickets_take(struct rds *r, struct str text, struct ticket *out);

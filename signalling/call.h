@@ -70,12 +70,16 @@ struct calls_stats {
 
 /* What the table needs of its worker; see struct proxy_host. */
 struct proxy_host;
+/* An empty table of at most `max` calls; `ops`, `host`, `timers` and `worker` are borrowed for its life. ERR_NO_MEMORY. */
 enum err calls_new(const struct proxy_host *ops, void *host, struct timers *timers, struct str worker, size_t max,
 		   struct calls **out);
 /* All records must have been released. */
 void calls_free(struct calls *cs);
+/* Borrowed for the life of the table; its words are written by the worker's thread only, so that the metrics thread may read them. */
 const struct calls_stats *calls_stats(const struct calls *cs);
+/* Records that there are, those that have ended and wait for their last transaction among them. */
 size_t calls_count(const struct calls *cs);
+/* Those that calls_new got. */
 struct timers *calls_timers(struct calls *cs);
 
 /* From an INVITE that is let in: `callee` is a valid user name. The caller's Contact, tag and Session-ID are taken from
@@ -89,6 +93,7 @@ void call_free_if_done(struct call *c);
 void call_forked(struct call *c);
 /* Writes the entry of live:WORKER again, in case the store has lost it. */
 void call_show_again(struct call *c);
+/* A 180 to 189 came: the call is shown as ringing. Does nothing the second time. */
 void call_ringing(struct call *c);
 /* By the 2xx `m` of the device `from`. `session`: login session of the answering device if known. */
 enum err call_answered(struct call *c, const struct sip_msg *m, const struct fork_target *from, struct str session);
@@ -109,10 +114,12 @@ void call_tell_relay(struct calls *cs, struct str user, struct str uuid);
 struct call *calls_find(struct calls *cs, const struct sip_msg *m, enum call_side *sender);
 /* Whether `m` has a place in a dialog that is not confirmed yet (RFC 3261 §12.1, early): a call that rings, by Call-ID and the caller's tag. */
 bool calls_early(struct calls *cs, const struct sip_msg *m);
+/* By our own id; an empty one finds any. NULL if there is none that has not ended. Looks at every call. */
 struct call *calls_by_id(struct calls *cs, struct str id);
 /* The next call of `user` behind `after` (NULL: the first), with the side that the user is on. A call with oneself is
  * found twice. Calls that have ended are left out. */
 struct call *calls_of_user(struct calls *cs, struct str user, struct call *after, enum call_side *side);
+/* How often calls_of_user finds one. */
 size_t calls_user_count(struct calls *cs, struct str user);
 
 /* A BYE to `to` as if from the other side (§15.1.1); `reason` is a Reason value. ERR_CONFLICT unless both ends are

@@ -21,8 +21,11 @@ struct calls {
 	struct calls_stats stats;
 };
 
+/* The wall clock of the worker. */
 uint64_t call_wall_ms(const struct calls *cs);
+/* timer_fn of `lease`: live:WORKER is kept alive while there are calls in it. */
 void call_lease_due(struct timer *timer, uint64_t now);
+/* State, time and "busy" of an answer; what the answer says of the callee has been noted. */
 void call_record_answered(struct call *c);
 
 #endif

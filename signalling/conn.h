@@ -12,14 +12,18 @@ struct conns;
 
 /* Table with room for `max` connections; takes memory as they come. */
 enum err conns_new(struct worker *w, size_t max, struct conns **out);
+/* Closes all sockets without a word. NULL is fine. */
 void conns_free(struct conns *cs);
+/* Connections that have a slot: in the upgrade, open or closing. */
 size_t conns_count(const struct conns *cs);
 /* Takes over `fd`, a connected non-blocking stream that starts with the upgrade request. Closes it on failure. */
 enum err conns_accept(struct conns *cs, int fd);
 
 /* NULL unless the flow is a living one of this worker. */
 struct conn *conn_of(struct conns *cs, const struct flow *f);
+/* Its name for others; borrows from the connection. */
 const struct flow *conn_flow(const struct conn *c);
+/* What a message of this client is handed on with; its slices borrow from the connection. */
 struct origin conn_origin(const struct conn *c);
 /* Queues one SIP message as one text frame. ERR_FULL closes the connection (slow reader). */
 enum err conn_send(struct conn *c, struct str message);

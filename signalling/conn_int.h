@@ -64,6 +64,7 @@ void conn_abandon(struct conn *c, uint16_t code);
 /* conn_session.c */
 /* Asks Redis for the session, if that is not under way. The answer admits the connection or closes it. */
 void conn_session_ask(struct conn *c);
+/* timer_fn of `session_due`. */
 void conn_session_on_due(struct timer *t, uint64_t now_ms);
 /* The connection is freed. */
 void conn_session_forget(struct conn *c);
@@ -72,9 +73,11 @@ void conn_session_forget(struct conn *c);
 bool conn_tx_empty(const struct conn *c);
 /* Waits for what there is to wait for: input unless the client is beyond its budget or not admitted yet, room if something is to be written. */
 void conn_want(struct conn *c);
+/* Writes what waits, as much as the socket takes; abandons the connection when the socket is broken. */
 void conn_flush(struct conn *c);
 /* Two slices in a row: at once if the socket takes them, the rest later. */
 enum err conn_send_two(struct conn *c, struct str head, struct str body);
+/* One whole frame (RFC 6455 §5.2), not masked. Errors as conn_send. */
 enum err conn_send_frame(struct conn *c, enum ws_op op, struct str payload);
 
 /* conn_rx.c */

@@ -7,7 +7,9 @@
 struct worker;
 struct events;
 
+/* Starts reading, behind the newest event there is. ERR_NO_MEMORY, or that of the connection. */
 enum err events_new(struct worker *w, struct events **out);
+/* No event is carried out after this. NULL is fine. */
 void events_free(struct events *ev);
 
 #endif

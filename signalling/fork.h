@@ -55,7 +55,9 @@ void fork_cancel(struct fork *f, struct str reason);
 /* The same for a request whose answer still goes up, whatever it is (a CANCEL of a re-INVITE). */
 void fork_pass_cancel(struct fork *f, struct str reason);
 
+/* What fork_new got. */
 void *fork_ctx(const struct fork *f);
+/* Branches that could be started, those that have ended among them. */
 size_t fork_branches(const struct fork *f);
 /* A 180 to 183 was seen. */
 bool fork_rang(const struct fork *f);

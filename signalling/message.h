@@ -12,7 +12,9 @@ struct chat;
 struct sip_msg;
 struct txn;
 
+/* Owned by the worker. ERR_NO_MEMORY. */
 enum err message_new(struct worker *w, struct chat **out);
+/* Ends deliveries that are under way; what was not taken stays stored. NULL is fine. */
 void message_free(struct chat *c);
 
 /* proxy_handler for MESSAGE; arg = struct worker *. */

@@ -17,6 +17,7 @@ enum peer_kind { PEER_PLAIN, PEER_TO_FLOW, PEER_FROM_FLOW };
 
 /* Listens on run-dir/peer.INDEX.sock. */
 enum err peers_new(struct worker *w, unsigned index, struct peers **out);
+/* Closes all streams and forgets who is there; our lease runs out by itself. NULL is fine. */
 void peers_free(struct peers *ps);
 
 /* Redis is (back) there: writes our lease at once, and every 2 s from then on. */
@@ -26,6 +27,7 @@ void peers_leave(struct peers *ps);
 
 /* False if the worker is known to be gone, or known to have restarted since `epoch` (0 = any). */
 bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch);
+/* Others whose lease was in force at the last look. */
 size_t peers_count(const struct peers *ps);
 
 /* ERR_CLOSED: not alive, or cannot be reached. ERR_FULL: its stream is stuck. `flow` is NULL for PEER_PLAIN. */

@@ -12,6 +12,7 @@ struct owed;
 struct sip_msg;
 struct worker;
 
+/* Owned by the worker. ERR_NO_MEMORY. */
 enum err owed_new(struct worker *w, struct owed **out);
 /* Forgets all that is owed. NULL is fine. */
 void owed_free(struct owed *o);

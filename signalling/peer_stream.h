@@ -16,12 +16,15 @@ struct peer_stream {
 	struct loop_job *broken; /* borrowed: queued when the stream breaks, but not by peer_stream_close; may be NULL */
 };
 
+/* A closed stream, in memory of the caller's; `out_max`: bytes that may wait. */
 void peer_stream_init(struct peer_stream *s, struct worker *w, size_t out_max);
+/* It has a socket; that it works is known when it is used. */
 bool peer_stream_open(const struct peer_stream *s);
 /* ERR_CLOSED if nobody listens. */
 enum err peer_stream_connect(struct peer_stream *s, const char *path);
 /* Takes over `fd`; the stream frees itself when the other side closes. NULL (and fd closed) if that fails. */
 struct peer_stream *peer_stream_accept(struct worker *w, int fd);
+/* What waits is lost. The stream can be connected again. */
 void peer_stream_close(struct peer_stream *s);
 /* Of an accepted one. */
 void peer_stream_free(struct peer_stream *s);

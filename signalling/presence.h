@@ -14,9 +14,12 @@ struct sip_msg;
 struct txn;
 
 enum presence_status { PRESENCE_OFFLINE, PRESENCE_ONLINE, PRESENCE_BUSY };
+/* "offline", "online" or "busy": the word of events and notes. */
 const char *presence_status_name(enum presence_status s);
 
+/* Owned by the worker. ERR_NO_MEMORY. */
 enum err presence_new(struct worker *w, struct presence **out);
+/* Ends all subscriptions without a last NOTIFY. NULL is fine. */
 void presence_free(struct presence *p);
 
 /* proxy_handler for SUBSCRIBE; arg = struct worker *. */

@@ -65,14 +65,21 @@ struct presence {
 
 /* Watching. */
 struct target *target_of(struct worker *w, struct str user, bool make);
+/* Asks for its state again; once more afterwards if that is under way already. Watchers are told when it has
+ * changed. */
 void target_look(struct target *t);
+/* timer_fn of `sweep`: looks at some of those on `todo`. */
 void presence_on_sweep(struct timer *t, uint64_t now_ms);
+/* `watch` is one of the array of `s`, to be told as soon as the state is known. ERR_NO_MEMORY: it watches nobody. */
 enum err sub_watch(struct sub *s, struct watch *watch, struct str user);
+/* Frees the array; targets that nobody watches any more go. */
 void sub_unwatch_all(struct sub *s);
+/* The subscription is over without a further word. With a NOTIFY under way it goes when that has ended. */
 void sub_free(struct sub *s);
 
 /* Telling: as soon as nothing else is under way. */
 void sub_notify_soon(struct sub *s);
+/* timer_fn of `gather`: sends the NOTIFY that is due. */
 void sub_on_gather(struct timer *t, uint64_t now_ms);
 
 #endif

@@ -50,6 +50,7 @@ struct proxy_config {
 	struct txn_times times;
 };
 
+/* `ops`, `host` and `timers` are borrowed for the life of the proxy, as are the slices of `config`. ERR_NO_MEMORY. */
 enum err proxy_new(const struct proxy_config *config, struct timers *timers, const struct proxy_host *ops, void *host,
 		   struct proxy **out);
 /* Ends all calls without sending anything. */
@@ -99,6 +100,7 @@ enum err proxy_send(struct proxy *p, const struct flow *flow, const struct sip_r
 size_t proxy_hangup(struct proxy *p, struct str id, const char *by);
 size_t proxy_hangup_user(struct proxy *p, struct str user, struct str session);
 
+/* Owned by the proxy: for counters and tests. */
 struct txn_layer *proxy_txns(struct proxy *p);
 
 /* Every refusal and drop has a name. */
@@ -131,8 +133,10 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_NO_MEMORY, "no_memory", "requests refused for want of memory")
 COUNTER_ENUM(proxy_counter, PROXY_COUNTERS, PROXY_C_COUNT);
 extern const struct counter_name proxy_counter_names[];
+/* PROXY_C_COUNT words, borrowed, written by the worker's thread only. */
 const uint64_t *proxy_counters(const struct proxy *p);
 struct calls;
+/* Owned by the proxy: for counters and tests. */
 struct calls *proxy_calls(struct proxy *p);
 
 #endif

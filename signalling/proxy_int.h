@@ -43,6 +43,7 @@ void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg
 /* Makes the server transaction, or answers 503 and returns NULL. */
 struct txn *proxy_server_txn(struct proxy *p, const struct origin *from, const struct sip_msg *m,
 			     const struct txn_user *user, void *ctx);
+/* A tag that was never used before (RFC 3261 §19.3): 16 hex digits and NUL. */
 void proxy_tag(char tag[17]);
 
 /* proxy_identity.c: ERR_FORBIDDEN (answered and counted) when a client claims to be someone else. */
@@ -67,10 +68,13 @@ enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker);
 /* Login session of who sent `m`: of the origin, or as handed on by the edge. */
 struct str proxy_session(const struct origin *from, const struct sip_msg *m);
+/* Likewise its permissions. */
 perm_set proxy_permissions(const struct origin *from, const struct sip_msg *m);
 
 /* proxy_invite.c */
+/* A new INVITE: makes the call and answers it, sometime. */
 void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_msg *m);
+/* A CANCEL (§9.2), whatever it is for. */
 void proxy_cancel(struct proxy *p, const struct origin *from, const struct sip_msg *m);
 /* One that has the INVITE transaction of a call, or of a re-INVITE: false if it is the other's. */
 bool proxy_invite_cancelled(struct txn *invite, const struct sip_msg *cancel);
@@ -82,11 +86,15 @@ void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, stru
 		       const char *by);
 
 /* proxy_dialog.c */
+/* A request with a To tag, other than those whose dialog is with us. */
 void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m);
+/* The proxy ends: look-ups that are under way are forgotten; transactions end later. */
 void proxy_dialog_free_all(struct proxy *p);
 
 /* proxy_calls.c */
+/* From its answer on: looks now and then whether both sides are there, and ends the call when one is not. */
 void proxy_call_watch(struct call *c);
+/* The proxy ends: every record is dropped, nobody is told, the calls go on without us. */
 void proxy_calls_free_all(struct proxy *p);
 /* BYE to both sides (either may be gone) and the record's end. */
 void proxy_call_stop(struct call *c, struct str reason, enum cdr_reason why, const char *by);
@@ -96,9 +104,11 @@ void proxy_end_phantom(struct proxy *p, const struct sip_msg *response, const st
 /* proxy_bye.c: sends a BYE of ours (without Via) to a device, by the flow where it was last seen or, when that is dead,
  * by the one it has now. */
 void proxy_bye(struct proxy *p, const struct flow *flow, struct str user, struct str instance, struct str bye);
+/* As proxy_dialog_free_all. */
 void proxy_bye_free_all(struct proxy *p);
 /* Sends bytes of a request of ours that nobody waits for. */
 void proxy_send_and_forget(struct proxy *p, const struct flow *flow, struct str request);
+/* A Via value of ours with a new branch, in `mem`. */
 struct str proxy_via(struct proxy *p, char *mem, size_t size);
 
 #endif

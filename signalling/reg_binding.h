@@ -24,7 +24,9 @@ struct stored {
 	struct str contact;
 };
 
+/* Appends the field of the hash location:{user}: at most BINDING_FIELD_MAX bytes. */
 void stored_field_put(struct buf *to, const struct stored *s);
+/* Appends its value: at most BINDING_VALUE_MAX bytes. */
 void stored_value_put(struct buf *to, const struct stored *s);
 /* ERR_INVALID for anything that stored_*_put does not write. */
 enum err stored_get(struct str field, struct str value, struct stored *out);

@@ -14,7 +14,9 @@ struct redisReply;
 struct sip_msg;
 struct txn;
 
+/* Owned by the worker. ERR_NO_MEMORY. */
 enum err registrar_new(struct worker *w, struct registrar **out);
+/* Forgets our bindings; those in Redis stay, and nobody believes them once our epoch is over. NULL is fine. */
 void registrar_free(struct registrar *r);
 
 /* proxy_handler for REGISTER; arg = struct worker *. */
@@ -32,6 +34,7 @@ void registrar_redis_up(struct worker *w);
 
 /* Notes a binding that was granted. `dirty`: Redis did not confirm it. */
 enum err reg_local_put(struct worker *w, struct str user, const struct flow *flow, const struct stored *s, bool dirty);
+/* The binding was taken back in Redis. Does nothing if it is not ours. */
 void reg_local_remove(struct worker *w, struct str user, struct str instance, uint32_t reg_id);
 /* Calls `fn` for each of the user's bindings whose flow is alive. */
 void reg_local_each(struct worker *w, struct str user, void (*fn)(const struct stored *s, const struct flow *flow, void *arg), void *arg);

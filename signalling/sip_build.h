@@ -27,12 +27,15 @@ struct sip_edit {
 	char mem[SIP_EDIT_TEXT];
 };
 
+/* No edits; `m` is borrowed until the last use of `e`. */
 void sip_edit_init(struct sip_edit *e, const struct sip_msg *m);
+/* Replaces the Request-URI (RFC 3261 §16.6 step 2). */
 void sip_edit_uri(struct sip_edit *e, struct str uri);
 /* Whole header lines, "Name: value\r\n"…: behind the start line (in front of all), in the order of the calls. */
 void sip_edit_prepend(struct sip_edit *e, const char *fmt, ...) PRINTF(2, 3);
 /* Behind the last header. */
 void sip_edit_append(struct sip_edit *e, const char *fmt, ...) PRINTF(2, 3);
+/* All lines of this header. */
 void sip_edit_drop(struct sip_edit *e, enum sip_hdr h);
 /* Drops all headers outside sip_hdr.def whose name starts with `prefix`, ASCII case-insensitive. */
 void sip_edit_drop_prefix(struct sip_edit *e, struct str prefix);
@@ -47,6 +50,7 @@ void sip_edit_max_forwards(struct sip_edit *e);
 
 /* The edited message: into a buffer, or as slices of message and edit memory (valid while both are). */
 enum err sip_edit_put(const struct sip_edit *e, struct buf *out);
+/* ERR_TOO_LARGE if `max` slices are too few; *count are used. */
 enum err sip_edit_iov(const struct sip_edit *e, struct iovec *iov, size_t max, size_t *count);
 
 /* A response to `req` (§8.2.6): Via, From, To, Call-ID, CSeq copied, Content-Length last. */
@@ -59,6 +63,8 @@ struct sip_reply {
 	struct str body;
 	bool record_route; /* copy Record-Route: responses that make a dialog (§12.1.1) */
 };
+/* Appends the response. What `req` lacks of these is left out. ERR_TOO_LARGE, ERR_NO_MEMORY of the
+ * buffer. */
 enum err sip_reply_put(struct buf *out, const struct sip_msg *req, const struct sip_reply *r);
 
 /* A request of our own. Slices borrowed. */
@@ -74,6 +80,7 @@ struct sip_request {
 	struct str content_type;
 	struct str body;
 };
+/* Appends the request (§8.1.1) with Max-Forwards and Content-Length. Errors of the buffer. */
 enum err sip_request_put(struct buf *out, const struct sip_request *r);
 
 /* CANCEL for the INVITE as we sent it (§9.1): same Request-URI, top Via, Route, From, To, Call-ID, CSeq number.

@@ -82,9 +82,13 @@ bool sip_msg_answerable(const struct sip_msg *m);
  * ERR_INVALID when the stream cannot be cut (no Content-Length): close it. */
 enum err sip_msg_measure(struct str in, size_t *skip, size_t *len);
 
+/* Case-sensitive (RFC 3261 §7.1). SIP_METHOD_OTHER for one that is not on our list. */
 enum sip_method sip_method_from(struct str name);
+/* "" for SIP_METHOD_OTHER. */
 const char *sip_method_name(enum sip_method m);
+/* The long name; "" for SIP_H_OTHER. */
 const char *sip_hdr_name(enum sip_hdr h);
+/* Long or compact (§7.3.3), in any case. SIP_H_OTHER for one that is not in sip_hdr.def. */
 enum sip_hdr sip_hdr_from(struct str name);
 /* The RFC's phrase for a status, "Unknown" if there is none. */
 const char *sip_status_phrase(unsigned status);
@@ -112,7 +116,9 @@ struct sip_list {
 	const struct sip_field *f;
 	struct str rest;
 };
+/* Before the first value; borrows `m`. */
 struct sip_list sip_list(const struct sip_msg *m, enum sip_hdr h);
+/* False at the end; *value is trimmed and borrows from the message. */
 bool sip_list_next(struct sip_list *it, struct str *value);
 /* Whether a list of tokens (Supported, Require, Accept …) holds `token`, ASCII case-insensitive. */
 bool sip_list_has(const struct sip_msg *m, enum sip_hdr h, struct str token);
@@ -132,6 +138,7 @@ struct sip_addr {
 	struct str tag;     /* of From and To, or empty */
 	bool brackets;
 };
+/* ERR_INVALID. Slices borrow from `value`. */
 enum err sip_addr_parse(struct str value, struct sip_addr *out);
 /* From, To, or the first of a list. ERR_NOT_FOUND if the header is missing. */
 enum err sip_msg_addr(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *out);
@@ -145,6 +152,7 @@ struct sip_via {
 	struct str params;
 	struct str branch; /* empty if none */
 };
+/* ERR_INVALID. Slices borrow from `value`. */
 enum err sip_via_parse(struct str value, struct sip_via *out);
 /* The topmost Via. */
 enum err sip_msg_via(const struct sip_msg *m, struct sip_via *out);
@@ -154,6 +162,7 @@ struct sip_cseq {
 	enum sip_method method;
 	struct str method_text;
 };
+/* §20.16. ERR_INVALID, also for a number of 2^31 or more. */
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
 
 /* A header that is one number (Max-Forwards, Expires, Min-Expires, Content-Length; delta-seconds before ';' for
@@ -165,6 +174,7 @@ struct sip_session_id {
 	struct str local;
 	struct str remote;
 };
+/* ERR_NOT_FOUND without the header, ERR_INVALID. */
 enum err sip_msg_session_id(const struct sip_msg *m, struct sip_session_id *out);
 
 /* First Reason value with protocol SIP (RFC 3326): its cause, 0 if none. */

@@ -85,6 +85,7 @@ enum txn_match {
 	TXN_ABSORBED,      /* handled: retransmission, ACK of a failure, response delivered to its user */
 	TXN_STRAY_RESPONSE /* a response to nothing: drop and count it */
 };
+/* `flow`: by which it came. Whoever the message belongs to is called from inside. */
 enum txn_match txn_layer_receive(struct txn_layer *l, const struct flow *flow, const struct sip_msg *m);
 
 /* The INVITE server transaction that a CANCEL is for (§9.2), or NULL. */
@@ -101,9 +102,13 @@ void txn_abandon(struct txn *t);
  */
 void txn_cancel_sent(struct txn *t);
 
+/* Which of the four machines it is. */
 enum txn_kind txn_kind(const struct txn *t);
+/* Where it sends; borrows from the transaction. */
 const struct flow *txn_flow(const struct txn *t);
+/* What its user gave last. */
 void *txn_ctx(const struct txn *t);
+/* Who is told. */
 const struct txn_user *txn_user_of(const struct txn *t);
 /* Changes who is told from now on. */
 void txn_set_user(struct txn *t, const struct txn_user *user, void *ctx);
@@ -112,6 +117,7 @@ const struct sip_msg *txn_request(const struct txn *t);
 /* Status of the last response passed, 0 if none. */
 unsigned txn_status(const struct txn *t);
 
+/* Transactions of this kind that have not ended. */
 size_t txn_layer_count(const struct txn_layer *l, enum txn_kind kind);
 
 /* Counters; plain words written by the worker's thread only, so that the metrics thread may read them. */
@@ -126,6 +132,7 @@ size_t txn_layer_count(const struct txn_layer *l, enum txn_kind kind);
 	X(TXN_C_TRANSPORT, "transport", "transactions that failed with their flow")
 COUNTER_ENUM(txn_counter, TXN_COUNTERS, TXN_C_COUNT);
 extern const struct counter_name txn_counter_names[];
+/* TXN_C_COUNT words, borrowed. */
 const uint64_t *txn_layer_counters(const struct txn_layer *l);
 
 #endif

@@ -13,6 +13,7 @@ struct usermap {
 	struct list bucket[USERMAP_BUCKETS];
 };
 
+/* Empty, with a seed of its own. */
 void usermap_init(struct usermap *m);
 /* The list on which everything of `user` is, among others. */
 struct list *usermap_at(struct usermap *m, struct str user);

@@ -50,7 +50,9 @@ static inline uint64_t worker_now(const struct worker *w)
 
 /* Starts everything; `conf` is borrowed. ERR_* after one line in the log that says what failed. */
 enum err worker_new(const struct signalling_conf *conf, unsigned index, struct worker **out);
+/* The other way round; whatever is under way ends. Not from inside a callback of the loop. */
 void worker_free(struct worker *w);
+/* Until worker_drain has done its work. ERR_IO if the loop itself fails. */
 enum err worker_run(struct worker *w);
 /* SIGTERM: no new clients, the present ones are closed with 1012 in batches, then worker_run returns. A second one: at once. */
 void worker_drain(struct worker *w);

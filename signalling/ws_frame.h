@@ -1,5 +1,5 @@
-/* WebSocket frames of a server (RFC 6455 §5), without I/O. Own code rather than libwslay: its context takes 8.8 KB a connection, which alone is
- * four times what an idle client may cost here. A decoder keeps bytes only while a frame or a message is partial; a whole frame is unmasked
+/* WebSocket frames of a server (RFC 6455 §5), without I/O. Own code rather than libwslay, whose context keeps its frame buffers with each connection: far
+ * more than an idle client may cost here. A decoder keeps bytes only while a frame or a message is partial; a whole frame is unmasked
  * where it was read. */
 #ifndef DUPLEX_SIGNALLING_WS_FRAME_H
 #define DUPLEX_SIGNALLING_WS_FRAME_H
@@ -39,7 +39,9 @@ struct ws_event {
 	unsigned code;       /* WS_CLOSE: the client's code or WS_CODE_NONE; after an error: the code to close with */
 };
 
+/* Between messages; `limit`: bytes of one message. In memory of the caller's. */
 void ws_rx_init(struct ws_rx *rx, size_t limit);
+/* Forgets what is partial. */
 void ws_rx_fini(struct ws_rx *rx);
 /* Nothing is kept: the connection is between messages. */
 bool ws_rx_idle(const struct ws_rx *rx);
