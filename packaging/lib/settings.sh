@@ -52,6 +52,7 @@ settings_saved() {
 	while IFS= read -r line; do
 		[[ $line == INSTANCE=* ]] || printf -v "${line%%=*}" '%s' "${line#*=}"
 	done <"$SAVED"
+	subnet_valid "$SUBNET" || SUBNET=
 	SUBNET_BASE=${SUBNET%.0/24}
 }
 
@@ -80,7 +81,7 @@ settings_check() {
 	number RING_TIMEOUT_S 5 180
 	[[ $DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?$ ]] || die "DOMAIN=$DOMAIN is not a host name."
 	[[ $TAP =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "TAP=$TAP is not an interface name (at most 15 letters, digits, dots, dashes)."
-	[[ -z ${SUBNET:-} || $SUBNET =~ ^([0-9]{1,3}\.){3}0/24$ ]] || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
+	[ -z "${SUBNET:-}" ] || subnet_valid "$SUBNET" || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
 	[[ $LOG_LEVEL =~ ^(error|warn|info|debug)$ ]] || die "LOG_LEVEL=$LOG_LEVEL must be error, warn, info or debug."
 }
 
@@ -89,11 +90,29 @@ number() {
 	[[ $value =~ ^[0-9]{1,9}$ ]] && [ "$value" -ge "$2" ] && [ "$value" -le "$3" ] || die "$1=$value must be a number from $2 to $3."
 }
 
+# 1 to 223 in front: neither "this network" nor multicast (RFC 6890).
+subnet_valid() {
+	local octet='(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+	[[ $1 =~ ^$octet\.$octet\.$octet\.0/24$ ]] && [ "${BASH_REMATCH[1]}" -ge 1 ] && [ "${BASH_REMATCH[1]}" -le 223 ]
+}
+
+# Those of the last start that worked stay beside them until this start has worked too; an empty file stands for none.
 settings_save() {
 	local name
+	[ -e "$SAVED.before" ] || cp -p "$SAVED" "$SAVED.before" 2>/dev/null || : >"$SAVED.before"
 	for name in $SETTING_NAMES; do
 		printf '%s=%s\n' "$name" "${!name}"
 	done | write_file "$SAVED" 0644
+}
+
+settings_keep() {
+	rm -f "$SAVED.before"
+}
+
+# A start that failed, or was cut short, leaves the settings as it found them.
+settings_back() {
+	[ -e "$SAVED.before" ] || return 0
+	if [ -s "$SAVED.before" ]; then mv -f "$SAVED.before" "$SAVED"; else rm -f "$SAVED" "$SAVED.before"; fi
 }
 
 # The subnet of the TAP device: the given one, that of the last start, or the first 10.83.N.0/24 that nobody uses.
@@ -101,6 +120,7 @@ settings_subnet() {
 	local n candidates=${SUBNET:-}
 	if [ -z "$candidates" ]; then
 		candidates=$(sed -n 's/^SUBNET=//p' "$SAVED" 2>/dev/null || true)
+		subnet_valid "$candidates" || candidates=
 		for n in $(seq 84 254); do candidates+=" 10.83.$n.0/24"; done
 	fi
 	for n in $candidates; do

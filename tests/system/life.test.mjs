@@ -1,9 +1,10 @@
 // Life of an instance: start, stop, start again, what goes wrong, and that nothing is left behind.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { cpus, loadavg, tmpdir } from "node:os";
+import { dirname } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -58,7 +59,8 @@ describe("settings and surroundings are judged before anything starts", () => {
 		await assertRefused(await duplexRun("up", { ...settings, HTTPS_PORT: "0" }), /HTTPS_PORT=0 must be a number from 1 to 65535/);
 		await assertRefused(await duplexRun("up", { ...settings, HTTPS_PORT: "99999" }), /HTTPS_PORT=99999/);
 		await assertRefused(await duplexRun("up", { ...settings, WORKERS: "many" }), /WORKERS=many/);
-		await assertRefused(await duplexRun("up", { ...settings, SUBNET: "10.0.0.0" }), /SUBNET=10\.0\.0\.0/);
+		for (const subnet of ["10.0.0.0", "999.1.1.0/24", "10.256.1.0/24", "0.1.1.0/24", "224.1.1.0/24", "10.1.01.0/24", "10.1.1.1/24"])
+			await assertRefused(await duplexRun("up", { ...settings, SUBNET: subnet }), new RegExp(`SUBNET=${subnet} must be an IPv4 network`));
 		await assertRefused(await duplexRun("up", { ...settings, DOMAIN: "a b" }), /DOMAIN=a b is not a host name/);
 		await assertRefused(await duplexRun("up", { ...settings, TAP: "much-too-long-a-name" }), /TAP=/);
 		await assertRefused(await duplexRun("up", { ...settings, COLOUR: "red" }), /COLOUR is not a setting/);
@@ -114,11 +116,23 @@ describe("a part that does not come up", () => {
 	});
 	after(() => rmSync(folder, { recursive: true, force: true }));
 
-	test("is named with its last lines, and everything else is stopped again", async () => {
-		const result = await duplexRun("up", { ...settings, VARIANT: variant });
+	async function assertFails(more) {
+		const result = await duplexRun("up", { ...settings, VARIANT: variant, ...more });
 		assert.equal(result.status, 1);
 		assert.match(result.err, /relay did not start; its last lines:\n.*the mains are off/);
 		assert.deepEqual(await leftovers(settings), []);
+	}
+
+	test("is named with its last lines, and everything else is stopped again", () => assertFails({}));
+
+	test("the settings of a start that failed are not those of the next", async () => {
+		const file = `${stateDir(settings)}/etc/settings`;
+		assert.ok(!existsSync(file));
+		writeFileSync(file, "INSTANCE=x\nSUBNET=10.91.7.0/24\n");
+		await assertFails({ SUBNET: "10.91.8.0/24" });
+		assert.equal(readFileSync(file, "utf8"), "INSTANCE=x\nSUBNET=10.91.7.0/24\n");
+		assert.deepEqual(readdirSync(dirname(file)).filter((name) => name.startsWith("settings")), ["settings"]);
+		rmSync(file);
 	});
 });
 
@@ -193,7 +207,9 @@ describe("up, status, down", () => {
 		assert.equal((await duplexRun("down", settings)).status, 0);
 	});
 
-	test("a second start is quick, keeps the users, and prints no password", async () => {
+	test("a second start is quick, keeps the users, and prints no password; a network that cannot be is not taken from the first", async () => {
+		const saved = `${stateDir(settings)}/etc/settings`;
+		writeFileSync(saved, readFileSync(saved, "utf8").replace(/^SUBNET=.*$/m, "SUBNET=999.1.1.0/24"));
 		const result = await duplexRun("up", settings);
 		assert.equal(result.status, 0, result.err);
 		assert.equal(result.out.trim(), "");
