@@ -16,6 +16,8 @@
 # VARIANT     release                     which build is installed
 SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET RING_TIMEOUT_S LOG_LEVEL VARIANT'
 
+declare -A GIVEN # setting -> what this call asks for, or nothing
+
 settings_from_arguments() {
 	local pair name
 	for pair in "$@"; do
@@ -26,6 +28,7 @@ settings_from_arguments() {
 		esac
 		printf -v "$name" '%s' "${pair#*=}"
 	done
+	[[ ${BIND:-} != *:* || $BIND == \[*\] ]] || BIND=[$BIND] # as nginx and URLs write IPv6
 }
 
 settings_paths() {
@@ -43,6 +46,14 @@ settings_paths() {
 	SERVICE_DIR=$STATE_DIR/service
 	LOG_DIR=$STATE_DIR/log
 	SAVED=$ETC_DIR/settings
+}
+
+# Before the defaults fill what is left.
+settings_given() {
+	local name
+	for name in $SETTING_NAMES; do
+		GIVEN[$name]=${!name:-}
+	done
 }
 
 # What runs was started with the saved settings: they hold for all that is not a start.
@@ -76,6 +87,8 @@ settings_defaults() {
 settings_check() {
 	number HTTPS_PORT 1 65535
 	[ -z "$HTTP_PORT" ] || number HTTP_PORT 1 65535
+	[ "$HTTP_PORT" != "$HTTPS_PORT" ] || die "HTTP_PORT and HTTPS_PORT are both $HTTPS_PORT: they must differ."
+	[[ $BIND =~ ^([0-9.]*|\[[0-9A-Fa-f:.]+\])$ ]] || die "BIND=$BIND is not an IP address."
 	number WORKERS 1 256
 	number RELAY_CORES 1 64
 	number RING_TIMEOUT_S 5 180

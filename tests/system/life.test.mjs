@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
 import { Client } from "./lib/client.mjs";
-import { duplexRun, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, subnetOf, tree } from "./lib/tree.mjs";
+import { duplexRun, freePort, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, subnetOf, tree } from "./lib/tree.mjs";
 
 let settings;
 const passwords = {};
@@ -64,13 +64,31 @@ describe("settings and surroundings are judged before anything starts", () => {
 		await assertRefused(await duplexRun("up", { ...settings, DOMAIN: "a b" }), /DOMAIN=a b is not a host name/);
 		await assertRefused(await duplexRun("up", { ...settings, TAP: "much-too-long-a-name" }), /TAP=/);
 		await assertRefused(await duplexRun("up", { ...settings, COLOUR: "red" }), /COLOUR is not a setting/);
+		await assertRefused(await duplexRun("up", { ...settings, HTTP_PORT: settings.HTTPS_PORT }), /HTTP_PORT and HTTPS_PORT are both \d+: they must differ/);
+		await assertRefused(await duplexRun("up", { ...settings, BIND: "here" }), /BIND=here is not an IP address/);
+		for (const address of ["192.0.2.77", "2001:db8::77"])
+			await assertRefused(await duplexRun("up", { ...settings, BIND: address }), /BIND=\S+ is not an address of this host/);
 	});
 
-	test("a port in use", async () => {
+	// What the start says while another program listens.
+	async function whileTaken(port, address, more) {
 		const server = createServer();
-		await new Promise((done) => server.listen(Number(settings.HTTPS_PORT), "127.0.0.1", done));
-		await assertRefused(await duplexRun("up", settings), new RegExp(`Port ${settings.HTTPS_PORT} is already in use`));
+		await new Promise((done) => server.listen(Number(port), address, done));
+		const result = await duplexRun("up", { ...settings, ...more });
 		await new Promise((done) => server.close(done));
+		return result;
+	}
+
+	test("a port in use", async () => {
+		const { HTTPS_PORT } = settings;
+		const http = String(await freePort());
+		await assertRefused(await whileTaken(HTTPS_PORT, "127.0.0.1", {}), new RegExp(`Port ${HTTPS_PORT} is already in use by node, pid ${process.pid}: .* HTTPS_PORT=…$`));
+		await assertRefused(await whileTaken(HTTPS_PORT, "0.0.0.0", { BIND: "127.0.0.1" }), new RegExp(`Port ${HTTPS_PORT} is already in use`));
+		await assertRefused(await whileTaken(http, "127.0.0.1", { HTTP_PORT: http }), new RegExp(`Port ${http} is already in use by .* HTTP_PORT=…$`));
+	});
+
+	test("a port of another address is not in the way", async () => {
+		assert.match((await whileTaken(settings.HTTPS_PORT, "127.0.0.9", { BIND: "127.0.0.1", SUBNET: "127.0.0.0/24" })).err, /network 127\.0\.0\.0\/24 is already in use/);
 	});
 
 	test("an interface of that name", async () => {
@@ -99,7 +117,8 @@ describe("settings and surroundings are judged before anything starts", () => {
 	test("no root", async (t) => {
 		if ((await run("setpriv", ["--reuid=65534", "--clear-groups", "test", "-x", script])).status !== 0)
 			return t.skip("the tree is not readable for others here");
-		await assertRefused(await run("setpriv", ["--reuid=65534", "--clear-groups", script, "up", ...pairs(settings)]), /needs root/);
+		for (const [verb, words] of [["up", /^duplex: Starting Duplex needs root/], ["down", /^duplex: Stopping Duplex needs root/], ["status", /^duplex: Looking at .* needs root/]])
+			await assertRefused(await run("setpriv", ["--reuid=65534", "--clear-groups", script, verb, ...pairs(settings)]), words);
 	});
 });
 
@@ -166,10 +185,16 @@ describe("up, status, down", () => {
 			assert.match(out, new RegExp(`^ +${name} .* ready$`, "m"));
 	});
 
-	test("a second up says that it runs", async () => {
+	test("a second up says that it runs, where, and which of the new settings it does not have", async () => {
 		const { status, err } = await duplexRun("up", settings);
 		assert.equal(status, 0);
-		assert.match(err, /runs already/);
+		assert.equal(err, `duplex: ${settings.INSTANCE} runs already: https://localhost:${settings.HTTPS_PORT}\n`);
+		const other = await duplexRun("up", { ...settings, HTTPS_PORT: "8444", RING_TIMEOUT_S: "45" });
+		assert.equal(other.status, 0);
+		assert.equal(other.err, `duplex: ${settings.INSTANCE} runs already: https://localhost:${settings.HTTPS_PORT} (without HTTPS_PORT=8444: a start after make down takes new settings)\n`);
+		const foreground = await duplexRun("run", { ...settings, DOMAIN: "calls.example.org" });
+		assert.equal(foreground.status, 1);
+		assert.match(foreground.err, new RegExp(`https://localhost:${settings.HTTPS_PORT} \\(without DOMAIN=calls.example.org: `));
 	});
 
 	test("the relay answers on its own address", async () => {
