@@ -99,6 +99,8 @@ const struct conf_option relay_options[] = {
 	     "servers that new clients are sent to while this relay drains (SIGUSR1); empty = they are refused with 486"),
 	NUM("drain-time", drain_time_s, "3600", 0, 604800, "s", true,
 	    "how long the last allocations are waited for when draining; 0 = as long as they live"),
+	O("relay", "mobility", CONF_BOOL, mobility, "yes", 0, 0, "", true,
+	  "clients over UDP may take their allocation along to another address (RFC 8016); no = those that ask get 405"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
 	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
 	  "of RFC 8656"),

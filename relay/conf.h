@@ -23,7 +23,7 @@ struct relay_conf {
 	uint64_t drain_time_s;
 	uint64_t idle_after_us;
 	bool share_host_address;
-	bool huge_pages, old_channels, anonymity, keep_on_stop;
+	bool huge_pages, old_channels, anonymity, mobility, keep_on_stop;
 };
 
 extern const struct conf_option relay_options[];

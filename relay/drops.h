@@ -34,6 +34,7 @@
 	X(DROP_CHALLENGE_LIMIT, "challenge_limit", "unauthenticated request beyond its prefix's budget") \
 	X(DROP_REPLY_SPACE, "reply_space", "the answer does not fit into the buffer")                   \
 	X(DROP_NO_ALLOCATION, "no_allocation", "data from a client without allocation")                 \
+	X(DROP_CLIENT_MOVING, "client_moving", "its client was changing its address at that instant")   \
 	X(DROP_NO_CHANNEL, "no_channel", "channel data for a channel that is not bound")                \
 	X(DROP_CHANNEL_LENGTH, "channel_length", "channel data whose length field does not fit the datagram") \
 	X(DROP_SEND_MALFORMED, "send_malformed", "Send indication without what it needs, or with what is not understood") \

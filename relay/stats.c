@@ -138,6 +138,8 @@ void stats_write(struct buf *out, void *user)
 	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
 	metrics_head(out, "duplex_relay_draining", "gauge", "1 while new allocations are refused because the relay is to end");
 	metrics_line(out, "duplex_relay_draining", NULL, NULL, relay_draining(r));
+	metrics_head(out, "duplex_relay_moves_total", "counter", "Allocations whose clients moved to another address");
+	metrics_line(out, "duplex_relay_moves_total", NULL, NULL, table_moves(r->table));
 	write_frames(out, r);
 	write_relayed(out, r);
 	write_drops(out, r);

@@ -10,6 +10,7 @@
 
 #include "relay/path.h"
 #include "relay/turn_auth.h"
+#include "relay/turn.h"
 
 #define FRAME 2048u
 #define HEADROOM 128u
@@ -109,6 +110,7 @@ static struct policy *make_policy(void)
 	p->channel_max = STUN_CHANNEL_MAX;
 	p->algorithms[1] = STUN_PASSWORD_SHA256;
 	p->algorithms_len = 4;
+	p->mobility = true;
 	return p;
 }
 
@@ -236,6 +238,25 @@ static void icmp_in(struct world *w, const uint8_t *message, size_t len)
 	frame_in(w, f, ETH_LEN + IP_LEN + len);
 }
 
+/* A MOBILITY-TICKET of the right length becomes that of the first client's allocation, with the number it has. */
+static void mend_ticket(struct world *w, uint8_t *at, size_t len)
+{
+	const struct table *t = w->relay->table;
+	struct flow_key key = { .client = addr_v4(client_ip(0)), .client_port = swap16(1000), .relay_port = swap16(TURN_PORT), .proto = 17 };
+	const struct alloc *a = table_find_one(t, &key);
+
+	while (len >= 4 && a != NULL) {
+		size_t step = 4 + ((be16_get(at + 2) + 3u) & ~3u);
+
+		if (step > len)
+			return;
+		if (be16_get(at) == 0x8030 && be16_get(at + 2) == TURN_TICKET_LEN)
+			turn_move_ticket(atomic_load(&w->relay->policy), a, at[4], (char *)at + 4);
+		at += step;
+		len -= step;
+	}
+}
+
 static void request_in(struct world *w, bool v6, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
 {
 	static const uint8_t methods[] = { STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_BINDING };
@@ -247,6 +268,7 @@ static void request_in(struct world *w, bool v6, unsigned client, unsigned metho
 	be32_put(tid, (uint32_t)(method ^ len));
 	stun_begin(&m, STUN_REQUEST, methods[method % ARRAY_LEN(methods)], tid);
 	wr_bytes(&m, attrs, MIN(len, (size_t)1000) & ~(size_t)3);
+	mend_ticket(w, out + STUN_HEADER_LEN, wr_len(&m) - STUN_HEADER_LEN);
 	size_t nonce_len = turn_auth_nonce(atomic_load(&w->relay->policy), &a, 1000, w->clock.wall_s, nonce);
 	must(turn_cred_key(STR("the secret of the fuzzer"), STR(USERNAME), STR("r"), key) == ERR_OK);
 	stun_put(&m, STUN_USERNAME, STR(USERNAME));
