@@ -15,5 +15,5 @@ $(eval $(call tool,xdpcheck,tests/net/xdpcheck.c,,-lbpf))
 BENCH_QUICK := $(if $(QUICK),$(QUICK),0)
 
 .PHONY: bench-relay
-bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
+bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay mkjournal) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
 	$(Q)BIN=$(BUILD) QUICK=$(BENCH_QUICK) bench/bench-relay
