@@ -48,6 +48,10 @@
 	X(DROP_NO_ROUTE, "no_route", "no port and no gateway for the destination")                      \
 	X(DROP_NEIGHBOUR_WAIT, "neighbour_wait", "neighbour not resolved in time")                      \
 	X(DROP_NEIGHBOUR_QUEUE, "neighbour_queue", "too many frames wait for neighbours")               \
+	X(DROP_STREAM_RING, "stream_ring", "data for a client on TCP, no room between the workers and its thread")   \
+	X(DROP_STREAM_GONE, "stream_gone", "for a TCP connection that is gone")                         \
+	X(DROP_STREAM_LATE, "stream_late", "media that waited longer than stream-queue for a client on TCP") \
+	X(DROP_STREAM_FULL, "stream_full", "media beyond stream-queue-bytes or stream-memory")          \
 	X(DROP_TX_FULL, "tx_full", "the device took no more frames")
 
 COUNTER_ENUM(drop, DROPS, DROP_COUNT);

@@ -13,7 +13,7 @@ static uint64_t total(const struct relay *r, size_t offset)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < r->workers; i++)
+	for (unsigned i = 0; i <= r->workers; i++) /* and the stream thread's */
 		n += stats_get((const _Atomic uint64_t *)(const void *)((const char *)&r->stats[i] + offset));
 	return n;
 }
@@ -147,4 +147,6 @@ void stats_write(struct buf *out, void *user)
 	write_refused(out, r);
 	write_cores(out, r);
 	write_journal(out, r);
+	if (r->link != NULL)
+		stream_stats_write(out, &r->stream);
 }

@@ -164,7 +164,8 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 	if (methods[method].authenticated)
 		table_unlock(c->relay->table, &hold);
 	stats_add(&c->stats->requests[method][code], 1);
-	if (over_budget(c, &q, code)) {
+	/* On a stream the sender is where it says it is, and would wait for the answer in vain. */
+	if (p->from == NULL && over_budget(c, &q, code)) {
 		pkt_drop(p, DROP_CHALLENGE_LIMIT);
 		return;
 	}
@@ -175,6 +176,10 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 		return;
 	}
 	memcpy(payload, answer, len);
+	if (p->from != NULL) {
+		path_to_stream(p, key, payload, (uint32_t)len, STREAM_CONTROL);
+		return;
+	}
 	net_reply_udp(p, len, c->relay->ifaces.at[p->in_if].tx_sum);
 }
 
@@ -196,7 +201,7 @@ void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, str
 	}
 	/* Data is carried on with its checksum, right or wrong, for the receiver to judge; what ends here is
 	 * judged here. */
-	if (p->rx_sum != PKT_SUM_GOOD && !net_udp_sum_ok(p)) {
+	if (p->from == NULL && p->rx_sum != PKT_SUM_GOOD && !net_udp_sum_ok(p)) {
 		pkt_drop(p, DROP_UDP_CHECKSUM);
 		return;
 	}

@@ -187,9 +187,11 @@ enum turn_code turn_allocate(struct turn_req *q)
 	q->a->lifetime_s = granted_lifetime(q);
 	memcpy(q->a->tid, stun_tid(q->m), STUN_TID_LEN);
 	q->a->auth = q->auth;
-	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
-	if (second_half(q) != NULL)
-		path_prepare(c, &second_half(q)->client_hop, q->key->local / 2, &q->key->client);
+	if (!flow_is_stream(q->key)) {
+		path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
+		if (second_half(q) != NULL)
+			path_prepare(c, &second_half(q)->client_hop, q->key->local / 2, &q->key->client);
+	}
 	table_start(c->relay->table, q->a, c->now_s + q->a->lifetime_s);
 	put_allocation(q);
 	return TURN_OK;

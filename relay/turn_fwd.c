@@ -20,6 +20,7 @@ struct way {
 	uint32_t ports;      /* source and destination as they stand in UDP */
 	hop_slot *hop;
 	unsigned prefer_if;
+	const struct flow_key *to; /* the client, NULL towards a peer */
 	bool v6;
 };
 
@@ -29,6 +30,14 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
+	/* RFC 8656 §17, from TCP to UDP: DSCP 0, no ECN, a fresh TTL, DF not set. The checksum is taken over the message as
+	 * if it had come in a datagram with headers of zeros, for what leaves of it to be taken away as always. */
+	if (p->from != NULL)
+		return (struct transit){ .data = data,
+					 .len = len,
+					 .removed = (uint16_t)~sum_fold(sum_bytes(p->data, p->len) + swap16(IPPROTO_UDP_V4)),
+					 .sum = UINT16_MAX,
+					 .ttl = IP_TTL + 1 };
 	return (struct transit){ .data = data,
 				 .len = len,
 				 .removed = udp6_sum_headers(ip),
@@ -69,12 +78,18 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
+/* Over IPv6, and to clients on streams. */
 static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
 			 struct way w)
 {
 	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
 	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
+	if (w.to != NULL && flow_is_stream(w.to)) {
+		/* RFC 8656 §16: nothing but the message. */
+		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, STREAM_MEDIA);
+		return;
+	}
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
@@ -167,6 +182,7 @@ static inline struct way way_to_client(const struct path *c, struct alloc *b)
 			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .hop = &b->client_hop,
 			     .prefer_if = b->key.local / 2u,
+			     .to = &b->key,
 			     .v6 = (b->key.local & 1) != 0 };
 }
 
