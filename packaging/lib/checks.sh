@@ -62,6 +62,13 @@ check_tun() {
 	ip link delete dev "$TAP"
 }
 
+check_iface() {
+	[ -n "$IFACE" ] || return 0
+	ip link show dev "$IFACE" >/dev/null 2>&1 || die "There is no network interface $IFACE: 'ip link' lists those of this machine; set IFACE=…"
+	[[ $(ip link show dev "$IFACE") == *[\<,]UP[,\>]* ]] || die "The network interface $IFACE is down: 'ip link set $IFACE up', or choose another with IFACE=…"
+	[ -n "$(iface_address)" ] || die "The network interface $IFACE has no IPv4 address that the relay could share; give it one, or choose another with IFACE=…"
+}
+
 # 200 MiB: an append-only store must never start where it cannot grow.
 check_disk() {
 	local free dir
@@ -78,5 +85,6 @@ check_all() {
 	check_bind
 	check_ports
 	check_tun
+	check_iface
 	check_disk
 }

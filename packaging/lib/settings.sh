@@ -7,14 +7,15 @@
 # HTTPS_PORT  8443                        the one public port
 # HTTP_PORT   (none)                      a second port that only redirects to HTTPS
 # BIND        (all)                       address nginx listens on; empty = all, IPv4 and IPv6
-# DOMAIN      localhost                   host name of the page, SIP domain, TURN realm
+# DOMAIN      localhost, IFACE's address  host name of the page, SIP domain, TURN realm
 # WORKERS     cores                       signalling workers
 # RELAY_CORES 1                           packet cores of the relay
 # TAP, SUBNET dpx-HASH, 10.83.84.0/24     the relay's TAP device; .1 is this host, .2 the relay
+# IFACE       (none)                      network interface on whose own address the relay serves the network as well
 # RING_TIMEOUT_S 45                       how long a call rings
 # LOG_LEVEL   info                        of our programs
 # VARIANT     release                     which build is installed
-SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET RING_TIMEOUT_S LOG_LEVEL VARIANT'
+SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S LOG_LEVEL VARIANT'
 
 declare -A GIVEN # setting -> what this call asks for, or nothing
 
@@ -73,6 +74,8 @@ settings_defaults() {
 	HTTPS_PORT=${HTTPS_PORT:-8443}
 	HTTP_PORT=${HTTP_PORT:-}
 	BIND=${BIND:-}
+	IFACE=${IFACE:-}
+	DOMAIN=${DOMAIN:-$(iface_address)}
 	DOMAIN=${DOMAIN:-localhost}
 	WORKERS=${WORKERS:-$(nproc)}
 	RELAY_CORES=${RELAY_CORES:-1}
@@ -95,7 +98,14 @@ settings_check() {
 	[[ $DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?$ ]] || die "DOMAIN=$DOMAIN is not a host name."
 	[[ $TAP =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "TAP=$TAP is not an interface name (at most 15 letters, digits, dots, dashes)."
 	[ -z "${SUBNET:-}" ] || subnet_valid "$SUBNET" || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
+	[[ -z $IFACE || $IFACE =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "IFACE=$IFACE is not an interface name (at most 15 letters, digits, dots, dashes)."
 	[[ $LOG_LEVEL =~ ^(error|warn|info|debug)$ ]] || die "LOG_LEVEL=$LOG_LEVEL must be error, warn, info or debug."
+}
+
+# The first IPv4 address of IFACE that hosts of the network can use; empty if there is none.
+iface_address() {
+	[ -n "$IFACE" ] || return 0
+	{ ip -4 -o addr show dev "$IFACE" scope global 2>/dev/null || true; } | awk 'NR == 1 { sub("/.*", "", $4); print $4 }'
 }
 
 number() {
