@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "relay/media_stats.h"
 #include "relay/path.h"
 #include "relay/table_walk.h"
 
@@ -82,6 +83,12 @@ static void put_alloc(struct buf *b, const struct table *t, const struct alloc *
 	buf_printf(b, ",\"expires_in\":%u", atomic_load(&a->expires_s) - now_s);
 	put_flow(b, "to_peer", &a->to_peer);
 	put_flow(b, "to_client", &a->to_client);
+	struct media_summary m = media_summary(a);
+	buf_z(b, ",\"media\":{\"sent\":");
+	media_direction_json(b, &m.sent);
+	buf_z(b, ",\"received\":");
+	media_direction_json(b, &m.received);
+	buf_printf(b, ",\"one_way_audio\":%s}", m.one_way ? "true" : "false");
 	put_peers(b, a, now_s);
 }
 

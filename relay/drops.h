@@ -34,7 +34,6 @@
 	X(DROP_CHALLENGE_LIMIT, "challenge_limit", "unauthenticated request beyond its prefix's budget") \
 	X(DROP_REPLY_SPACE, "reply_space", "the answer does not fit into the buffer")                   \
 	X(DROP_NO_ALLOCATION, "no_allocation", "data from a client without allocation")                 \
-	X(DROP_CLIENT_MOVING, "client_moving", "its client was changing its address at that instant")   \
 	X(DROP_NO_CHANNEL, "no_channel", "channel data for a channel that is not bound")                \
 	X(DROP_CHANNEL_LENGTH, "channel_length", "channel data whose length field does not fit the datagram") \
 	X(DROP_SEND_MALFORMED, "send_malformed", "Send indication without what it needs, or with what is not understood") \
@@ -43,15 +42,14 @@
 	X(DROP_PEER_DENIED, "peer_denied", "peer address that is never relayed to")                     \
 	X(DROP_HAIRPIN_GONE, "hairpin_gone", "peer on this relay whose allocation is gone")             \
 	X(DROP_HAIRPIN_PERMISSION, "hairpin_permission", "peer on this relay gave no permission")       \
+	X(DROP_LIMIT_VIDEO, "limit_video", "video beyond the bandwidth of an allocation or user")       \
+	X(DROP_LIMIT_AUDIO, "limit_audio", "audio beyond it")                                           \
+	X(DROP_LIMIT_OTHER, "limit_other", "anything else beyond it")                                   \
 	X(DROP_TTL, "ttl", "time to live or hop limit used up")                                                      \
 	X(DROP_TOO_BIG, "too_big", "larger than the port's MTU after encapsulation")                    \
 	X(DROP_NO_ROUTE, "no_route", "no port and no gateway for the destination")                      \
 	X(DROP_NEIGHBOUR_WAIT, "neighbour_wait", "neighbour not resolved in time")                      \
 	X(DROP_NEIGHBOUR_QUEUE, "neighbour_queue", "too many frames wait for neighbours")               \
-	X(DROP_STREAM_RING, "stream_ring", "data for a client on TCP, no room between the workers and its thread")   \
-	X(DROP_STREAM_GONE, "stream_gone", "for a TCP connection that is gone")                         \
-	X(DROP_STREAM_LATE, "stream_late", "media that waited longer than stream-queue for a client on TCP") \
-	X(DROP_STREAM_FULL, "stream_full", "media beyond stream-queue-bytes or stream-memory")          \
 	X(DROP_TX_FULL, "tx_full", "the device took no more frames")
 
 COUNTER_ENUM(drop, DROPS, DROP_COUNT);

@@ -5,6 +5,10 @@
 
 #include "relay/conf.h"
 
+/* RFC 8837 table 1, for the usual priority ("medium") of audio and of interactive video. */
+#define DSCP_EF 46u
+#define DSCP_AF42 36u
+
 static enum err mode(const char *name, bool *relays_only)
 {
 	if (strcmp(name, "any") != 0 && strcmp(name, "relays-only") != 0)
@@ -98,9 +102,14 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	if (e != ERR_OK)
 		return e;
 	p->channel_max = (uint16_t)(c->old_channels ? STUN_CHANNEL_MAX_5766 : STUN_CHANNEL_MAX);
+	p->allocation_rate = (uint32_t)(c->allocation_kbits * 125);
+	p->user_rate = (uint32_t)(c->user_kbits * 125);
+	if (c->mark_dscp) {
+		p->dscp[MEDIA_AUDIO] = DSCP_EF << 2;
+		p->dscp[MEDIA_VIDEO] = DSCP_AF42 << 2;
+	}
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
 	p->anonymity = c->anonymity;
-	p->mobility = c->mobility;
 	p->lifetime_s = (uint32_t)c->lifetime_s;
 	p->lifetime_max_s = (uint32_t)c->lifetime_max_s;
 	p->nonce_lifetime_s = (uint32_t)c->nonce_lifetime_s;
@@ -111,7 +120,6 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	p->challenge_rate = (uint32_t)c->challenge_rate;
 	p->challenge_burst = (uint32_t)c->challenge_burst;
 	crypto_hmac_sha256(policy_secret(p), STR("duplex relay nonce"), p->nonce_key);
-	crypto_hmac_sha256(policy_secret(p), STR("duplex relay ticket"), p->ticket_key);
 	return ERR_OK;
 }
 

@@ -2,7 +2,10 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/metrics.h"
+#include "relay/media_stats.h"
+#include "relay/path.h"
 #include "relay/relay.h"
 
 static const struct counter_name relayed_names[RELAYED_COUNT] = { RELAYED(COUNTER_NAME_ITEM) };
@@ -13,7 +16,7 @@ static uint64_t total(const struct relay *r, size_t offset)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i <= r->workers; i++) /* and the stream thread's */
+	for (unsigned i = 0; i < r->workers; i++)
 		n += stats_get((const _Atomic uint64_t *)(const void *)((const char *)&r->stats[i] + offset));
 	return n;
 }
@@ -55,6 +58,14 @@ static void write_relayed(struct buf *out, const struct relay *r)
 	for (unsigned i = 0; i < RELAYED_COUNT; i++)
 		metrics_line(out, "duplex_relay_relayed_bytes_total", "direction", relayed_names[i].name,
 			     TOTAL(r, relayed_bytes[i]));
+}
+
+static void write_media(struct buf *out, const struct relay *r)
+{
+	metrics_head(out, "duplex_relay_media_packets_total", "counter", "Datagrams relayed, or dropped by a limit of bandwidth, by what they carry");
+	for (unsigned i = 0; i < MEDIA_KINDS; i++)
+		metrics_line(out, "duplex_relay_media_packets_total", "kind", media_kind_names[i], TOTAL(r, media_packets[i]));
+	media_stats_write(out, r, path_seconds(clock_mono_ms()));
 }
 
 static void write_drops(struct buf *out, const struct relay *r)
@@ -138,15 +149,12 @@ void stats_write(struct buf *out, void *user)
 	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
 	metrics_head(out, "duplex_relay_draining", "gauge", "1 while new allocations are refused because the relay is to end");
 	metrics_line(out, "duplex_relay_draining", NULL, NULL, relay_draining(r));
-	metrics_head(out, "duplex_relay_moves_total", "counter", "Allocations whose clients moved to another address");
-	metrics_line(out, "duplex_relay_moves_total", NULL, NULL, table_moves(r->table));
 	write_frames(out, r);
 	write_relayed(out, r);
+	write_media(out, r);
 	write_drops(out, r);
 	write_requests(out, r);
 	write_refused(out, r);
 	write_cores(out, r);
 	write_journal(out, r);
-	if (r->link != NULL)
-		stream_stats_write(out, &r->stream);
 }

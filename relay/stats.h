@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "relay/drops.h"
+#include "relay/media.h"
 #include "relay/turn_code.h"
 
 #define RELAYED(X)                                                                              \
@@ -27,6 +28,7 @@ struct stats {
 	_Alignas(64) _Atomic uint64_t rx_packets;
 	_Atomic uint64_t rx_bytes, tx_packets, tx_bytes;      /* frames, without FCS */
 	_Atomic uint64_t relayed_packets[RELAYED_COUNT], relayed_bytes[RELAYED_COUNT]; /* bytes of payload */
+	_Atomic uint64_t media_packets[MEDIA_KINDS];          /* datagrams relayed or dropped by a limit, by what they carry */
 	_Atomic uint64_t drops[DROP_COUNT];
 	_Atomic uint64_t requests[TURN_METHOD_COUNT][TURN_CODE_COUNT];
 	_Atomic uint64_t refused[REFUSED_COUNT];              /* allocations, by reason */

@@ -3,7 +3,39 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "relay/table_inside.h"
+#include "relay/journal.h"
+#include "relay/numbers.h"
+#include "relay/users.h"
+
+#define STRIPES 1024u
+#define RESERVATIONS 256u /* at a time; more EVEN-PORT pairs are refused */
+#define SLOT_NONE UINT32_MAX
+
+struct reservation {
+	uint8_t token[8];
+	uint32_t expires_s;
+	uint16_t port;
+	uint8_t local;
+	bool used;
+	uint32_t journal; /* as struct alloc.journal */
+};
+
+struct table_inside {
+	struct rcu *rcu;            /* borrowed */
+	const struct ifaces *ifaces; /* borrowed */
+	struct journal *journal;    /* borrowed; NULL = none */
+	struct portmap *map;        /* owned: one per address */
+	struct users users, addresses;
+	struct numbers numbers;     /* of user_buckets, one a user */
+	struct spin lock;           /* flows, map, users, graves, reservations */
+	struct spin stripe[STRIPES];
+	size_t bytes;               /* of table.slots */
+	uint32_t max;               /* allocations that flows and users have room for */
+	_Atomic uint32_t count;
+	uint32_t grave_first, grave_last; /* slots that wait for their grace period, oldest first */
+	struct peers *block_first, *block_last; /* the same for blocks */
+	struct reservation reservation[RESERVATIONS];
+};
 
 static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
 {
@@ -15,18 +47,19 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	in->max = size->max;
 	in->grave_first = in->grave_last = SLOT_NONE;
 	in->map = calloc(n, sizeof(*in->map));
-	in->stand_base = n * t->ports;
-	in->bytes = ((size_t)in->stand_base + STAND_INS) * sizeof(struct alloc);
-	for (in->stands_free = 0; in->stands_free < STAND_INS; in->stands_free++)
-		in->stand_free[in->stands_free] = (uint16_t)in->stands_free;
+	in->bytes = (size_t)n * t->ports * sizeof(struct alloc);
 	/* Pages that no allocation has touched cost nothing. */
 	t->slots = mmap(NULL, in->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->slots == MAP_FAILED)
 		t->slots = NULL;
 	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK ||
-	    users_init(&in->addresses, size->max) != ERR_OK)
+	    users_init(&in->addresses, size->max) != ERR_OK || numbers_init(&in->numbers, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
-	if (flowmap_init(&t->flows, size->max + STAND_INS) != ERR_OK)
+	t->buckets = calloc(t->slot_count, sizeof(*t->buckets));
+	t->user_buckets = calloc(size->max, sizeof(*t->user_buckets));
+	if (t->buckets == NULL || t->user_buckets == NULL)
+		return ERR_NO_MEMORY;
+	if (flowmap_init(&t->flows, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
 	for (unsigned i = 0; i < n; i++) {
 		if (!addr_is_none(&iface_local(size->ifaces, i)->addr))
@@ -93,6 +126,9 @@ void table_free(struct table *t)
 		(void)munmap(t->slots, in->bytes);
 	users_fini(&in->users);
 	users_fini(&in->addresses);
+	numbers_fini(&in->numbers);
+	free(t->buckets);
+	free(t->user_buckets);
 	free(in->map);
 	free(in);
 	free(t);
@@ -134,41 +170,8 @@ struct spin *table_stripe(const struct table *t, const struct flow_key *key)
 	return &t->in->stripe[stripe_of(t, key)];
 }
 
-struct alloc *table_lock(struct table *t, const struct flow_key *key, const struct alloc *also, struct table_hold *hold)
-{
-	uint32_t own = stripe_of(t, key), other = own;
-
-	for (;;) {
-		/* In their order, so that no two can wait for each other. */
-		*hold = (struct table_hold){ MIN(own, other), MAX(own, other) };
-		spin_lock(&t->in->stripe[hold->one]);
-		if (hold->two != hold->one)
-			spin_lock(&t->in->stripe[hold->two]);
-		struct alloc *a = table_find_one(t, key);
-		const struct alloc *wanted = a != NULL ? a : also;
-		uint32_t need = wanted != NULL ? atomic_load(&wanted->stripe) % STRIPES : own;
-		if (need == own || need == other)
-			return a;
-		table_unlock(t, hold);
-		other = need;
-	}
-}
-
-void table_unlock(struct table *t, const struct table_hold *hold)
-{
-	if (hold->two != hold->one)
-		spin_unlock(&t->in->stripe[hold->two]);
-	spin_unlock(&t->in->stripe[hold->one]);
-}
-
-bool table_holds(const struct table_hold *hold, const struct alloc *a)
-{
-	uint32_t stripe = atomic_load(&a->stripe) % STRIPES;
-
-	return stripe == hold->one || stripe == hold->two;
-}
-
-void table_reclaim(struct table *t)
+/* Ports whose readers are gone become free. Under the table's lock. */
+static void reclaim(struct table *t)
 {
 	struct table_inside *in = t->in;
 
@@ -179,10 +182,7 @@ void table_reclaim(struct table *t)
 		if (!rcu_passed(in->rcu, a->grave_token))
 			return;
 		in->grave_first = a->grave_next;
-		if (a->slot >= in->stand_base)
-			in->stand_free[in->stands_free++] = (uint16_t)(a->slot - in->stand_base);
-		else
-			portmap_give(&in->map[a->local], swap16(a->relay_port));
+		portmap_give(&in->map[a->local], swap16(a->relay_port));
 	}
 	in->grave_last = SLOT_NONE;
 }
@@ -200,7 +200,7 @@ static void bury_block(struct table_inside *in, struct peers *b)
 	in->block_last = b;
 }
 
-void table_bury(struct table *t, struct alloc *a)
+static void bury_slot(struct table *t, struct alloc *a)
 {
 	struct table_inside *in = t->in;
 
@@ -229,8 +229,13 @@ static void join_user(struct table *t, struct alloc *a, uint32_t user)
 	a->user = user;
 	a->prev_of_user = USERS_NONE;
 	a->next_of_user = u->first;
-	if (u->first != USERS_NONE)
+	if (u->first != USERS_NONE) {
 		t->slots[u->first].prev_of_user = a->slot;
+		a->user_bucket = t->slots[u->first].user_bucket;
+	} else {
+		a->user_bucket = numbers_take(&t->in->numbers);
+		bandwidth_reset(&t->user_buckets[a->user_bucket]);
+	}
 	u->first = a->slot;
 	u->count++;
 }
@@ -246,6 +251,8 @@ static void leave_user(struct table *t, struct alloc *a)
 	if (a->next_of_user != USERS_NONE)
 		t->slots[a->next_of_user].prev_of_user = a->prev_of_user;
 	u->count--;
+	if (u->count == 0)
+		numbers_give(&t->in->numbers, a->user_bucket);
 	users_put(&t->in->users, a->user, user_moved, t);
 }
 
@@ -255,7 +262,7 @@ static struct str address_of(const struct flow_key *key)
 	return str_of(&key->client, addr_is_v4(&key->client) ? sizeof(key->client) : 8);
 }
 
-void table_join_address(struct table *t, const struct flow_key *key)
+static void join_address(struct table *t, const struct flow_key *key)
 {
 	struct users *u = &t->in->addresses;
 
@@ -270,7 +277,7 @@ static void address_moved(void *ctx, uint32_t from, uint32_t to)
 	(void)to;
 }
 
-void table_leave_address(struct table *t, const struct flow_key *key)
+static void leave_address(struct table *t, const struct flow_key *key)
 {
 	struct users *u = &t->in->addresses;
 	uint32_t i = users_find(u, address_of(key));
@@ -280,19 +287,14 @@ void table_leave_address(struct table *t, const struct flow_key *key)
 	users_put(u, i, address_moved, NULL);
 }
 
-bool table_address_full(const struct table *t, const struct flow_key *key, uint32_t max)
+static bool address_full(const struct table *t, const struct table_request *r)
 {
 	const struct users *u = &t->in->addresses;
 
-	if (max == 0)
+	if (r->max_of_address == 0)
 		return false;
-	uint32_t i = users_find(u, address_of(key));
-	return i != USERS_NONE && u->at[i].count >= max;
-}
-
-bool table_same_address(const struct flow_key *a, const struct flow_key *b)
-{
-	return str_eq(address_of(a), address_of(b));
+	uint32_t i = users_find(u, address_of(&r->key));
+	return i != USERS_NONE && u->at[i].count >= r->max_of_address;
 }
 
 static enum err take_reserved(struct table_inside *in, const struct table_request *r, unsigned *local, uint16_t *port)
@@ -360,12 +362,14 @@ static void set_up(struct table *t, struct alloc *a, const struct table_request 
 	a->client_hop = HOP_NONE;
 	a->to_peer.packets = a->to_peer.bytes = 0;
 	a->to_client.packets = a->to_client.bytes = 0;
-	a->stripe = stripe_of(t, &r->key);
+	media_reset(&a->to_peer.audio);
+	media_reset(&a->to_client.audio);
+	media_reset(&a->video_to_peer);
+	media_reset(&a->video_to_client);
+	bandwidth_reset(&t->buckets[a->slot]);
+	a->stripe = (uint16_t)stripe_of(t, &r->key);
 	a->other = 0;
 	a->second = false;
-	a->link = 0;
-	a->ticket = 0;
-	memset(a->move_tid, 0, sizeof(a->move_tid));
 	a->half_expires_s = 0;
 	a->refused_family = 0;
 	atomic_fetch_add(&a->generation, 1);
@@ -405,7 +409,7 @@ static enum err put_in(struct table *t, const struct table_request *r, unsigned 
 	if (r->also > 0)
 		add_half(t, a, r);
 	join_user(t, a, users_get(&in->users, r->user));
-	table_join_address(t, &a->key);
+	join_address(t, &a->key);
 	in->count++;
 	*out = a;
 	return ERR_OK;
@@ -418,13 +422,13 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	unsigned local;
 	uint16_t port;
 
-	table_reclaim(t);
+	reclaim(t);
 	if (in->count >= MIN(r->max, in->max))
 		return ERR_TOO_LARGE;
 	uint32_t user = users_find(&in->users, r->user);
 	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)
 		return ERR_BUSY;
-	if (table_address_full(t, &r->key, r->max_of_address))
+	if (address_full(t, r))
 		return ERR_CONFLICT;
 	enum err e = take_port(in, r, &local, &port, token);
 	if (e != ERR_OK)
@@ -487,6 +491,11 @@ enum err table_restore_reservation(struct table *t, unsigned local, uint16_t por
 	return e;
 }
 
+static struct alloc *other_of(const struct table *t, const struct alloc *a)
+{
+	return a->other != 0 ? &t->slots[a->other - 1] : NULL;
+}
+
 static void set_end(_Atomic uint32_t *at, uint32_t expires_s)
 {
 	atomic_store_explicit(at, expires_s != 0 ? expires_s : 1, memory_order_release);
@@ -506,7 +515,7 @@ static void set_whole(struct table *t, struct alloc *a, uint32_t expires_s)
 
 void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 {
-	struct alloc *b = table_other(t, a);
+	struct alloc *b = other_of(t, a);
 
 	if (b != NULL) {
 		set_end(&b->expires_s, expires_s);
@@ -518,7 +527,7 @@ void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 
 void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expires_s)
 {
-	struct alloc *b = table_other(t, a);
+	struct alloc *b = other_of(t, a);
 
 	if (b == NULL) {
 		table_start(t, a, expires_s);
@@ -536,7 +545,7 @@ void table_renewed(struct table *t, const struct alloc *a)
 
 void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
 {
-	struct alloc *o = table_other(t, a);
+	struct alloc *o = other_of(t, a);
 
 	if (o != NULL)
 		atomic_store(&o->peers, b);
@@ -554,7 +563,7 @@ static void bury_half(struct table *t, struct alloc *b)
 {
 	atomic_store_explicit(&b->expires_s, 0, memory_order_release);
 	atomic_store(&b->peers, NULL);
-	table_bury(t, b);
+	bury_slot(t, b);
 }
 
 enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t now_s)
@@ -563,8 +572,6 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 		table_remove(t, a);
 		return ERR_OK;
 	}
-	struct alloc *b = table_other(t, a);
-	assert(b != NULL);
 	struct peers *old = alloc_peers(a), *kept = old != NULL ? peers_keep(old, !v6, now_s) : NULL;
 	if (old != NULL && kept == NULL)
 		return ERR_NO_MEMORY;
@@ -573,12 +580,12 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 		/* The first half stays as the seat of the allocation, without peers of its family: its port is
 		 * free when the other half has ended. */
 		a->half_expires_s = 0;
-		set_whole(t, a, b->expires_s);
+		set_whole(t, a, other_of(t, a)->expires_s);
 		return ERR_OK;
 	}
 	set_whole(t, a, a->half_expires_s);
 	spin_lock(&t->in->lock);
-	bury_half(t, b);
+	bury_half(t, other_of(t, a));
 	a->other = 0;
 	spin_unlock(&t->in->lock);
 	return ERR_OK;
@@ -587,21 +594,19 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 void table_remove(struct table *t, struct alloc *a)
 {
 	struct table_inside *in = t->in;
-	struct alloc *b = table_other(t, a);
 
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
 	journal_drop(in->journal, a);
 	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
-	table_move_forget(t, a);
 	flowmap_remove(&t->flows, flowmap_hash(&t->flows, &a->key), a->slot);
-	if (b != NULL)
-		bury_half(t, b);
+	if (a->other != 0)
+		bury_half(t, other_of(t, a));
 	leave_user(t, a);
-	table_leave_address(t, &a->key);
+	leave_address(t, &a->key);
 	explicit_bzero(&a->auth, sizeof(a->auth));
 	bury_block(in, atomic_exchange(&a->peers, NULL));
-	table_bury(t, a);
+	bury_slot(t, a);
 	in->count--;
 	spin_unlock(&in->lock);
 }
@@ -633,7 +638,7 @@ static void remove_half_checked(struct table *t, struct alloc *b, uint32_t gener
 	spin_lock(lock);
 	uint32_t ends = atomic_load(b->second ? &b->expires_s : &b->half_expires_s);
 	if (ends != 0 && (int32_t)(ends - now_s) <= 0 && atomic_load(&b->generation) == generation) {
-		struct alloc *a = b->second ? table_other(t, b) : b;
+		struct alloc *a = b->second ? other_of(t, b) : b;
 
 		/* With both halves over it is the whole that goes, in the first one's turn. */
 		if (alloc_alive(a, now_s))
@@ -678,7 +683,7 @@ static void expire_reservations(struct table *t, uint32_t now_s)
 			portmap_give(&t->in->map[v->local], v->port);
 		}
 	}
-	table_reclaim(t);
+	reclaim(t);
 	spin_unlock(&t->in->lock);
 }
 
@@ -691,7 +696,6 @@ unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t
 		if (++*cursor >= table_sweep_words(t)) {
 			*cursor = 0;
 			expire_reservations(t, now_s);
-			table_move_sweep(t, now_s);
 		}
 	}
 	return gone;

@@ -20,7 +20,6 @@ struct way {
 	uint32_t ports;      /* source and destination as they stand in UDP */
 	hop_slot *hop;
 	unsigned prefer_if;
-	const struct flow_key *to; /* the client, NULL towards a peer */
 	bool v6;
 };
 
@@ -30,14 +29,6 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
-	/* RFC 8656 §17, from TCP to UDP: DSCP 0, no ECN, a fresh TTL, DF not set. The checksum is taken over the message as
-	 * if it had come in a datagram with headers of zeros, for what leaves of it to be taken away as always. */
-	if (p->from != NULL)
-		return (struct transit){ .data = data,
-					 .len = len,
-					 .removed = (uint16_t)~sum_fold(sum_bytes(p->data, p->len) + swap16(IPPROTO_UDP_V4)),
-					 .sum = UINT16_MAX,
-					 .ttl = IP_TTL + 1 };
 	return (struct transit){ .data = data,
 				 .len = len,
 				 .removed = udp6_sum_headers(ip),
@@ -71,6 +62,29 @@ static HOT bool lift(struct path *c, struct pkt *p, uint8_t *data, uint32_t len,
 	return false;
 }
 
+static APART bool within_limits(struct path *c, struct pkt *p, struct alloc *a, enum media_kind kind, uint32_t len)
+{
+	static const enum drop reasons[MEDIA_KINDS] = { DROP_LIMIT_OTHER, DROP_LIMIT_AUDIO, DROP_LIMIT_VIDEO };
+	uint32_t now_ms = (uint32_t)c->clock.mono_ms;
+
+	if (bandwidth_take(&c->relay->table->buckets[a->slot], c->policy->allocation_rate, kind, len, now_ms) &&
+	    bandwidth_take(&c->relay->table->user_buckets[a->user_bucket], c->policy->user_rate, kind, len, now_ms))
+		return true;
+	pkt_drop(p, reasons[kind]);
+	return false;
+}
+
+/* What the payload is, for the statistics of this direction, for the DSCP (RFC 8837 §5) and for the limits. False if it is beyond these. */
+static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flow_count *flow, struct media_stream *video, struct transit *t)
+{
+	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms);
+
+	stats_add(&c->stats->media_packets[kind], 1);
+	if (t->tos < 4)
+		t->tos |= c->policy->dscp[kind];
+	return likely((c->policy->allocation_rate | c->policy->user_rate) == 0) || within_limits(c, p, a, kind, t->len);
+}
+
 /* One flow, one label (RFC 6437 §3), that no outsider needs to guess. Never that of the incoming flow: RFC 8656
  * §15.2. */
 static inline uint32_t flow_label(const struct way *w)
@@ -78,18 +92,12 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
-/* Over IPv6, and to clients on streams. */
 static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
 			 struct way w)
 {
 	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
 	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
-	if (w.to != NULL && flow_is_stream(w.to)) {
-		/* RFC 8656 §16: nothing but the message. */
-		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, STREAM_MEDIA);
-		return;
-	}
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
@@ -182,7 +190,6 @@ static inline struct way way_to_client(const struct path *c, struct alloc *b)
 			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .hop = &b->client_hop,
 			     .prefer_if = b->key.local / 2u,
-			     .to = &b->key,
 			     .v6 = (b->key.local & 1) != 0 };
 }
 
@@ -235,8 +242,10 @@ static APART void to_client_by_indication(struct path *c, struct pkt *p, struct 
 	lower(c, p, &t, prefix, padding, put_data_header(c, t.data - prefix, prefix, &ip, port, t.len), &w);
 }
 
-static HOT void send_to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
-			       struct addr_words from, uint16_t port)
+/* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
+ * indication. */
+static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+			  struct addr_words from, uint16_t port)
 {
 	const struct way w = way_to_client(c, b);
 
@@ -251,18 +260,6 @@ static HOT void send_to_client(struct path *c, struct pkt *p, struct alloc *b, c
 	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
 	lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
-}
-
-/* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
- * indication. */
-static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
-			  struct addr_words from, uint16_t port)
-{
-	uint8_t turns = alloc_turns(b);
-
-	send_to_client(c, p, b, chan, t, from, port);
-	if (unlikely(alloc_turned(b, turns)) && p->verdict == PKT_SEND)
-		pkt_drop(p, DROP_CLIENT_MOVING);
 }
 
 /* Whether there is permission for a peer, which a channel, if there is one, points at. */
@@ -293,8 +290,10 @@ static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const
 	}
 	to_client(c, p, b, chan, t, from, h->relay_port);
 	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
-	if (p->verdict != PKT_DROP)
-		flow_counted(&b->to_client, t->len);
+	if (p->verdict == PKT_DROP)
+		return;
+	flow_counted(&b->to_client, t->len);
+	(void)media_pass(&b->to_client.audio, &b->video_to_client, t->data, t->len, (uint32_t)c->clock.mono_ms);
 }
 
 /* The sum of the padding behind `len` bytes. Behind an odd length it begins in the low half of a word. */
@@ -306,12 +305,6 @@ static APART uint64_t sum_padding(const uint8_t *data, uint32_t len, uint32_t ro
 	return ne32(tail);
 }
 
-/* The first data from the 5-tuple that a client has moved to (RFC 8016); NULL if it is not that. */
-static APART struct alloc *moved(struct path *c, struct alloc *found)
-{
-	return found != NULL ? table_move_use(c->relay->table, found, c->now_s) : NULL;
-}
-
 void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 {
 	uint8_t *payload = pkt_payload(p);
@@ -319,7 +312,7 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 	uint32_t len = be16_get(payload + 2);
 	struct transit t;
 
-	if (unlikely(a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
+	if (unlikely(a == NULL || !alloc_alive(a, c->now_s))) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
@@ -344,6 +337,8 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 	t.removed += ne32(payload);
 	if (unlikely(room != len))
 		t.removed += sum_padding(t.data, len, room);
+	if (unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t)))
+		return;
 	if (chan->home >= 0)
 		to_home(c, p, a, &t, (unsigned)chan->home, chan->port);
 	else
@@ -357,7 +352,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	struct transit t;
 	uint16_t type;
 
-	if ((a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
+	if (a == NULL || !alloc_alive(a, c->now_s)) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
@@ -389,6 +384,8 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		t.frag = swap16(IP_DF);
 		c->quote.whole = true;
 	}
+	if (!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t))
+		return;
 	int home = iface_local_of(&c->relay->ifaces, &to);
 	if (home >= 0)
 		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port));
@@ -412,7 +409,8 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(c, p, pkt_payload(p), pkt_payload_len(p), &t))
+	if (!lift(c, p, pkt_payload(p), pkt_payload_len(p), &t) ||
+	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t)))
 		return;
 	to_client(c, p, a, chan, &t, from, port);
 	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);
@@ -421,7 +419,6 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 /* A message of our own: nothing of the ICMP packet stays but what `e` says. */
 void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_icmp *e)
 {
-	uint8_t turns = alloc_turns(a);
 	const struct way w = way_to_client(c, a);
 	uint32_t prefix = addr_is_v4(&e->peer) ? DATA_PREFIX : DATA_PREFIX6, len = prefix + 8;
 	uint8_t *at = p->start + HEADERS6_LEN + 2;
@@ -438,8 +435,6 @@ void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_i
 	be16_put(at + prefix + 2, (uint16_t)(e->type << 9 | e->code));
 	be32_put(at + prefix + 4, e->data);
 	lower(c, p, &t, len, 0, sum_bytes(at, len) + swap16(IPPROTO_UDP_V4), &w);
-	if (alloc_turned(a, turns) && p->verdict == PKT_SEND)
-		pkt_drop(p, DROP_CLIENT_MOVING);
 	if (p->verdict == PKT_SEND)
 		stats_add(&c->stats->icmp_told, 1);
 }

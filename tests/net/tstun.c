@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/crypto.h"
-
 enum { HEADER = 20, MAC = 20 };
 
 static uint16_t get16(const uint8_t *p)
@@ -92,10 +90,12 @@ void ts_put_xaddr(struct ts_msg *m, uint16_t type, const struct sockaddr *sa)
 static void mac_over(const uint8_t *b, size_t len, size_t claimed, const uint8_t key[16], uint8_t out[MAC])
 {
 	uint8_t copy[65536];
+	unsigned n = MAC;
 
 	memcpy(copy, b, len);
 	set16(copy + 2, (unsigned)claimed);
-	crypto_hmac_sha1(str_of(key, 16), str_of(copy, len), out);
+	if (HMAC(EVP_sha1(), key, 16, copy, len, out, &n) == NULL)
+		abort();
 }
 
 void ts_put_integrity(struct ts_msg *m, const uint8_t key[16])
@@ -282,8 +282,10 @@ bool ts_well_formed(const uint8_t *b, size_t len)
 static void password_of(const char *secret, const char *user, char password[4 * MAC])
 {
 	uint8_t mac[MAC];
+	unsigned n = MAC;
 
-	crypto_hmac_sha1(str_from(secret), str_from(user), mac);
+	if (HMAC(EVP_sha1(), secret, (int)strlen(secret), (const uint8_t *)user, strlen(user), mac, &n) == NULL)
+		abort();
 	EVP_EncodeBlock((uint8_t *)password, mac, MAC);
 }
 
@@ -298,9 +300,8 @@ void ts_credentials(const char *secret, const char *realm, long expiry, const ch
 		snprintf(user, size, "%ld:%s", expiry, name);
 	password_of(secret, user, password);
 	int len = snprintf(text, sizeof(text), "%s:%s:%s", user, realm, password);
-	if (len < 0 || (size_t)len >= sizeof(text))
+	if (len < 0 || (size_t)len >= sizeof(text) || EVP_Digest(text, (size_t)len, key, NULL, EVP_md5(), NULL) != 1)
 		abort();
-	crypto_md5(str_of(text, (size_t)len), key);
 }
 
 void ts_credentials256(const char *secret, const char *realm, const char *user, uint8_t key[32], uint8_t userhash[32])

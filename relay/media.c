@@ -1,0 +1,132 @@
+#include "relay/media.h"
+
+const char *const media_kind_names[MEDIA_KINDS] = { [MEDIA_OTHER] = "other", [MEDIA_AUDIO] = "audio", [MEDIA_VIDEO] = "video" };
+
+static uint64_t get64(const _Atomic uint64_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+static void set64(_Atomic uint64_t *field, uint64_t v)
+{
+	atomic_store_explicit(field, v, memory_order_relaxed);
+}
+
+void media_reset(struct media_stream *s)
+{
+	media_set(&s->ssrc, 0);
+	media_set(&s->packets, 0);
+	set64(&s->bytes, 0);
+	media_set(&s->base, 0);
+	media_set(&s->highest, 0);
+	media_set(&s->seen, 0);
+	media_set(&s->lost_before, 0);
+	media_set(&s->transit, 0);
+	media_set(&s->jitter, 0);
+	media_set(&s->timestamp, 0);
+	media_set(&s->last_ms, 0);
+}
+
+static bool is_stream(const struct media_stream *s, const struct rtp *rtp)
+{
+	return media_get(&s->packets) > 0 && media_get(&s->ssrc) == rtp->ssrc;
+}
+
+static void move(struct media_stream *to, struct media_stream *from)
+{
+	media_set(&to->ssrc, media_get(&from->ssrc));
+	media_set(&to->packets, media_get(&from->packets));
+	set64(&to->bytes, get64(&from->bytes));
+	media_set(&to->base, media_get(&from->base));
+	media_set(&to->highest, media_get(&from->highest));
+	media_set(&to->seen, media_get(&from->seen));
+	media_set(&to->lost_before, media_get(&from->lost_before));
+	media_set(&to->transit, 0);
+	media_set(&to->jitter, 0);
+	media_set(&to->timestamp, media_get(&from->timestamp));
+	media_set(&to->last_ms, media_get(&from->last_ms));
+	media_reset(from);
+}
+
+static enum media_kind kind_of(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len)
+{
+	if (is_stream(video, rtp))
+		return MEDIA_VIDEO;
+	bool large = len > MEDIA_VIDEO_BYTES;
+	if (!is_stream(audio, rtp))
+		return large ? MEDIA_VIDEO : MEDIA_AUDIO;
+	/* The next packet with the timestamp of the one before: a frame in several packets. Repeated sequence numbers are duplicates. */
+	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp->sequence - media_get(&audio->highest)) == 1;
+	if (!large && !frame)
+		return MEDIA_AUDIO;
+	if (media_get(&video->packets) == 0)
+		move(video, audio);
+	return MEDIA_VIDEO;
+}
+
+static uint32_t lost_of(const struct media_stream *s)
+{
+	uint32_t expected = media_get(&s->highest) - media_get(&s->base) + 1, seen = media_get(&s->seen);
+
+	return seen > 0 && expected > seen ? expected - seen : 0;
+}
+
+/* The first packet of a stream. What was lost of the one before stays on the account. */
+static void begin(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
+{
+	media_set(&s->lost_before, media_get(&s->lost_before) + lost_of(s));
+	media_set(&s->ssrc, rtp->ssrc);
+	media_set(&s->base, rtp->sequence);
+	media_set(&s->highest, rtp->sequence);
+	media_set(&s->seen, 1);
+	media_set(&s->transit, now_ms * media_clock(kind) - rtp->timestamp * media_scale(kind, rtp->payload_type));
+	media_set(&s->timestamp, rtp->timestamp);
+}
+
+static void count(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
+{
+	bool first = media_get(&s->packets) == 0, same = !first && media_get(&s->ssrc) == rtp->ssrc;
+	uint32_t last_ms = media_get(&s->last_ms);
+
+	media_add(s, len);
+	/* Retransmissions (RFC 4588) and probes have an SSRC of their own: while the stream itself lives they are counted, and no more. */
+	if (!same && !first && now_ms - last_ms < MEDIA_SILENT_MS)
+		return;
+	media_set(&s->last_ms, now_ms);
+	uint32_t highest = media_get(&s->highest);
+	int16_t step = (int16_t)(rtp->sequence - (uint16_t)highest);
+	if (!same || step > (int16_t)MEDIA_JUMP || step < -(int16_t)MEDIA_JUMP) {
+		begin(s, kind, rtp, now_ms);
+		return;
+	}
+	media_set(&s->seen, media_get(&s->seen) + 1);
+	if (step > 0) {
+		media_set(&s->highest, highest + (uint32_t)step);
+		media_transit(s, kind, rtp, now_ms);
+	}
+}
+
+enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
+{
+	enum media_kind kind = kind_of(audio, video, rtp, len);
+
+	count(kind == MEDIA_VIDEO ? video : audio, kind, rtp, len, now_ms);
+	return kind;
+}
+
+struct media_report media_report(const struct media_stream *s, enum media_kind kind)
+{
+	return (struct media_report){
+		.packets = media_get(&s->packets),
+		.bytes = get64(&s->bytes),
+		.lost = (uint64_t)media_get(&s->lost_before) + lost_of(s),
+		.jitter_ms = (double)media_get(&s->jitter) / 16 / media_clock(kind),
+	};
+}
+
+bool media_one_way(const struct media_stream *audio_to_peer, const struct media_stream *audio_to_client)
+{
+	uint32_t there = media_get(&audio_to_peer->packets), back = media_get(&audio_to_client->packets);
+
+	return (there >= MEDIA_ONE_WAY_PACKETS && back == 0) || (back >= MEDIA_ONE_WAY_PACKETS && there == 0);
+}

@@ -1,0 +1,140 @@
+/* What the relay knows of the media it carries without decrypting it: the header of an SRTP packet is in clear (RFC 3711 §3.1), so kind, loss
+ * (RFC 3550 appendix A.3) and jitter (A.8) are read from it. One audio and one video stream for each direction of an allocation: those of a
+ * call of two. All of it is written by the worker that carries the packet; readers elsewhere may see a packet more in one field than in
+ * another. */
+#ifndef DUPLEX_RELAY_MEDIA_H
+#define DUPLEX_RELAY_MEDIA_H
+
+#include <stdatomic.h>
+
+#include "common/base.h"
+#include "common/wire.h"
+
+#define RTP_LEN 12u
+#define MEDIA_VIDEO_BYTES 700u /* no audio packet of a call is as large */
+#define MEDIA_SILENT_MS 1000u  /* a stream that was silent so long may be replaced by another SSRC */
+#define MEDIA_JUMP 3000u       /* RFC 3550 A.1, MAX_DROPOUT: a larger step in sequence numbers begins anew */
+
+enum media_kind {
+	MEDIA_OTHER, /* STUN, DTLS, RTCP, anything else */
+	MEDIA_AUDIO,
+	MEDIA_VIDEO,
+	MEDIA_KINDS
+};
+
+/* One RTP stream as it passed. */
+struct media_stream {
+	_Atomic uint32_t ssrc, packets; /* packets: of this kind, whatever their SSRC; 0 = none yet */
+	_Atomic uint64_t bytes;         /* the same, of UDP payload */
+	_Atomic uint32_t base, highest; /* extended sequence numbers of the present SSRC; RFC 3550 A.1 */
+	_Atomic uint32_t seen;          /* packets of the present SSRC */
+	_Atomic uint32_t lost_before;   /* of earlier SSRCs */
+	_Atomic uint32_t transit, jitter; /* in units of the RTP clock, 8 kHz scaled to 48; jitter is 16 times as large */
+	_Atomic uint32_t timestamp, last_ms;
+};
+static_assert(sizeof(struct media_stream) == 48, "shares a cache line with the counts of its direction");
+
+/* The header of an RTP packet (RFC 3550 §5.1), in host order. */
+struct rtp {
+	uint16_t sequence;
+	uint8_t payload_type;
+	uint32_t timestamp, ssrc;
+};
+
+/* True if the payload is RTP by RFC 7983 §7 and RFC 5761 §4: first byte 128 to 191, and not the types of RTCP. */
+static inline bool rtp_read(const uint8_t *p, uint32_t len, struct rtp *out)
+{
+	if (len < RTP_LEN || p[0] >> 6 != 2 || (uint8_t)(p[1] - 192u) < 32u)
+		return false;
+	*out = (struct rtp){ .sequence = be16_get(p + 2), .payload_type = p[1] & 0x7f, .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
+	return true;
+}
+
+static inline uint32_t media_get(const _Atomic uint32_t *field)
+{
+	return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+static inline void media_set(_Atomic uint32_t *field, uint32_t v)
+{
+	atomic_store_explicit(field, v, memory_order_relaxed);
+}
+
+/* Units of the RTP clock in a millisecond: video, and Opus (RFC 7587 §4.1). The static payload types of RFC 3551 §6 have a clock of 8 kHz;
+ * their timestamps are made six times as large. */
+static inline uint32_t media_clock(enum media_kind kind)
+{
+	return kind == MEDIA_VIDEO ? 90 : 48;
+}
+
+static inline uint32_t media_scale(enum media_kind kind, uint8_t payload_type)
+{
+	return kind == MEDIA_AUDIO && payload_type < 20 ? 6 : 1;
+}
+
+static inline void media_add(struct media_stream *s, uint32_t len)
+{
+	media_set(&s->packets, media_get(&s->packets) + 1);
+	atomic_store_explicit(&s->bytes, atomic_load_explicit(&s->bytes, memory_order_relaxed) + len, memory_order_relaxed);
+}
+
+/* RFC 3550 A.8, with the estimate kept 16 times as large. Packets of one video frame have one timestamp and are sent one after the other: only
+ * the first counts. */
+static inline void media_transit(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
+{
+	uint32_t timestamp = rtp->timestamp * media_scale(kind, rtp->payload_type);
+	uint32_t transit = now_ms * media_clock(kind) - timestamp, jitter = media_get(&s->jitter);
+	int32_t d = (int32_t)(transit - media_get(&s->transit));
+
+	if (rtp->timestamp == media_get(&s->timestamp))
+		return;
+	media_set(&s->transit, transit);
+	media_set(&s->timestamp, rtp->timestamp);
+	media_set(&s->jitter, jitter + (uint32_t)(d < 0 ? -d : d) - ((jitter + 8) >> 4));
+}
+
+/* For every packet that is not just the next of a stream that is known. */
+enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms);
+
+/* One UDP payload of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video
+ * by what its packets look like; one taken for audio that turns out to be video (large, or several packets of one timestamp) changes place,
+ * and its counts with it. */
+static inline enum media_kind media_pass(struct media_stream *audio, struct media_stream *video, const uint8_t *p, uint32_t len, uint32_t now_ms)
+{
+	struct rtp rtp;
+
+	if (!rtp_read(p, len, &rtp))
+		return MEDIA_OTHER;
+	bool heard = media_get(&audio->ssrc) == rtp.ssrc;
+	struct media_stream *s = heard ? audio : video;
+	enum media_kind kind = heard ? MEDIA_AUDIO : MEDIA_VIDEO;
+	uint32_t highest = media_get(&s->highest);
+	if (media_get(&s->ssrc) != rtp.ssrc || media_get(&s->seen) == 0 || (uint16_t)(rtp.sequence - highest) != 1 ||
+	    (heard && (len > MEDIA_VIDEO_BYTES || rtp.timestamp == media_get(&s->timestamp))))
+		return media_other_pass(audio, video, &rtp, len, now_ms);
+	media_add(s, len);
+	media_set(&s->last_ms, now_ms);
+	media_set(&s->seen, media_get(&s->seen) + 1);
+	media_set(&s->highest, highest + 1);
+	media_transit(s, kind, &rtp, now_ms);
+	return kind;
+}
+
+/* A new allocation begins with nothing. */
+void media_reset(struct media_stream *s);
+
+/* For reports. */
+struct media_report {
+	uint64_t packets, bytes;
+	uint64_t lost;      /* that never came, or have not come yet */
+	double jitter_ms;
+};
+struct media_report media_report(const struct media_stream *s, enum media_kind kind);
+
+/* Audio that goes one way only: a second of it at least one way, nothing the other. */
+#define MEDIA_ONE_WAY_PACKETS 50u
+bool media_one_way(const struct media_stream *audio_to_peer, const struct media_stream *audio_to_client);
+
+extern const char *const media_kind_names[MEDIA_KINDS];
+
+#endif

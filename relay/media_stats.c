@@ -1,0 +1,85 @@
+#include "relay/media_stats.h"
+
+#include <inttypes.h>
+
+#include "common/metrics.h"
+
+#define US_PER_MS 1000.0
+
+struct media_summary media_summary(const struct alloc *a)
+{
+	return (struct media_summary){
+		.sent = { media_report(&a->to_peer.audio, MEDIA_AUDIO), media_report(&a->video_to_peer, MEDIA_VIDEO) },
+		.received = { media_report(&a->to_client.audio, MEDIA_AUDIO), media_report(&a->video_to_client, MEDIA_VIDEO) },
+		.one_way = media_one_way(&a->to_peer.audio, &a->to_client.audio),
+	};
+}
+
+bool media_any(const struct media_summary *m)
+{
+	return m->sent.audio.packets + m->sent.video.packets + m->received.audio.packets + m->received.video.packets > 0;
+}
+
+static void report_json(struct buf *b, const char *name, const struct media_report *r)
+{
+	buf_printf(b, "\"%s\":{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"jitter_ms\":%.1f}", name, r->packets, r->bytes,
+		   r->lost, r->jitter_ms);
+}
+
+void media_direction_json(struct buf *b, const struct media_direction *d)
+{
+	buf_char(b, '{');
+	report_json(b, "audio", &d->audio);
+	buf_char(b, ',');
+	report_json(b, "video", &d->video);
+	buf_char(b, '}');
+}
+
+struct sums {
+	uint64_t streams, packets, lost;
+	double jitter_ms;
+};
+
+static void add(struct sums *s, const struct media_report *r)
+{
+	if (r->packets == 0)
+		return;
+	s->streams++;
+	s->packets += r->packets;
+	s->lost += r->lost;
+	s->jitter_ms += r->jitter_ms;
+}
+
+void media_stats_write(struct buf *out, const struct relay *r, uint32_t now_s)
+{
+	struct sums sums[MEDIA_KINDS] = { 0 };
+	uint64_t one_way = 0;
+
+	for (uint32_t i = 0; i < r->table->slot_count; i++) {
+		const struct alloc *a = &r->table->slots[i];
+
+		if (!alloc_alive(a, now_s))
+			continue;
+		struct media_summary m = media_summary(a);
+		add(&sums[MEDIA_AUDIO], &m.sent.audio);
+		add(&sums[MEDIA_AUDIO], &m.received.audio);
+		add(&sums[MEDIA_VIDEO], &m.sent.video);
+		add(&sums[MEDIA_VIDEO], &m.received.video);
+		one_way += m.one_way;
+	}
+	metrics_head(out, "duplex_relay_media_streams", "gauge", "RTP streams of live allocations, each direction one");
+	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++)
+		metrics_line(out, "duplex_relay_media_streams", "kind", media_kind_names[k], sums[k].streams);
+	metrics_head(out, "duplex_relay_media_stream_packets", "gauge", "RTP packets of these streams so far");
+	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++)
+		metrics_line(out, "duplex_relay_media_stream_packets", "kind", media_kind_names[k], sums[k].packets);
+	metrics_head(out, "duplex_relay_media_stream_lost", "gauge", "Packets of these streams that never reached the relay");
+	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++)
+		metrics_line(out, "duplex_relay_media_stream_lost", "kind", media_kind_names[k], sums[k].lost);
+	metrics_head(out, "duplex_relay_media_jitter_microseconds", "gauge", "Mean jitter of these streams on arrival");
+	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++)
+		metrics_line(out, "duplex_relay_media_jitter_microseconds", "kind", media_kind_names[k],
+			     sums[k].streams > 0 ? (uint64_t)(sums[k].jitter_ms * US_PER_MS / (double)sums[k].streams) : 0);
+	metrics_head(out, "duplex_relay_one_way_audio", "gauge", "Live allocations whose audio goes one way only");
+	metrics_line(out, "duplex_relay_one_way_audio", NULL, NULL, one_way);
+}
