@@ -18,7 +18,7 @@ deps: ## install the Debian packages and the system user that are missing
 	$(Q)packaging/deps
 
 # Settings of an instance, on the command line or in the environment; see packaging/lib/settings.sh.
-SETTINGS := $(foreach v,INSTANCE HTTPS_PORT HTTP_PORT DOMAIN WORKERS RELAY_CORES TAP SUBNET BIND RING_TIMEOUT_S LOG_LEVEL VARIANT,$(if $($(v)),$(v)=$($(v))))
+SETTINGS := $(foreach v,INSTANCE HTTPS_PORT HTTP_PORT DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE BIND RING_TIMEOUT_S LOG_LEVEL VARIANT,$(if $($(v)),$(v)=$($(v))))
 AS_ROOT  := $(if $(filter-out 0,$(shell id -u)),$(if $(shell command -v sudo),sudo))
 DUPLEX_RUN = $(AS_ROOT) packaging/duplex-run
 
@@ -49,5 +49,5 @@ clean: ## remove all that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9 _-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  Settings: HTTPS_PORT=8443 DOMAIN=localhost WORKERS=<cores> RELAY_CORES=1 INSTANCE=<folder-hash>'
+	@echo '  Settings: HTTPS_PORT=8443 DOMAIN=localhost WORKERS=<cores> RELAY_CORES=1 IFACE=<none> INSTANCE=<folder-hash>'
 	@echo '  VARIANT=release|debug|asan|tsan|fuzz|cov picks the build; V=1 shows the commands.'

@@ -7,7 +7,7 @@
 
 #define GEN_CLIENT_PORT 20000u
 #define GEN_PEER_PORT 40000u
-#define GEN_FLOWS_MAX 8192u
+#define GEN_FLOWS_MAX 16384u
 #define GEN_PAYLOAD_MIN 24u
 #define GEN_PAYLOAD_MAX 1200u
 
@@ -15,6 +15,7 @@ enum gen_mode {
 	GEN_CHANNEL,    /* ChannelData to UDP and back */
 	GEN_INDICATION, /* Send and Data indications */
 	GEN_HAIRPIN,    /* flow 2k talks to flow 2k+1 through both allocations */
+	GEN_ALLOCATE,   /* allocations alone: no permissions, no traffic */
 	GEN_ECHO,       /* no TURN: whatever is sent comes back with the ends swapped; measures the generator itself */
 };
 
@@ -30,6 +31,7 @@ struct gen_flow {
 
 struct gen {
 	struct rawio *io;
+	unsigned *active; /* flows with a transaction under way */
 	enum gen_mode mode;
 	uint32_t server, client, peer; /* host order */
 	uint16_t port;

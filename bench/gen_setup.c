@@ -132,42 +132,57 @@ static void answer(void *user, const struct rawio_in *in)
 	/* Hairpin: the peer's address is known only when all have been allocated. */
 	if (f->stage == ALLOCATE && g->mode == GEN_HAIRPIN)
 		f->stage = READY;
+	else if (f->stage == ALLOCATE && g->mode == GEN_ALLOCATE)
+		f->stage = READY;
 	else if (f->stage == PERMISSION && g->mode == GEN_INDICATION)
 		f->stage = READY; /* what comes from a peer with a channel would come as ChannelData */
 	else
 		enter(g, i, next[f->stage]);
 }
 
-/* Brings all flows from where they are to `goal` (READY or GONE), starting each by `first`. Returns how many arrived there. */
-static unsigned drive(struct gen *g, enum stage first, enum stage goal, unsigned window, bool must)
+/* What is to be done about a flow that has not arrived: nothing yet, send again, or give up. True if it is given up. */
+static bool overdue(struct gen *g, unsigned i, uint64_t now, enum stage goal, bool must)
 {
-	unsigned started = 0, done = 0;
+	struct gen_flow *f = &g->flows[i];
 
-	while (done < g->count) {
+	if (now <= f->deadline_ns)
+		return false;
+	if (f->tries < TRIES) {
+		request(g, i);
+		return false;
+	}
+	if (must) {
+		fprintf(stderr, "turnload: the server does not answer (allocation %u, step %u)\n", i, f->stage);
+		exit(2);
+	}
+	f->stage = goal;
+	f->challenges = CHALLENGES + 1; /* marks it as not confirmed */
+	return true;
+}
+
+/* Brings all flows from where they are to `goal` (READY or GONE), starting each by `first`. */
+static void drive(struct gen *g, enum stage first, enum stage goal, unsigned window, bool must)
+{
+	unsigned started = 0, active = 0;
+
+	while (started < g->count || active > 0) {
 		uint64_t now = gen_now_ns();
-		done = 0;
-		for (unsigned i = 0; i < started; i++) {
-			struct gen_flow *f = &g->flows[i];
-			if (f->stage == goal) {
-				done++;
-			} else if (now > f->deadline_ns && f->tries == TRIES) {
-				if (must) {
-					fprintf(stderr, "turnload: the server does not answer (allocation %u, step %u)\n", i, f->stage);
-					exit(2);
-				}
-				f->stage = goal;
-				f->challenges = CHALLENGES + 1; /* marks it as not confirmed */
-			} else if (now > f->deadline_ns) {
-				request(g, i);
-			}
+		unsigned kept = 0;
+
+		for (unsigned k = 0; k < active; k++) {
+			unsigned i = g->active[k];
+
+			if (g->flows[i].stage != goal && !overdue(g, i, now, goal, must))
+				g->active[kept++] = i;
 		}
-		while (started < g->count && started - done < window)
-			enter(g, started++, first);
+		for (active = kept; started < g->count && active < window; started++) {
+			enter(g, started, first);
+			g->active[active++] = started;
+		}
 		rawio_flush(g->io);
 		if (rawio_poll(g->io, 256, answer, g) == 0)
 			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
 	}
-	return done;
 }
 
 double gen_setup(struct gen *g, unsigned window)

@@ -10,10 +10,11 @@ $(BUILD)/bench/mkjournal.o: PARTFLAGS = $(relay_CFLAGS) $(relay_EXTRA)
 $(eval $(call tool,turncheck,$(patsubst %,tests/net/%.c,turncheck check_table check_flows check_data check_limits check_hostile check_expiry tclient tstun),))
 $(eval $(call tool,sumcheck,tests/net/sumcheck.c tests/net/tstun.c,))
 $(eval $(call tool,xdpcheck,tests/net/xdpcheck.c,,-lbpf))
+$(eval $(call tool,turnpair,tests/net/turnpair.c tests/net/tclient.c tests/net/tstun.c,))
 
 # Taken here, as the user gave it: the name may mean something else further on.
 BENCH_QUICK := $(if $(QUICK),$(QUICK),0)
 
 .PHONY: bench-relay
-bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
+bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay mkjournal) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
 	$(Q)BIN=$(BUILD) QUICK=$(BENCH_QUICK) bench/bench-relay

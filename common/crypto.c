@@ -2,8 +2,8 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 void crypto_random(void *out, size_t len)
@@ -12,41 +12,127 @@ void crypto_random(void *out, size_t len)
 		abort();
 }
 
-static void digest(const EVP_MD *md, struct str data, uint8_t *out)
+/* Looking an algorithm up by name, with its locks and copies, costs several times what hashing a message of ours does;
+ * so it is done once, and each thread keeps a context a kind. */
+enum kind { MD5, SHA1, SHA256, KINDS };
+
+static const struct {
+	const char *name;
+	size_t len;
+} kinds[KINDS] = { [MD5] = { "MD5", MD5_LEN }, [SHA1] = { "SHA1", SHA1_LEN }, [SHA256] = { "SHA256", SHA256_LEN } };
+
+#define BLOCK 64u /* of all of them */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t contexts_key;
+static EVP_MD *algorithm[KINDS];
+static _Thread_local EVP_MD_CTX *contexts[KINDS];
+
+static void thread_ends(void *at)
 {
-	if (EVP_Digest(data.p, data.len, out, NULL, md, NULL) != 1)
+	EVP_MD_CTX **c = at;
+
+	for (unsigned k = 0; k < KINDS; k++) {
+		EVP_MD_CTX_free(c[k]);
+		c[k] = NULL;
+	}
+}
+
+static void fetch_all(void)
+{
+	for (unsigned k = 0; k < KINDS; k++) {
+		algorithm[k] = EVP_MD_fetch(NULL, kinds[k].name, NULL);
+		if (algorithm[k] == NULL)
+			abort();
+	}
+	if (pthread_key_create(&contexts_key, thread_ends) != 0)
 		abort();
+}
+
+/* This thread's context, ready for a new message. */
+static EVP_MD_CTX *start(enum kind kind)
+{
+	if (contexts[kind] == NULL) {
+		(void)pthread_once(&once, fetch_all);
+		contexts[kind] = EVP_MD_CTX_new();
+		if (contexts[kind] == NULL || pthread_setspecific(contexts_key, contexts) != 0)
+			abort();
+	}
+	if (EVP_DigestInit_ex2(contexts[kind], algorithm[kind], NULL) != 1)
+		abort();
+	return contexts[kind];
+}
+
+static void add(EVP_MD_CTX *c, const void *p, size_t len)
+{
+	if (EVP_DigestUpdate(c, p, len) != 1)
+		abort();
+}
+
+static void finish(EVP_MD_CTX *c, uint8_t *out)
+{
+	if (EVP_DigestFinal_ex(c, out, NULL) != 1)
+		abort();
+}
+
+static void digest(enum kind kind, struct str data, uint8_t *out)
+{
+	EVP_MD_CTX *c = start(kind);
+
+	add(c, data.p, data.len);
+	finish(c, out);
 }
 
 void crypto_md5(struct str data, uint8_t out[MD5_LEN])
 {
-	digest(EVP_md5(), data, out);
+	digest(MD5, data, out);
 }
 
 void crypto_sha1(struct str data, uint8_t out[SHA1_LEN])
 {
-	digest(EVP_sha1(), data, out);
+	digest(SHA1, data, out);
 }
 
 void crypto_sha256(struct str data, uint8_t out[SHA256_LEN])
 {
-	digest(EVP_sha256(), data, out);
+	digest(SHA256, data, out);
 }
 
-static void hmac(const EVP_MD *md, struct str key, struct str data, uint8_t *out)
+/* RFC 2104. */
+static void hmac(enum kind kind, struct str key, struct str data, uint8_t *out)
 {
-	if (HMAC(md, key.p, (int)key.len, (const unsigned char *)data.p, data.len, out, NULL) == NULL)
-		abort();
+	uint8_t short_key[SHA256_LEN], pad[BLOCK];
+
+	if (key.len > BLOCK) {
+		digest(kind, key, short_key);
+		key = str_of(short_key, kinds[kind].len);
+	}
+	memset(pad, 0x36, sizeof(pad));
+	for (size_t i = 0; i < key.len; i++)
+		pad[i] ^= (uint8_t)key.p[i];
+	EVP_MD_CTX *c = start(kind);
+	add(c, pad, sizeof(pad));
+	add(c, data.p, data.len);
+	finish(c, out);
+
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	c = start(kind);
+	add(c, pad, sizeof(pad));
+	add(c, out, kinds[kind].len);
+	finish(c, out);
+	OPENSSL_cleanse(pad, sizeof(pad));
+	OPENSSL_cleanse(short_key, sizeof(short_key));
 }
 
 void crypto_hmac_sha1(struct str key, struct str data, uint8_t out[SHA1_LEN])
 {
-	hmac(EVP_sha1(), key, data, out);
+	hmac(SHA1, key, data, out);
 }
 
 void crypto_hmac_sha256(struct str key, struct str data, uint8_t out[SHA256_LEN])
 {
-	hmac(EVP_sha256(), key, data, out);
+	hmac(SHA256, key, data, out);
 }
 
 bool crypto_equal(const void *a, const void *b, size_t len)

@@ -53,6 +53,7 @@ struct alloc {
 	_Atomic uint32_t expires_s;    /* dead from then on; 0 = not in use */
 	uint16_t relay_port;           /* network order */
 	uint8_t local;                 /* our address that is its relayed one: iface.h */
+	_Atomic uint8_t turns;         /* odd while key and client_hop change, which is when the client moves */
 	_Atomic(struct peers *) peers; /* owned; NULL = none yet */
 	struct addr relay;             /* the relayed address, as packets carry it */
 	hop_slot client_hop;           /* the way to the client */
@@ -80,6 +81,12 @@ struct alloc {
 	 * allocation; the second lends it its address: same key, same block of peers. */
 	_Atomic uint32_t other;        /* slot + 1 of the other half, 0 = none */
 	_Atomic uint32_t half_expires_s; /* of a first half: when its own address ends, at or before expires_s; 0 = it has */
+	/* RFC 8016. A client that moves is known by two 5-tuples until it uses the new one, for which a slot beyond
+	 * those of the ports stands in (table_move.c). */
+	_Atomic uint32_t link;         /* slot + 1: of an allocation, its stand-in; of a stand-in, its allocation; 0 = none */
+	uint32_t move_until_s;         /* of a stand-in */
+	uint16_t ticket;               /* number of the MOBILITY-TICKET that is good now, and all later ones */
+	uint8_t move_tid[STUN_TID_LEN]; /* of the Refresh that moved it last */
 	uint32_t journal;              /* its cell in the journal + 1; 0 = not kept there */
 	_Atomic uint16_t stripe;       /* of the lock that guards it */
 	uint16_t refused_code;         /* why an address of a family was asked for in vain */
@@ -98,6 +105,19 @@ static inline bool alloc_alive(const struct alloc *a, uint32_t now_s)
 	uint32_t e = atomic_load_explicit(&a->expires_s, memory_order_acquire);
 
 	return e != 0 && (int32_t)(e - now_s) > 0;
+}
+
+/* Who reads key and client_hop without a lock takes the first before and asks the second after: true if what was
+ * read may be half of one 5-tuple and half of another. */
+static inline uint8_t alloc_turns(const struct alloc *a)
+{
+	return atomic_load_explicit(&a->turns, memory_order_acquire);
+}
+
+static inline bool alloc_turned(const struct alloc *a, uint8_t seen)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return (seen & 1) != 0 || atomic_load_explicit(&a->turns, memory_order_relaxed) != seen;
 }
 
 /* Whether it has a relayed address of this family. Of a first half, under the stripe lock. */

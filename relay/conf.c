@@ -104,6 +104,8 @@ const struct conf_option relay_options[] = {
 	     "servers that new clients are sent to while this relay drains (SIGUSR1); empty = they are refused with 486"),
 	NUM("drain-time", drain_time_s, "3600", 0, 604800, "s", true,
 	    "how long the last allocations are waited for when draining; 0 = as long as they live"),
+	O("relay", "mobility", CONF_BOOL, mobility, "yes", 0, 0, "", true,
+	  "clients over UDP may take their allocation along to another address (RFC 8016); no = those that ask get 405"),
 	O("relay", "channels-5766", CONF_BOOL, old_channels, "yes", 0, 0, "", true,
 	  "also take channel numbers above 0x4fff, up to 0x7fff, as clients of RFC 5766 choose them; no = only those "
 	  "of RFC 8656"),
@@ -119,6 +121,27 @@ const struct conf_option relay_options[] = {
 	NUM("challenge-rate", challenge_rate, "1000", 0, 1000000, "a second", true,
 	    "unauthenticated requests answered for one /24 of IPv4 or /64 of IPv6; 0 = no limit"),
 	NUM("challenge-burst", challenge_burst, "4000", 1, 65535, "", true, "the same, at once after a quiet time"),
+
+	LIST("stream-listen", stream_listen, "", false,
+	     "where clients come by TCP and TLS, separated by blanks: tcp:*:3478 tcp:192.0.2.1:3478 tls:[2001:db8::1]:5349; "
+	     "tcp-proxy: and tls-proxy: for connections that a proxy hands on with a PROXY header, often with "
+	     "unix:/PATH for the address; empty = UDP only"),
+	TEXT("stream-socket-group", stream_socket_group, "", false,
+	     "group that may connect to the unix sockets of stream-listen; empty = root only"),
+	LIST("tls-cert", tls_cert, "", true,
+	     "certificate chains (PEM) for TLS, the first for clients that name none of the others; a reload reads them again"),
+	LIST("tls-key", tls_key, "", true, "their private keys (PEM), in the same order"),
+	NUM("stream-queue", stream_queue_ms, "200", 10, 10000, "ms", true,
+	    "how long media may wait for a client on TCP or TLS before it is dropped"),
+	NUM("stream-queue-bytes", stream_queue_bytes, "262144", 4096, 16777216, "bytes", true,
+	    "media that may wait for one such client"),
+	NUM("stream-memory", stream_memory_mb, "64", 1, 65536, "MB", true, "media and answers that may wait for all such clients"),
+	NUM("stream-connections", stream_connections, "4096", 1, 65536, "", false, "TCP and TLS connections at a time"),
+	NUM("stream-address-connections", stream_address_connections, "512", 1, 65536, "", true,
+	    "TCP and TLS connections of one address (IPv6: of one /64)"),
+	NUM("stream-handshake", stream_handshake_s, "10", 1, 300, "s", true,
+	    "how long a client may take for the TLS handshake, and for a message that it has begun"),
+	NUM("stream-idle", stream_idle_s, "60", 1, 3600, "s", true, "how long a connection may be without an allocation"),
 };
 const size_t relay_options_count = ARRAY_LEN(relay_options);
 

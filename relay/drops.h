@@ -34,6 +34,7 @@
 	X(DROP_CHALLENGE_LIMIT, "challenge_limit", "unauthenticated request beyond its prefix's budget") \
 	X(DROP_REPLY_SPACE, "reply_space", "the answer does not fit into the buffer")                   \
 	X(DROP_NO_ALLOCATION, "no_allocation", "data from a client without allocation")                 \
+	X(DROP_CLIENT_MOVING, "client_moving", "its client was changing its address at that instant")   \
 	X(DROP_NO_CHANNEL, "no_channel", "channel data for a channel that is not bound")                \
 	X(DROP_CHANNEL_LENGTH, "channel_length", "channel data whose length field does not fit the datagram") \
 	X(DROP_SEND_MALFORMED, "send_malformed", "Send indication without what it needs, or with what is not understood") \
@@ -50,6 +51,10 @@
 	X(DROP_NO_ROUTE, "no_route", "no port and no gateway for the destination")                      \
 	X(DROP_NEIGHBOUR_WAIT, "neighbour_wait", "neighbour not resolved in time")                      \
 	X(DROP_NEIGHBOUR_QUEUE, "neighbour_queue", "too many frames wait for neighbours")               \
+	X(DROP_STREAM_RING, "stream_ring", "data for a client on TCP, no room between the workers and its thread")   \
+	X(DROP_STREAM_GONE, "stream_gone", "for a TCP connection that is gone")                         \
+	X(DROP_STREAM_LATE, "stream_late", "media that waited longer than stream-queue for a client on TCP") \
+	X(DROP_STREAM_FULL, "stream_full", "media beyond stream-queue-bytes or stream-memory")          \
 	X(DROP_TX_FULL, "tx_full", "the device took no more frames")
 
 COUNTER_ENUM(drop, DROPS, DROP_COUNT);

@@ -209,6 +209,8 @@ void icmp_too_big(struct path *c, struct pkt *p)
 		return;
 	}
 	pkt_drop(p, DROP_TOO_BIG);
+	if (p->from != NULL)
+		return;
 	/* What we added on the way must fit as well. */
 	if (c->quote.total + mtu > total)
 		tell_sender(c, c->quote.total + mtu - total);

@@ -18,6 +18,7 @@
 #include "relay/eal.h"
 #include "relay/kernel.h"
 #include "relay/port.h"
+#include "relay/stream.h"
 #include "relay/worker.h"
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
@@ -31,11 +32,13 @@ struct program {
 	struct ifaces ifaces;
 	struct relay *relay;
 	struct workers *workers;
+	struct stream *stream; /* NULL = none */
 	struct metrics *metrics;
 	struct ctl *ctl;
 	struct control *control;
 	struct kernel *kernel; /* NULL = no port needs it */
 	char name[128]; /* among all relays */
+	bool streams;          /* there is something in stream-listen */
 	char why[512];
 };
 
@@ -52,6 +55,8 @@ static enum err start_check(struct program *p)
 	enum err e = relay_plan_make(&p->conf, &p->plan, p->why, sizeof(p->why));
 	if (e == ERR_OK)
 		e = kernel_plan(&p->conf, &p->plan, p->why, sizeof(p->why));
+	if (e == ERR_OK)
+		e = stream_wanted(&p->conf, &p->streams, p->why, sizeof(p->why));
 	if (e == ERR_OK)
 		e = policy_new(&p->conf, &p->policy, p->why, sizeof(p->why));
 	return e;
@@ -99,16 +104,25 @@ static enum err start_relay(struct program *p)
 	};
 	enum err e = relay_new(&size, &p->ifaces, p->policy, &p->relay);
 
-	if (e == ERR_OK)
-		p->policy = NULL;
-	else
+	if (e != ERR_OK) {
 		(void)snprintf(p->why, sizeof(p->why),
 			       "there is no memory for the allocations: raise [relay] memory or lower max-allocations");
+		return e;
+	}
+	p->policy = NULL;
+	if (!p->streams)
+		return ERR_OK;
+	e = stream_link_new(p->relay->workers, p->ports.pool, &p->relay->link);
+	if (e != ERR_OK) {
+		relay_free(p->relay);
+		(void)snprintf(p->why, sizeof(p->why), "there is no memory for the rings of stream-listen: raise [relay] memory");
+	}
 	return e;
 }
 
 static void stop_relay(struct program *p)
 {
+	stream_link_free(p->relay->link);
 	relay_free(p->relay);
 }
 
@@ -232,6 +246,18 @@ static void stop_workers(struct program *p)
 	workers_stop(p->workers);
 }
 
+static enum err start_stream(struct program *p)
+{
+	if (p->relay->link == NULL)
+		return ERR_OK;
+	return stream_start(p->relay, &p->conf, &p->stream, p->why, sizeof(p->why));
+}
+
+static void stop_stream(struct program *p)
+{
+	stream_stop(p->stream);
+}
+
 static const struct module {
 	enum err (*start)(struct program *p);
 	void (*stop)(struct program *p);
@@ -239,7 +265,7 @@ static const struct module {
 	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
 	{ start_journal, stop_journal },
 	{ start_kernel, stop_kernel },
-	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_ctl, stop_ctl },
+	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_stream, stop_stream }, { start_ctl, stop_ctl },
 	{ start_control, stop_control },
 };
 
@@ -253,6 +279,11 @@ static void reload(struct program *p, const char *path)
 	enum err e = conf_load(path, relay_options, relay_options_count, &fresh, p->why, sizeof(p->why));
 	if (e == ERR_OK)
 		e = policy_new(&fresh, &policy, p->why, sizeof(p->why));
+	if (e == ERR_OK) {
+		e = stream_reload(p->stream, &fresh, p->why, sizeof(p->why));
+		if (e != ERR_OK)
+			policy_free(policy);
+	}
 	if (e != ERR_OK) {
 		log_event(LOG_ERROR, "reload-refused", "reason=%s", log_value(str_from(p->why)));
 	} else {

@@ -352,6 +352,39 @@ void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clo
 	put_tags(c, c->extra, c->extras);
 }
 
+void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now)
+{
+	set_clock(c, now);
+	for (unsigned i = 0; i < n; i++) {
+		c->quote.whole = false; /* nobody can be told that a packet was too big: TCP made it one */
+		from_client(c, &p[i], p[i].from, table_find_one(c->relay->table, p[i].from));
+	}
+	if (c->helds > 0)
+		run_held(c);
+	if (c->relay->ifaces.tagged) {
+		put_tags(c, p, n);
+		put_tags(c, c->extra, c->extras);
+	}
+}
+
+void path_message_end(struct path *c, const struct flow_key *key)
+{
+	struct spin *lock = table_stripe(c->relay->table, key);
+
+	spin_lock(lock);
+	struct alloc *a = table_find_one(c->relay->table, key);
+	if (a != NULL)
+		table_remove(c->relay->table, a);
+	spin_unlock(lock);
+}
+
+bool path_message_alive(const struct path *c, const struct flow_key *key)
+{
+	const struct alloc *a = table_find_one(c->relay->table, key);
+
+	return a != NULL && alloc_alive(a, c->now_s);
+}
+
 static void run_tick(struct path *c, const struct path_clock *now)
 {
 	uint64_t since = now->mono_ms - c->swept_ms;

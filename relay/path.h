@@ -5,6 +5,7 @@
 #define DUPLEX_RELAY_PATH_H
 
 #include "relay/relay.h"
+#include "relay/stream_link.h"
 
 #define PATH_EXTRA 64u /* frames beside the burst, per call */
 #define PATH_HELD 64u  /* frames that may wait for a neighbour at a time */
@@ -69,6 +70,12 @@ static inline uint32_t path_seconds(uint64_t mono_ms)
 	return (uint32_t)(mono_ms / 1000u) + 1;
 }
 
+/* The same for n <= BURST messages of clients on streams, as pkt.h says. */
+void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now);
+/* The connection of this client is gone: so is its allocation (RFC 8656 §5). */
+void path_message_end(struct path *c, const struct flow_key *key);
+bool path_message_alive(const struct path *c, const struct flow_key *key);
+
 /* For the handlers. */
 
 static inline uint64_t path_random(struct path *c)
@@ -115,6 +122,16 @@ static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_
 		return;
 	}
 	p->verdict = PKT_SEND;
+}
+
+/* [data, data + len) goes to the client of `to`, which is on a stream. */
+static inline void path_to_stream(struct pkt *p, const struct flow_key *to, uint8_t *data, uint32_t len, enum stream_kind kind)
+{
+	p->data = data;
+	p->len = len;
+	p->stream = flow_stream(to);
+	p->media = (uint8_t)kind;
+	p->verdict = PKT_STREAM;
 }
 
 /* Finds the neighbour for `dst` and, if it is not known yet, asks for it. For the handlers of requests, so that

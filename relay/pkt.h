@@ -21,10 +21,13 @@ enum pkt_verdict {
 	PKT_DROP, /* free the buffer; `reason` says why */
 	PKT_SEND, /* send [data, data + len) on port out_if */
 	PKT_HOLD, /* the path keeps the buffer until the neighbour is known */
+	PKT_STREAM, /* hand [data, data + len), a message without headers, to connection `stream` */
 };
 
 /* What the device says about the checksums of a received frame. */
 enum pkt_sum { PKT_SUM_UNKNOWN, PKT_SUM_GOOD, PKT_SUM_BAD };
+
+struct flow_key;
 
 struct pkt {
 	uint8_t *data;       /* first byte of the Ethernet header */
@@ -37,6 +40,11 @@ struct pkt {
 	uint8_t reason;      /* enum drop, with PKT_DROP */
 	bool tx_sum;         /* the device shall fill in the UDP checksum; the pseudo-header's sum stands there */
 	bool v6;             /* IPv6, not IPv4; valid from net_parse on */
+	uint8_t media;       /* enum stream_kind, with PKT_STREAM */
+	uint32_t stream;     /* handle of a client's TCP connection, with PKT_STREAM */
+	/* On input: NULL for a frame. Else [data, data + len) is a message, without headers, of this client on a stream;
+	 * payload is 0 and v6 is set: both are the less usual way. Borrowed as long as the buffer. */
+	const struct flow_key *from;
 	uint16_t payload;    /* where the payload of UDP begins, from `data` on; valid once it is known to be UDP */
 };
 

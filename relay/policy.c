@@ -110,6 +110,7 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	}
 	p->expiry_ends = strcmp(c->credential_expiry, "always") == 0;
 	p->anonymity = c->anonymity;
+	p->mobility = c->mobility;
 	p->lifetime_s = (uint32_t)c->lifetime_s;
 	p->lifetime_max_s = (uint32_t)c->lifetime_max_s;
 	p->nonce_lifetime_s = (uint32_t)c->nonce_lifetime_s;
@@ -120,6 +121,7 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 	p->challenge_rate = (uint32_t)c->challenge_rate;
 	p->challenge_burst = (uint32_t)c->challenge_burst;
 	crypto_hmac_sha256(policy_secret(p), STR("duplex relay nonce"), p->nonce_key);
+	crypto_hmac_sha256(policy_secret(p), STR("duplex relay ticket"), p->ticket_key);
 	return ERR_OK;
 }
 

@@ -14,6 +14,7 @@ struct policy {
 	char realm[POLICY_REALM_MAX + 1];
 	char secret[512];               /* of the TURN-REST credentials */
 	uint8_t nonce_key[SHA256_LEN];  /* derived from the secret, so that all relays of a fleet know each other's nonces */
+	uint8_t ticket_key[SHA256_LEN]; /* of MOBILITY-TICKETs, likewise */
 	uint8_t algorithms[8];          /* value of PASSWORD-ALGORITHMS in challenges */
 	uint8_t algorithms_len;         /* 0 = none is offered */
 	bool anonymity;                 /* challenges ask for USERHASH instead of USERNAME */
@@ -27,6 +28,7 @@ struct policy {
 	uint32_t max_allocations, user_allocations, address_allocations, max_peers;
 	uint32_t challenge_rate, challenge_burst; /* per second and /24; rate 0 = no limit */
 	uint16_t channel_max;           /* highest channel number */
+	bool mobility;                  /* clients may move (RFC 8016) */
 	uint32_t allocation_rate, user_rate; /* bandwidth, bytes a second of payload; 0 = no limit */
 	uint8_t dscp[MEDIA_KINDS];      /* set on packets without one, as it stands in the IP header; 0 = none */
 	bool expiry_ends;               /* credential expiry also stops what a live allocation wants to renew */

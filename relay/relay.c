@@ -21,7 +21,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	struct table_size t = {
 		.ifaces = &r->ifaces, .port_min = size->port_min, .port_max = size->port_max, .max = size->max_allocations
 	};
-	r->stats = aligned_alloc(CACHE_LINE, size->workers * sizeof(*r->stats));
+	r->stats = aligned_alloc(CACHE_LINE, (size->workers + 1) * sizeof(*r->stats));
 	enum err e = r->stats != NULL ? rcu_new(size->workers, &r->rcu) : ERR_NO_MEMORY;
 	if (e == ERR_OK)
 		e = table_new(&t, r->rcu, &r->table);
@@ -29,7 +29,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 		relay_free(r);
 		return e;
 	}
-	memset(r->stats, 0, size->workers * sizeof(*r->stats));
+	memset(r->stats, 0, (size->workers + 1) * sizeof(*r->stats));
 	r->policy = policy;
 	*out = r;
 	return ERR_OK;

@@ -9,6 +9,7 @@
 #include "relay/restore.h"
 #include "relay/revoked.h"
 #include "relay/stats.h"
+#include "relay/stream_stats.h"
 #include "relay/table.h"
 
 struct relay {
@@ -23,11 +24,13 @@ struct relay {
 	struct limit challenges;
 	struct ended ended;
 	struct revoked revoked;
-	struct stats *stats;                   /* owned: one block a worker */
+	struct stats *stats;                   /* owned: one block a worker, and one behind them for the stream thread */
 	unsigned workers;
 	int kernel_fd;                         /* wakes the thread of kernel.c; -1 = there is none */
 	struct journal *journal;               /* borrowed; NULL = none */
 	struct restore_counts restored;        /* at start */
+	struct stream_link *link;              /* borrowed: to the stream thread; NULL = no clients on streams */
+	struct stream_stats stream;
 };
 
 struct relay_size {

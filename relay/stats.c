@@ -16,7 +16,7 @@ static uint64_t total(const struct relay *r, size_t offset)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < r->workers; i++)
+	for (unsigned i = 0; i <= r->workers; i++) /* and the stream thread's */
 		n += stats_get((const _Atomic uint64_t *)(const void *)((const char *)&r->stats[i] + offset));
 	return n;
 }
@@ -149,6 +149,8 @@ void stats_write(struct buf *out, void *user)
 	metrics_line(out, "duplex_relay_allocations_capacity", NULL, NULL, table_capacity(r->table));
 	metrics_head(out, "duplex_relay_draining", "gauge", "1 while new allocations are refused because the relay is to end");
 	metrics_line(out, "duplex_relay_draining", NULL, NULL, relay_draining(r));
+	metrics_head(out, "duplex_relay_moves_total", "counter", "Allocations whose clients moved to another address");
+	metrics_line(out, "duplex_relay_moves_total", NULL, NULL, table_moves(r->table));
 	write_frames(out, r);
 	write_relayed(out, r);
 	write_media(out, r);
@@ -157,4 +159,6 @@ void stats_write(struct buf *out, void *user)
 	write_refused(out, r);
 	write_cores(out, r);
 	write_journal(out, r);
+	if (r->link != NULL)
+		stream_stats_write(out, &r->stream);
 }

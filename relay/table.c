@@ -3,39 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "relay/journal.h"
-#include "relay/numbers.h"
-#include "relay/users.h"
-
-#define STRIPES 1024u
-#define RESERVATIONS 256u /* at a time; more EVEN-PORT pairs are refused */
-#define SLOT_NONE UINT32_MAX
-
-struct reservation {
-	uint8_t token[8];
-	uint32_t expires_s;
-	uint16_t port;
-	uint8_t local;
-	bool used;
-	uint32_t journal; /* as struct alloc.journal */
-};
-
-struct table_inside {
-	struct rcu *rcu;            /* borrowed */
-	const struct ifaces *ifaces; /* borrowed */
-	struct journal *journal;    /* borrowed; NULL = none */
-	struct portmap *map;        /* owned: one per address */
-	struct users users, addresses;
-	struct numbers numbers;     /* of user_buckets, one a user */
-	struct spin lock;           /* flows, map, users, graves, reservations */
-	struct spin stripe[STRIPES];
-	size_t bytes;               /* of table.slots */
-	uint32_t max;               /* allocations that flows and users have room for */
-	_Atomic uint32_t count;
-	uint32_t grave_first, grave_last; /* slots that wait for their grace period, oldest first */
-	struct peers *block_first, *block_last; /* the same for blocks */
-	struct reservation reservation[RESERVATIONS];
-};
+#include "relay/table_inside.h"
 
 static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
 {
@@ -47,7 +15,10 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	in->max = size->max;
 	in->grave_first = in->grave_last = SLOT_NONE;
 	in->map = calloc(n, sizeof(*in->map));
-	in->bytes = (size_t)n * t->ports * sizeof(struct alloc);
+	in->stand_base = n * t->ports;
+	in->bytes = ((size_t)in->stand_base + STAND_INS) * sizeof(struct alloc);
+	for (in->stands_free = 0; in->stands_free < STAND_INS; in->stands_free++)
+		in->stand_free[in->stands_free] = (uint16_t)in->stands_free;
 	/* Pages that no allocation has touched cost nothing. */
 	t->slots = mmap(NULL, in->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->slots == MAP_FAILED)
@@ -59,7 +30,7 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	t->user_buckets = calloc(size->max, sizeof(*t->user_buckets));
 	if (t->buckets == NULL || t->user_buckets == NULL)
 		return ERR_NO_MEMORY;
-	if (flowmap_init(&t->flows, size->max) != ERR_OK)
+	if (flowmap_init(&t->flows, size->max + STAND_INS) != ERR_OK)
 		return ERR_NO_MEMORY;
 	for (unsigned i = 0; i < n; i++) {
 		if (!addr_is_none(&iface_local(size->ifaces, i)->addr))
@@ -170,8 +141,41 @@ struct spin *table_stripe(const struct table *t, const struct flow_key *key)
 	return &t->in->stripe[stripe_of(t, key)];
 }
 
-/* Ports whose readers are gone become free. Under the table's lock. */
-static void reclaim(struct table *t)
+struct alloc *table_lock(struct table *t, const struct flow_key *key, const struct alloc *also, struct table_hold *hold)
+{
+	uint32_t own = stripe_of(t, key), other = own;
+
+	for (;;) {
+		/* In their order, so that no two can wait for each other. */
+		*hold = (struct table_hold){ MIN(own, other), MAX(own, other) };
+		spin_lock(&t->in->stripe[hold->one]);
+		if (hold->two != hold->one)
+			spin_lock(&t->in->stripe[hold->two]);
+		struct alloc *a = table_find_one(t, key);
+		const struct alloc *wanted = a != NULL ? a : also;
+		uint32_t need = wanted != NULL ? atomic_load(&wanted->stripe) % STRIPES : own;
+		if (need == own || need == other)
+			return a;
+		table_unlock(t, hold);
+		other = need;
+	}
+}
+
+void table_unlock(struct table *t, const struct table_hold *hold)
+{
+	if (hold->two != hold->one)
+		spin_unlock(&t->in->stripe[hold->two]);
+	spin_unlock(&t->in->stripe[hold->one]);
+}
+
+bool table_holds(const struct table_hold *hold, const struct alloc *a)
+{
+	uint32_t stripe = atomic_load(&a->stripe) % STRIPES;
+
+	return stripe == hold->one || stripe == hold->two;
+}
+
+void table_reclaim(struct table *t)
 {
 	struct table_inside *in = t->in;
 
@@ -182,7 +186,10 @@ static void reclaim(struct table *t)
 		if (!rcu_passed(in->rcu, a->grave_token))
 			return;
 		in->grave_first = a->grave_next;
-		portmap_give(&in->map[a->local], swap16(a->relay_port));
+		if (a->slot >= in->stand_base)
+			in->stand_free[in->stands_free++] = (uint16_t)(a->slot - in->stand_base);
+		else
+			portmap_give(&in->map[a->local], swap16(a->relay_port));
 	}
 	in->grave_last = SLOT_NONE;
 }
@@ -200,7 +207,7 @@ static void bury_block(struct table_inside *in, struct peers *b)
 	in->block_last = b;
 }
 
-static void bury_slot(struct table *t, struct alloc *a)
+void table_bury(struct table *t, struct alloc *a)
 {
 	struct table_inside *in = t->in;
 
@@ -262,7 +269,7 @@ static struct str address_of(const struct flow_key *key)
 	return str_of(&key->client, addr_is_v4(&key->client) ? sizeof(key->client) : 8);
 }
 
-static void join_address(struct table *t, const struct flow_key *key)
+void table_join_address(struct table *t, const struct flow_key *key)
 {
 	struct users *u = &t->in->addresses;
 
@@ -277,7 +284,7 @@ static void address_moved(void *ctx, uint32_t from, uint32_t to)
 	(void)to;
 }
 
-static void leave_address(struct table *t, const struct flow_key *key)
+void table_leave_address(struct table *t, const struct flow_key *key)
 {
 	struct users *u = &t->in->addresses;
 	uint32_t i = users_find(u, address_of(key));
@@ -287,14 +294,19 @@ static void leave_address(struct table *t, const struct flow_key *key)
 	users_put(u, i, address_moved, NULL);
 }
 
-static bool address_full(const struct table *t, const struct table_request *r)
+bool table_address_full(const struct table *t, const struct flow_key *key, uint32_t max)
 {
 	const struct users *u = &t->in->addresses;
 
-	if (r->max_of_address == 0)
+	if (max == 0)
 		return false;
-	uint32_t i = users_find(u, address_of(&r->key));
-	return i != USERS_NONE && u->at[i].count >= r->max_of_address;
+	uint32_t i = users_find(u, address_of(key));
+	return i != USERS_NONE && u->at[i].count >= max;
+}
+
+bool table_same_address(const struct flow_key *a, const struct flow_key *b)
+{
+	return str_eq(address_of(a), address_of(b));
 }
 
 static enum err take_reserved(struct table_inside *in, const struct table_request *r, unsigned *local, uint16_t *port)
@@ -370,6 +382,9 @@ static void set_up(struct table *t, struct alloc *a, const struct table_request 
 	a->stripe = (uint16_t)stripe_of(t, &r->key);
 	a->other = 0;
 	a->second = false;
+	a->link = 0;
+	a->ticket = 0;
+	memset(a->move_tid, 0, sizeof(a->move_tid));
 	a->half_expires_s = 0;
 	a->refused_family = 0;
 	atomic_fetch_add(&a->generation, 1);
@@ -409,7 +424,7 @@ static enum err put_in(struct table *t, const struct table_request *r, unsigned 
 	if (r->also > 0)
 		add_half(t, a, r);
 	join_user(t, a, users_get(&in->users, r->user));
-	join_address(t, &a->key);
+	table_join_address(t, &a->key);
 	in->count++;
 	*out = a;
 	return ERR_OK;
@@ -422,13 +437,13 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	unsigned local;
 	uint16_t port;
 
-	reclaim(t);
+	table_reclaim(t);
 	if (in->count >= MIN(r->max, in->max))
 		return ERR_TOO_LARGE;
 	uint32_t user = users_find(&in->users, r->user);
 	if (r->max_of_user > 0 && user != USERS_NONE && in->users.at[user].count >= r->max_of_user)
 		return ERR_BUSY;
-	if (address_full(t, r))
+	if (table_address_full(t, &r->key, r->max_of_address))
 		return ERR_CONFLICT;
 	enum err e = take_port(in, r, &local, &port, token);
 	if (e != ERR_OK)
@@ -491,11 +506,6 @@ enum err table_restore_reservation(struct table *t, unsigned local, uint16_t por
 	return e;
 }
 
-static struct alloc *other_of(const struct table *t, const struct alloc *a)
-{
-	return a->other != 0 ? &t->slots[a->other - 1] : NULL;
-}
-
 static void set_end(_Atomic uint32_t *at, uint32_t expires_s)
 {
 	atomic_store_explicit(at, expires_s != 0 ? expires_s : 1, memory_order_release);
@@ -515,7 +525,7 @@ static void set_whole(struct table *t, struct alloc *a, uint32_t expires_s)
 
 void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 {
-	struct alloc *b = other_of(t, a);
+	struct alloc *b = table_other(t, a);
 
 	if (b != NULL) {
 		set_end(&b->expires_s, expires_s);
@@ -527,7 +537,7 @@ void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 
 void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expires_s)
 {
-	struct alloc *b = other_of(t, a);
+	struct alloc *b = table_other(t, a);
 
 	if (b == NULL) {
 		table_start(t, a, expires_s);
@@ -545,7 +555,7 @@ void table_renewed(struct table *t, const struct alloc *a)
 
 void table_set_peers(struct table *t, struct alloc *a, struct peers *b)
 {
-	struct alloc *o = other_of(t, a);
+	struct alloc *o = table_other(t, a);
 
 	if (o != NULL)
 		atomic_store(&o->peers, b);
@@ -563,7 +573,7 @@ static void bury_half(struct table *t, struct alloc *b)
 {
 	atomic_store_explicit(&b->expires_s, 0, memory_order_release);
 	atomic_store(&b->peers, NULL);
-	bury_slot(t, b);
+	table_bury(t, b);
 }
 
 enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t now_s)
@@ -572,6 +582,8 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 		table_remove(t, a);
 		return ERR_OK;
 	}
+	struct alloc *b = table_other(t, a);
+	assert(b != NULL);
 	struct peers *old = alloc_peers(a), *kept = old != NULL ? peers_keep(old, !v6, now_s) : NULL;
 	if (old != NULL && kept == NULL)
 		return ERR_NO_MEMORY;
@@ -580,12 +592,12 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 		/* The first half stays as the seat of the allocation, without peers of its family: its port is
 		 * free when the other half has ended. */
 		a->half_expires_s = 0;
-		set_whole(t, a, other_of(t, a)->expires_s);
+		set_whole(t, a, b->expires_s);
 		return ERR_OK;
 	}
 	set_whole(t, a, a->half_expires_s);
 	spin_lock(&t->in->lock);
-	bury_half(t, other_of(t, a));
+	bury_half(t, b);
 	a->other = 0;
 	spin_unlock(&t->in->lock);
 	return ERR_OK;
@@ -594,19 +606,21 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 void table_remove(struct table *t, struct alloc *a)
 {
 	struct table_inside *in = t->in;
+	struct alloc *b = table_other(t, a);
 
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
 	journal_drop(in->journal, a);
 	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
+	table_move_forget(t, a);
 	flowmap_remove(&t->flows, flowmap_hash(&t->flows, &a->key), a->slot);
-	if (a->other != 0)
-		bury_half(t, other_of(t, a));
+	if (b != NULL)
+		bury_half(t, b);
 	leave_user(t, a);
-	leave_address(t, &a->key);
+	table_leave_address(t, &a->key);
 	explicit_bzero(&a->auth, sizeof(a->auth));
 	bury_block(in, atomic_exchange(&a->peers, NULL));
-	bury_slot(t, a);
+	table_bury(t, a);
 	in->count--;
 	spin_unlock(&in->lock);
 }
@@ -638,7 +652,7 @@ static void remove_half_checked(struct table *t, struct alloc *b, uint32_t gener
 	spin_lock(lock);
 	uint32_t ends = atomic_load(b->second ? &b->expires_s : &b->half_expires_s);
 	if (ends != 0 && (int32_t)(ends - now_s) <= 0 && atomic_load(&b->generation) == generation) {
-		struct alloc *a = b->second ? other_of(t, b) : b;
+		struct alloc *a = b->second ? table_other(t, b) : b;
 
 		/* With both halves over it is the whole that goes, in the first one's turn. */
 		if (alloc_alive(a, now_s))
@@ -683,7 +697,7 @@ static void expire_reservations(struct table *t, uint32_t now_s)
 			portmap_give(&t->in->map[v->local], v->port);
 		}
 	}
-	reclaim(t);
+	table_reclaim(t);
 	spin_unlock(&t->in->lock);
 }
 
@@ -696,6 +710,7 @@ unsigned table_sweep(struct table *t, uint32_t *cursor, uint32_t words, uint32_t
 		if (++*cursor >= table_sweep_words(t)) {
 			*cursor = 0;
 			expire_reservations(t, now_s);
+			table_move_sweep(t, now_s);
 		}
 	}
 	return gone;

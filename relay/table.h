@@ -49,8 +49,19 @@ static inline struct alloc *table_by_port(const struct table *t, unsigned local,
 void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
-/* The lock for everything that changes the allocation of this 5-tuple. */
+/* The lock for everything that changes whose this 5-tuple is. What changes an allocation needs the lock of the 5-tuple
+ * that it was made with, too, which after a move is another. */
 struct spin *table_stripe(const struct table *t, const struct flow_key *key);
+
+struct table_hold {
+	uint32_t one, two; /* stripes, the lower first */
+};
+/* Takes both locks for a 5-tuple and its allocation, which is returned; or, if it has none, those for the 5-tuple and
+ * the allocation `also`, if that is not NULL. What is returned may be a stand-in. By workers. */
+struct alloc *table_lock(struct table *t, const struct flow_key *key, const struct alloc *also, struct table_hold *hold);
+void table_unlock(struct table *t, const struct table_hold *hold);
+/* Whether `hold` covers this allocation. */
+bool table_holds(const struct table_hold *hold, const struct alloc *a);
 
 struct table_request {
 	struct flow_key key;
@@ -90,6 +101,24 @@ void table_remove(struct table *t, struct alloc *a);
  * and now_s count. The allocation is not alive yet, as after table_add. */
 enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out);
 enum err table_restore_reservation(struct table *t, unsigned local, uint16_t port, const uint8_t token[8], uint32_t expires_s);
+
+/* A client that moves (RFC 8016): table_move.c. Data goes to its old 5-tuple until it uses the new one. */
+#define MOVE_S 30u /* for so long the new one is waited for */
+/* The allocation a stand-in stands for; NULL if `a` is none. Under the locks of table_lock. */
+struct alloc *table_stood_for(const struct table *t, const struct alloc *a);
+/* From now on `to` leads to the allocation as well, in place of an earlier move that was not finished. *stand_in: its
+ * client_hop is the way to `to`. Under the locks of both. ERR_CONFLICT: the new address has max_of_address;
+ * ERR_FULL: too many clients move. */
+enum err table_move_begin(struct table *t, struct alloc *a, const struct flow_key *to, uint32_t max_of_address, uint32_t now_s,
+			  struct alloc **stand_in);
+/* `to` is now the 5-tuple of the allocation, and the old one nobody's. Under the lock of the allocation. */
+void table_move_finish(struct table *t, struct alloc *a);
+/* A datagram came in for what the look-up found, which is not alive: if that is a stand-in, the move is finished.
+ * Returns the allocation, or NULL. Takes the lock itself. */
+struct alloc *table_move_use(struct table *t, struct alloc *found, uint32_t now_s);
+uint64_t table_moves(const struct table *t); /* finished so far */
+/* Gives up moves whose time is over. Takes the locks itself. */
+void table_move_sweep(struct table *t, uint32_t now_s);
 
 /* Removes what has expired among a share of the slots: words of 64 ports from *cursor on. Takes the locks
  * itself. Returns how many went. */

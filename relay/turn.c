@@ -72,6 +72,9 @@ static enum turn_code run(struct turn_req *q, enum turn_method method)
 		return TURN_UNKNOWN_ATTRIBUTE;
 	if (methods[method].needs_allocation && q->a == NULL)
 		return TURN_MISMATCH;
+	/* The client has come to the place it was moving to. */
+	if (q->by_stand_in && method != TURN_M_ALLOCATE && !stun_has(q->m, STUN_MOBILITY_TICKET))
+		table_move_finish(q->c->relay->table, q->a);
 	return methods[method].handle(q);
 }
 
@@ -121,6 +124,27 @@ static bool over_budget(struct path *c, const struct turn_req *q, enum turn_code
 			   (uint32_t)c->clock.mono_ms);
 }
 
+/* Takes the locks, and finds the allocation that the request is about. */
+static void find_allocation(struct turn_req *q, struct table_hold *hold)
+{
+	struct table *t = q->c->relay->table;
+	struct alloc *named = turn_move_named(q), *found = table_lock(t, q->key, named, hold), *target;
+
+	target = found != NULL ? table_stood_for(t, found) : NULL;
+	q->by_stand_in = target != NULL;
+	q->a = target != NULL ? target : found;
+	if (q->a != NULL && !alloc_alive(q->a, q->c->now_s)) {
+		/* Expired, and not swept yet: gone as far as the client is concerned. */
+		table_remove(t, q->a);
+		q->a = NULL;
+		q->by_stand_in = false;
+	}
+	if (q->a == NULL && named != NULL && table_holds(hold, named) && turn_move_ticket_ok(q, named)) {
+		q->a = named;
+		q->by_ticket = true;
+	}
+}
+
 static void request(struct path *c, struct pkt *p, const struct flow_key *key, const struct stun_msg *m, enum turn_method method)
 {
 	uint8_t answer[ANSWER_MAX];
@@ -131,23 +155,17 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 			      .client = key->client,
 			      .client_port = swap16(key->client_port),
 			      .w = wr_of(answer, sizeof(answer)) };
-	struct spin *lock = methods[method].authenticated ? table_stripe(c->relay->table, key) : NULL;
+	struct table_hold hold;
 
 	stun_begin(&q.w, STUN_SUCCESS, turn_method_number[method], stun_tid(m));
-	if (lock != NULL) {
-		spin_lock(lock);
-		q.a = table_find_one(c->relay->table, key);
-		if (q.a != NULL && !alloc_alive(q.a, c->now_s)) {
-			/* Expired, and not swept yet: gone as far as the client is concerned. */
-			table_remove(c->relay->table, q.a);
-			q.a = NULL;
-		}
-	}
+	if (methods[method].authenticated)
+		find_allocation(&q, &hold);
 	enum turn_code code = run(&q, method);
-	if (lock != NULL)
-		spin_unlock(lock);
+	if (methods[method].authenticated)
+		table_unlock(c->relay->table, &hold);
 	stats_add(&c->stats->requests[method][code], 1);
-	if (over_budget(c, &q, code)) {
+	/* On a stream the sender is where it says it is, and would wait for the answer in vain. */
+	if (p->from == NULL && over_budget(c, &q, code)) {
 		pkt_drop(p, DROP_CHALLENGE_LIMIT);
 		return;
 	}
@@ -158,6 +176,10 @@ static void request(struct path *c, struct pkt *p, const struct flow_key *key, c
 		return;
 	}
 	memcpy(payload, answer, len);
+	if (p->from != NULL) {
+		path_to_stream(p, key, payload, (uint32_t)len, STREAM_CONTROL);
+		return;
+	}
 	net_reply_udp(p, len, c->relay->ifaces.at[p->in_if].tx_sum);
 }
 
@@ -179,7 +201,7 @@ void turn_message(struct path *c, struct pkt *p, const struct flow_key *key, str
 	}
 	/* Data is carried on with its checksum, right or wrong, for the receiver to judge; what ends here is
 	 * judged here. */
-	if (p->rx_sum != PKT_SUM_GOOD && !net_udp_sum_ok(p)) {
+	if (p->from == NULL && p->rx_sum != PKT_SUM_GOOD && !net_udp_sum_ok(p)) {
 		pkt_drop(p, DROP_UDP_CHECKSUM);
 		return;
 	}

@@ -50,6 +50,8 @@ static void put_allocation(struct turn_req *q)
 	if (memcmp(q->a->token, no_token, sizeof(no_token)) != 0)
 		stun_put(&q->w, STUN_RESERVATION_TOKEN, str_of(q->a->token, sizeof(q->a->token)));
 	stun_put_address(&q->w, STUN_XOR_MAPPED_ADDRESS, &mapped);
+	if (stun_has(q->m, STUN_MOBILITY_TICKET))
+		turn_move_put_ticket(q);
 }
 
 /* What is wrong with the request itself (RFC 8656 §7.2, steps 3 to 8). */
@@ -162,6 +164,8 @@ enum turn_code turn_allocate(struct turn_req *q)
 	}
 	enum turn_code code = check_request(q->m);
 	if (code == TURN_OK)
+		code = turn_move_check_wish(q);
+	if (code == TURN_OK)
 		code = check_place(q);
 	if (code != TURN_OK)
 		return code;
@@ -183,9 +187,11 @@ enum turn_code turn_allocate(struct turn_req *q)
 	q->a->lifetime_s = granted_lifetime(q);
 	memcpy(q->a->tid, stun_tid(q->m), STUN_TID_LEN);
 	q->a->auth = q->auth;
-	path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
-	if (second_half(q) != NULL)
-		path_prepare(c, &second_half(q)->client_hop, q->key->local / 2, &q->key->client);
+	if (!flow_is_stream(q->key)) {
+		path_prepare(c, &q->a->client_hop, q->key->local / 2, &q->key->client);
+		if (second_half(q) != NULL)
+			path_prepare(c, &second_half(q)->client_hop, q->key->local / 2, &q->key->client);
+	}
 	table_start(c->relay->table, q->a, c->now_s + q->a->lifetime_s);
 	put_allocation(q);
 	return TURN_OK;
@@ -201,13 +207,17 @@ enum turn_code turn_refresh(struct turn_req *q)
 		stun_put_u32(&q->w, STUN_LIFETIME, 0);
 		return TURN_OK;
 	}
-	if (q->a == NULL)
-		return TURN_MISMATCH;
+	bool ticket = stun_has(q->m, STUN_MOBILITY_TICKET);
+	enum turn_code code = ticket ? turn_move_check(q) : q->a != NULL ? TURN_OK : TURN_MISMATCH;
+	if (code != TURN_OK)
+		return code;
 	bool one = stun_has(q->m, STUN_REQUESTED_ADDRESS_FAMILY), v6 = stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) == STUN_IPV6;
 
 	/* RFC 8656 §8.2: with a family named, of a dual allocation that half alone. */
 	if (one && (!alloc_has(q->a, v6) || (!v6 && stun_u8(q->m, STUN_REQUESTED_ADDRESS_FAMILY) != STUN_IPV4)))
 		return TURN_PEER_FAMILY;
+	if (ticket && !end && (code = turn_move(q)) != TURN_OK)
+		return code;
 	uint32_t lifetime = end ? 0 : granted_lifetime(q);
 	if (end && one) {
 		if (table_remove_half(c->relay->table, q->a, v6, c->now_s) != ERR_OK)
@@ -222,5 +232,7 @@ enum turn_code turn_refresh(struct turn_req *q)
 	if (end)
 		ended_note(&c->relay->ended, q->key, stun_tid(q->m), c->now_s);
 	stun_put_u32(&q->w, STUN_LIFETIME, lifetime);
+	if (ticket && !end)
+		turn_move_put_ticket(q);
 	return TURN_OK;
 }

@@ -12,6 +12,7 @@
 	X(TURN_BAD_REQUEST, 400, "Bad Request")                    \
 	X(TURN_UNAUTHENTICATED, 401, "")                           \
 	X(TURN_FORBIDDEN, 403, "Forbidden")                        \
+	X(TURN_MOBILITY, 405, "Mobility Forbidden")                \
 	X(TURN_UNKNOWN_ATTRIBUTE, 420, "Unknown Attribute")        \
 	X(TURN_MISMATCH, 437, "Allocation Mismatch")               \
 	X(TURN_STALE_NONCE, 438, "")                               \

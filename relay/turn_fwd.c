@@ -20,6 +20,7 @@ struct way {
 	uint32_t ports;      /* source and destination as they stand in UDP */
 	hop_slot *hop;
 	unsigned prefer_if;
+	const struct flow_key *to; /* the client, NULL towards a peer */
 	bool v6;
 };
 
@@ -29,6 +30,14 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
+	/* RFC 8656 §17, from TCP to UDP: DSCP 0, no ECN, a fresh TTL, DF not set. The checksum is taken over the message as
+	 * if it had come in a datagram with headers of zeros, for what leaves of it to be taken away as always. */
+	if (p->from != NULL)
+		return (struct transit){ .data = data,
+					 .len = len,
+					 .removed = (uint16_t)~sum_fold(sum_bytes(p->data, p->len) + swap16(IPPROTO_UDP_V4)),
+					 .sum = UINT16_MAX,
+					 .ttl = IP_TTL + 1 };
 	return (struct transit){ .data = data,
 				 .len = len,
 				 .removed = udp6_sum_headers(ip),
@@ -92,12 +101,18 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
+/* Over IPv6, and to clients on streams. */
 static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
 			 struct way w)
 {
 	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
 	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
+	if (w.to != NULL && flow_is_stream(w.to)) {
+		/* RFC 8656 §16: nothing but the message. */
+		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, STREAM_MEDIA);
+		return;
+	}
 	if (unlikely(ip - ETH_LEN < p->start)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
@@ -190,6 +205,7 @@ static inline struct way way_to_client(const struct path *c, struct alloc *b)
 			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .hop = &b->client_hop,
 			     .prefer_if = b->key.local / 2u,
+			     .to = &b->key,
 			     .v6 = (b->key.local & 1) != 0 };
 }
 
@@ -242,10 +258,8 @@ static APART void to_client_by_indication(struct path *c, struct pkt *p, struct 
 	lower(c, p, &t, prefix, padding, put_data_header(c, t.data - prefix, prefix, &ip, port, t.len), &w);
 }
 
-/* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
- * indication. */
-static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
-			  struct addr_words from, uint16_t port)
+static HOT void send_to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+			       struct addr_words from, uint16_t port)
 {
 	const struct way w = way_to_client(c, b);
 
@@ -260,6 +274,18 @@ static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const 
 	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
 	lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
+}
+
+/* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
+ * indication. */
+static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+			  struct addr_words from, uint16_t port)
+{
+	uint8_t turns = alloc_turns(b);
+
+	send_to_client(c, p, b, chan, t, from, port);
+	if (unlikely(alloc_turned(b, turns)) && p->verdict == PKT_SEND)
+		pkt_drop(p, DROP_CLIENT_MOVING);
 }
 
 /* Whether there is permission for a peer, which a channel, if there is one, points at. */
@@ -305,6 +331,12 @@ static APART uint64_t sum_padding(const uint8_t *data, uint32_t len, uint32_t ro
 	return ne32(tail);
 }
 
+/* The first data from the 5-tuple that a client has moved to (RFC 8016); NULL if it is not that. */
+static APART struct alloc *moved(struct path *c, struct alloc *found)
+{
+	return found != NULL ? table_move_use(c->relay->table, found, c->now_s) : NULL;
+}
+
 void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 {
 	uint8_t *payload = pkt_payload(p);
@@ -312,7 +344,7 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 	uint32_t len = be16_get(payload + 2);
 	struct transit t;
 
-	if (unlikely(a == NULL || !alloc_alive(a, c->now_s))) {
+	if (unlikely(a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
@@ -352,7 +384,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	struct transit t;
 	uint16_t type;
 
-	if (a == NULL || !alloc_alive(a, c->now_s)) {
+	if ((a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
@@ -419,6 +451,7 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 /* A message of our own: nothing of the ICMP packet stays but what `e` says. */
 void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_icmp *e)
 {
+	uint8_t turns = alloc_turns(a);
 	const struct way w = way_to_client(c, a);
 	uint32_t prefix = addr_is_v4(&e->peer) ? DATA_PREFIX : DATA_PREFIX6, len = prefix + 8;
 	uint8_t *at = p->start + HEADERS6_LEN + 2;
@@ -435,6 +468,8 @@ void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_i
 	be16_put(at + prefix + 2, (uint16_t)(e->type << 9 | e->code));
 	be32_put(at + prefix + 4, e->data);
 	lower(c, p, &t, len, 0, sum_bytes(at, len) + swap16(IPPROTO_UDP_V4), &w);
+	if (alloc_turned(a, turns) && p->verdict == PKT_SEND)
+		pkt_drop(p, DROP_CLIENT_MOVING);
 	if (p->verdict == PKT_SEND)
 		stats_add(&c->stats->icmp_told, 1);
 }

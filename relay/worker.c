@@ -8,6 +8,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #undef MS_PER_S /* DPDK has one too */
@@ -37,6 +38,9 @@ struct worker {
 	bool reported;             /* stuck, and said so; the watchdog's */
 	struct rte_mbuf *tx[IFACE_MAX][TX_ROOM];
 	uint16_t txs[IFACE_MAX];
+	struct rte_mbuf *back[TX_ROOM]; /* for the stream thread */
+	unsigned backs;
+	struct rte_epoll_event stream_event;
 };
 
 struct workers {
@@ -60,6 +64,7 @@ static bool new_buf(void *user, struct pkt *p)
 	p->start = m->buf_addr;
 	p->end = p->start + m->buf_len;
 	p->data = rte_pktmbuf_mtod(m, uint8_t *);
+	p->from = NULL;
 	return true;
 }
 
@@ -82,6 +87,7 @@ static void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, 
 	p->in_if = (uint8_t)iface;
 	p->tx_sum = false;
 	p->rx_sum = PKT_SUM_UNKNOWN;
+	p->from = NULL;
 	if (port->rx_sum) {
 		uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
@@ -107,10 +113,40 @@ static void flush(struct worker *w, unsigned iface)
 	w->txs[iface] = 0;
 }
 
+static void drop(struct worker *w, struct rte_mbuf *m, enum drop reason)
+{
+	stats_add(&w->path.stats->drops[reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+static void flush_back(struct worker *w)
+{
+	unsigned sent = stream_link_answer(w->all->relay->link, w->back, w->backs);
+
+	for (unsigned i = sent; i < w->backs; i++)
+		drop(w, w->back[i], DROP_STREAM_RING);
+	w->backs = 0;
+}
+
 static void flush_all(struct worker *w)
 {
 	for (unsigned i = 0; i < w->all->ports->count; i++)
 		flush(w, i);
+	if (unlikely(w->backs > 0))
+		flush_back(w);
+}
+
+/* To the stream thread. The last room on the way is kept for answers. */
+static void give_back(struct worker *w, struct rte_mbuf *m, struct stream_meta meta)
+{
+	if (meta.what == STREAM_MESSAGE && meta.kind != STREAM_CONTROL && !stream_link_has_room(w->all->relay->link)) {
+		drop(w, m, DROP_STREAM_RING);
+		return;
+	}
+	*stream_link_meta(m->buf_addr) = meta;
+	if (w->backs == TX_ROOM)
+		flush_back(w);
+	w->back[w->backs++] = m;
 }
 
 static void obey(struct worker *w, const struct pkt *p)
@@ -120,15 +156,18 @@ static void obey(struct worker *w, const struct pkt *p)
 	if (unlikely(p->verdict == PKT_HOLD))
 		return;
 	if (unlikely(p->verdict == PKT_DROP)) {
-		stats_add(&w->path.stats->drops[p->reason], 1);
-		rte_pktmbuf_free(m);
+		drop(w, m, (enum drop)p->reason);
+		return;
+	}
+	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)p->len;
+	m->pkt_len = p->len;
+	if (unlikely(p->verdict == PKT_STREAM)) {
+		give_back(w, m, (struct stream_meta){ .handle = p->stream, .what = STREAM_MESSAGE, .kind = p->media });
 		return;
 	}
 	if (unlikely(w->capture != NULL))
 		capture_frame(w->capture, w->id, p, clock_wall_us());
-	m->data_off = (uint16_t)(p->data - p->start);
-	m->data_len = (uint16_t)p->len;
-	m->pkt_len = p->len;
 	m->ol_flags = 0;
 	if (p->tx_sum) {
 		m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
@@ -193,10 +232,68 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	return n;
 }
 
+/* A message of a client on a stream, as the path takes it. */
+static void to_message(struct rte_mbuf *m, struct pkt *p)
+{
+	const struct stream_meta *meta = stream_link_meta(m->buf_addr);
+
+	*p = (struct pkt){ .buf = m,
+			   .start = (uint8_t *)m->buf_addr + STREAM_META_LEN,
+			   .end = (uint8_t *)m->buf_addr + m->buf_len,
+			   .data = rte_pktmbuf_mtod(m, uint8_t *),
+			   .len = m->data_len,
+			   .in_if = meta->key.local / 2,
+			   .v6 = true,
+			   .from = &meta->key };
+}
+
+static void run_messages(struct worker *w, struct pkt *p, unsigned n)
+{
+	if (n == 0)
+		return;
+	path_messages(&w->path, p, n, &w->clock);
+	for (unsigned i = 0; i < n; i++)
+		obey(w, &p[i]);
+	if (w->path.extras > 0)
+		obey_extra(w);
+}
+
+/* What clients on streams sent, and what the stream thread has to ask and to say about them, all in order. */
+static unsigned serve_streams(struct worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	struct pkt p[BURST];
+	unsigned n = stream_link_poll(w->all->relay->link, w->id, m, BURST), k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct stream_meta meta = *stream_link_meta(m[i]->buf_addr);
+
+		if (meta.what == STREAM_MESSAGE) {
+			to_message(m[i], &p[k++]);
+			continue;
+		}
+		run_messages(w, p, k);
+		k = 0;
+		if (meta.what == STREAM_END) {
+			path_message_end(&w->path, &meta.key);
+			rte_pktmbuf_free(m[i]);
+		} else {
+			meta.alive = path_message_alive(&w->path, &meta.key);
+			give_back(w, m[i], meta);
+		}
+	}
+	run_messages(w, p, k);
+	if (n > 0)
+		flush_all(w);
+	return n;
+}
+
 static unsigned serve_all(struct worker *w)
 {
 	unsigned n = 0;
 
+	if (unlikely(w->all->relay->link != NULL))
+		n += serve_streams(w);
 	for (unsigned i = 0; i < w->all->ports->count; i++) {
 		for (unsigned q = w->id; q < w->all->ports->at[i].queues; q += w->all->count)
 			n += serve(w, i, (uint16_t)q);
@@ -248,11 +345,19 @@ static void nap(struct worker *w)
 	w->nap_us = MIN(w->nap_us * 2, NAP_MAX_US);
 }
 
+/* Whether nothing has come from clients on streams either; from then on the stream thread wakes us. */
+static bool streams_sleep(struct worker *w)
+{
+	struct stream_link *link = w->all->relay->link;
+
+	return link == NULL || stream_link_worker_sleep(link, w->id);
+}
+
 /* Sleeps until a packet comes, a deadline is near or the device cannot tell. Offline meanwhile, so that nobody
  * waits for us. */
 static void idle(struct worker *w)
 {
-	struct rte_epoll_event events[IFACE_MAX];
+	struct rte_epoll_event events[IFACE_MAX + 1];
 	int ms = w->path.helds > 0 ? SLEEP_BUSY_MS : SLEEP_MS;
 
 	atomic_store_explicit(&w->path.stats->turn_started_tsc, 0, memory_order_relaxed);
@@ -264,10 +369,12 @@ static void idle(struct worker *w)
 	}
 	set_interrupts(w, true);
 	/* What came before the interrupt was armed would not raise it. */
-	if (serve_all(w) == 0) {
+	if (serve_all(w) == 0 && streams_sleep(w)) {
 		rcu_offline(w->all->relay->rcu, w->id);
-		int woken = rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, IFACE_MAX, ms);
+		int woken = rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, ARRAY_LEN(events), ms);
 		rcu_online(w->all->relay->rcu, w->id);
+		if (w->all->relay->link != NULL)
+			stream_link_worker_awake(w->all->relay->link, w->id);
 		if (woken > 0)
 			w->last_packet_tsc = rte_rdtsc();
 	} else {
@@ -287,7 +394,12 @@ static bool arm(struct worker *w)
 				return false;
 		}
 	}
-	return true;
+	if (w->all->relay->link == NULL)
+		return true;
+	/* Each signal is an edge of its own: nobody has to read the descriptor. */
+	w->stream_event = (struct rte_epoll_event){ .epdata.event = EPOLLIN | EPOLLET };
+	return rte_epoll_ctl(RTE_EPOLL_PER_THREAD, EPOLL_CTL_ADD, stream_link_worker_fd(w->all->relay->link, w->id),
+			     &w->stream_event) == 0;
 }
 
 /* Books a loop turn that began at `from` and found `n` frames. */

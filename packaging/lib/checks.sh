@@ -1,8 +1,14 @@
 # shellcheck shell=bash
 # What must hold before anything is started; each failure is one sentence. Sourced.
 
+# COMMAND of duplex-run
 check_root() {
-	[ "$(id -u)" -eq 0 ] || die 'Starting Duplex needs root (the relay opens a network device): run it as root or with sudo.'
+	[ "$(id -u)" -ne 0 ] || return 0
+	case $1 in
+	run | up) die 'Starting Duplex needs root (the relay opens a network device): run it as root or with sudo.' ;;
+	down) die 'Stopping Duplex needs root: run it as root or with sudo.' ;;
+	*) die 'Looking at an instance of Duplex needs root (its files are for its services only): run it as root or with sudo.' ;;
+	esac
 }
 
 check_programs() {
@@ -17,11 +23,31 @@ check_programs() {
 	[ -f "$TREE/web/dist/index.html" ] || die "The page web/dist is not built: run 'make' first."
 }
 
-check_port() {
-	local owner
-	owner=$(ss -Hltnp "sport = :$HTTPS_PORT" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1, pid \2/p' | head -n 1)
-	[ -z "$(ss -Hltn "sport = :$HTTPS_PORT" 2>/dev/null)" ] ||
-		die "Port $HTTPS_PORT is already in use${owner:+ by $owner}: stop that program or choose another port with HTTPS_PORT=…"
+# nginx takes ports with reuseport: it would share one with another nginx instead of failing.
+check_ports() {
+	local name port taken owner
+	for name in HTTPS_PORT HTTP_PORT; do
+		port=${!name}
+		[ -n "$port" ] || continue
+		taken=$(listeners "$port" | head -n 1)
+		owner=$(sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/ by \1, pid \2/p' <<<"$taken")
+		[ -z "$taken" ] || die "Port $port is already in use$owner: stop that program or choose another port with $name=…"
+	done
+}
+
+# PORT: the sockets that stand in the way of ours, those of all addresses or of the one that we bind.
+listeners() {
+	ss -Hltnp "sport = :$1" 2>/dev/null | awk -v bind="$BIND" '
+		{ local = $4; sub(/:[0-9]+$/, "", local); sub(/%.*/, "", local) }
+		bind == "" || bind == "0.0.0.0" || bind == "[::]" || local == bind || local == "*" || local == (bind ~ /:/ ? "[::]" : "0.0.0.0")'
+}
+
+check_bind() {
+	local address=${BIND//[\[\]]/}
+	case $address in
+	'' | 0.0.0.0 | ::) ;;
+	*) [[ $(ip route get "$address" 2>/dev/null) == local\ * ]] || die "BIND=$BIND is not an address of this host." ;;
+	esac
 }
 
 check_tun() {
@@ -34,6 +60,13 @@ check_tun() {
 	ip tuntap add dev "$TAP" mode tap 2>/dev/null ||
 		die "The relay's network device cannot be made: this needs the capability NET_ADMIN (in a container: --cap-add NET_ADMIN)."
 	ip link delete dev "$TAP"
+}
+
+check_iface() {
+	[ -n "$IFACE" ] || return 0
+	ip link show dev "$IFACE" >/dev/null 2>&1 || die "There is no network interface $IFACE: 'ip link' lists those of this machine; set IFACE=…"
+	[[ $(ip link show dev "$IFACE") == *[\<,]UP[,\>]* ]] || die "The network interface $IFACE is down: 'ip link set $IFACE up', or choose another with IFACE=…"
+	[ -n "$(iface_address)" ] || die "The network interface $IFACE has no IPv4 address that the relay could share; give it one, or choose another with IFACE=…"
 }
 
 # 200 MiB: an append-only store must never start where it cannot grow.
@@ -49,7 +82,9 @@ check_disk() {
 
 check_all() {
 	check_programs
-	check_port
+	check_bind
+	check_ports
 	check_tun
+	check_iface
 	check_disk
 }

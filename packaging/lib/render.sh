@@ -22,7 +22,7 @@ render_duplex() {
 		socket-group = www-data
 		public-url = $(public_url)
 		certificate-url = $(public_url | sed 's,//,//cert.,')
-		turn-urls = turn:$SUBNET_BASE.2:3478?transport=udp
+		turn-urls = $(turn_urls)
 		ring-timeout = $RING_TIMEOUT_S
 		users-ca-cert = $PKI_DIR/users-ca/ca.crt
 		users-ca-key = $PKI_DIR/users-ca/ca.key
@@ -33,15 +33,24 @@ render_duplex() {
 		socket-group = www-data
 
 		[relay]
-		; A host of its own: .2 on the TAP device, whose kernel end (.1) the relay sets up at each start.
-		ports = net_tap0,iface=$TAP
-		address = $SUBNET_BASE.2/24
-		tap-host-address = $SUBNET_BASE.1/24
+		; A host of its own: .2 on the TAP device, whose kernel end (.1) the relay sets up at each start. With IFACE also
+		; on that interface, on the host's own address.
+		ports = net_tap0,iface=$TAP${IFACE:+ net_af_xdp0,iface=$IFACE}
+		address = $SUBNET_BASE.2/24${IFACE:+ host}
+		tap-host-address = $SUBNET_BASE.1/24${IFACE:+ -}
 		cores = $RELAY_CORES
 		; Anyone may sign up: nobody may take all ports. A call takes one or two for each device.
 		user-allocations = 64
 		file-prefix = $INSTANCE
 	EOF
+}
+
+# Each browser reaches one of them: those of the network the address of IFACE, which refuses at once on this machine itself; those here that of
+# the TAP, which leads nowhere elsewhere. The page goes on with the first relayed address it gets. The network comes first, being served more often.
+turn_urls() {
+	local address
+	address=$(iface_address)
+	printf '%sturn:%s.2:3478?transport=udp' "${address:+turn:$address:3478?transport=udp }" "$SUBNET_BASE"
 }
 
 render_redis() {

@@ -144,8 +144,19 @@ wait_unsupervised() {
 	done
 }
 
+# A relay that was killed leaves its XDP program. It is taken off unless another relay, which holds this name, is at work there.
+iface_clean() {
+	local shown
+	shown=$(ip -d link show dev "${IFACE:-none}" 2>/dev/null) || return 0
+	[[ $shown == *'name duplex_relay '* ]] || return 0
+	! grep -qw "@duplex-xdp-${shown%%:*}" /proc/net/unix || return 0
+	ip link set dev "$IFACE" xdpdrv off 2>/dev/null || true
+	ip link set dev "$IFACE" xdpgeneric off 2>/dev/null || true
+}
+
 services_clean() {
 	ip link delete dev "$TAP" 2>/dev/null || true
+	iface_clean
 	rm -rf "$RUN_DIR"
 	rmdir /run/duplex 2>/dev/null || true
 }

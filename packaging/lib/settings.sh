@@ -7,14 +7,17 @@
 # HTTPS_PORT  8443                        the one public port
 # HTTP_PORT   (none)                      a second port that only redirects to HTTPS
 # BIND        (all)                       address nginx listens on; empty = all, IPv4 and IPv6
-# DOMAIN      localhost                   host name of the page, SIP domain, TURN realm
+# DOMAIN      localhost, IFACE's address  host name of the page, SIP domain, TURN realm
 # WORKERS     cores                       signalling workers
 # RELAY_CORES 1                           packet cores of the relay
 # TAP, SUBNET dpx-HASH, 10.83.84.0/24     the relay's TAP device; .1 is this host, .2 the relay
+# IFACE       (none)                      network interface on whose own address the relay serves the network as well
 # RING_TIMEOUT_S 45                       how long a call rings
 # LOG_LEVEL   info                        of our programs
 # VARIANT     release                     which build is installed
-SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET RING_TIMEOUT_S LOG_LEVEL VARIANT'
+SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S LOG_LEVEL VARIANT'
+
+declare -A GIVEN # setting -> what this call asks for, or nothing
 
 settings_from_arguments() {
 	local pair name
@@ -26,6 +29,7 @@ settings_from_arguments() {
 		esac
 		printf -v "$name" '%s' "${pair#*=}"
 	done
+	[[ ${BIND:-} != *:* || $BIND == \[*\] ]] || BIND=[$BIND] # as nginx and URLs write IPv6
 }
 
 settings_paths() {
@@ -45,6 +49,14 @@ settings_paths() {
 	SAVED=$ETC_DIR/settings
 }
 
+# Before the defaults fill what is left.
+settings_given() {
+	local name
+	for name in $SETTING_NAMES; do
+		GIVEN[$name]=${!name:-}
+	done
+}
+
 # What runs was started with the saved settings: they hold for all that is not a start.
 settings_saved() {
 	local line
@@ -52,6 +64,7 @@ settings_saved() {
 	while IFS= read -r line; do
 		[[ $line == INSTANCE=* ]] || printf -v "${line%%=*}" '%s' "${line#*=}"
 	done <"$SAVED"
+	subnet_valid "$SUBNET" || SUBNET=
 	SUBNET_BASE=${SUBNET%.0/24}
 }
 
@@ -61,6 +74,8 @@ settings_defaults() {
 	HTTPS_PORT=${HTTPS_PORT:-8443}
 	HTTP_PORT=${HTTP_PORT:-}
 	BIND=${BIND:-}
+	IFACE=${IFACE:-}
+	DOMAIN=${DOMAIN:-$(iface_address)}
 	DOMAIN=${DOMAIN:-localhost}
 	WORKERS=${WORKERS:-$(nproc)}
 	RELAY_CORES=${RELAY_CORES:-1}
@@ -75,13 +90,22 @@ settings_defaults() {
 settings_check() {
 	number HTTPS_PORT 1 65535
 	[ -z "$HTTP_PORT" ] || number HTTP_PORT 1 65535
+	[ "$HTTP_PORT" != "$HTTPS_PORT" ] || die "HTTP_PORT and HTTPS_PORT are both $HTTPS_PORT: they must differ."
+	[[ $BIND =~ ^([0-9.]*|\[[0-9A-Fa-f:.]+\])$ ]] || die "BIND=$BIND is not an IP address."
 	number WORKERS 1 256
 	number RELAY_CORES 1 64
 	number RING_TIMEOUT_S 5 180
 	[[ $DOMAIN =~ ^[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?$ ]] || die "DOMAIN=$DOMAIN is not a host name."
 	[[ $TAP =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "TAP=$TAP is not an interface name (at most 15 letters, digits, dots, dashes)."
-	[[ -z ${SUBNET:-} || $SUBNET =~ ^([0-9]{1,3}\.){3}0/24$ ]] || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
+	[ -z "${SUBNET:-}" ] || subnet_valid "$SUBNET" || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
+	[[ -z $IFACE || $IFACE =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "IFACE=$IFACE is not an interface name (at most 15 letters, digits, dots, dashes)."
 	[[ $LOG_LEVEL =~ ^(error|warn|info|debug)$ ]] || die "LOG_LEVEL=$LOG_LEVEL must be error, warn, info or debug."
+}
+
+# The first IPv4 address of IFACE that hosts of the network can use; empty if there is none.
+iface_address() {
+	[ -n "$IFACE" ] || return 0
+	{ ip -4 -o addr show dev "$IFACE" scope global 2>/dev/null || true; } | awk 'NR == 1 { sub("/.*", "", $4); print $4 }'
 }
 
 number() {
@@ -89,11 +113,29 @@ number() {
 	[[ $value =~ ^[0-9]{1,9}$ ]] && [ "$value" -ge "$2" ] && [ "$value" -le "$3" ] || die "$1=$value must be a number from $2 to $3."
 }
 
+# 1 to 223 in front: neither "this network" nor multicast (RFC 6890).
+subnet_valid() {
+	local octet='(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+	[[ $1 =~ ^$octet\.$octet\.$octet\.0/24$ ]] && [ "${BASH_REMATCH[1]}" -ge 1 ] && [ "${BASH_REMATCH[1]}" -le 223 ]
+}
+
+# Those of the last start that worked stay beside them until this start has worked too; an empty file stands for none.
 settings_save() {
 	local name
+	[ -e "$SAVED.before" ] || cp -p "$SAVED" "$SAVED.before" 2>/dev/null || : >"$SAVED.before"
 	for name in $SETTING_NAMES; do
 		printf '%s=%s\n' "$name" "${!name}"
 	done | write_file "$SAVED" 0644
+}
+
+settings_keep() {
+	rm -f "$SAVED.before"
+}
+
+# A start that failed, or was cut short, leaves the settings as it found them.
+settings_back() {
+	[ -e "$SAVED.before" ] || return 0
+	if [ -s "$SAVED.before" ]; then mv -f "$SAVED.before" "$SAVED"; else rm -f "$SAVED" "$SAVED.before"; fi
 }
 
 # The subnet of the TAP device: the given one, that of the last start, or the first 10.83.N.0/24 that nobody uses.
@@ -101,6 +143,7 @@ settings_subnet() {
 	local n candidates=${SUBNET:-}
 	if [ -z "$candidates" ]; then
 		candidates=$(sed -n 's/^SUBNET=//p' "$SAVED" 2>/dev/null || true)
+		subnet_valid "$candidates" || candidates=
 		for n in $(seq 84 254); do candidates+=" 10.83.$n.0/24"; done
 	fi
 	for n in $candidates; do

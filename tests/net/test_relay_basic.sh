@@ -44,6 +44,10 @@ uclient() {
 	fi
 }
 
+moved() {
+	[ "$(relay_metric duplex_relay_moves_total)" -ge 4 ]
+}
+
 wrong_password() {
 	local out
 	credentials alice
@@ -86,6 +90,8 @@ with_workers() {
 	check "$label: extra requests (uclient -G)" uclient -c -G -n 30 -z 5 -e "$PEER_IP" -r 3480
 	check "$label: 20 clients at once" uclient -c -m 20 -n 50 -z 10 -e "$PEER_IP" -r 3480
 	check "$label: client to client through the relay (uclient -y)" uclient -c -y -m 4 -n 50 -z 10
+	check "$label: clients that move to another port (uclient -M)" uclient -c -M -m 4 -n 50 -z 10 -e "$PEER_IP" -r 3480
+	check "$label: and the relay has seen them move" moved
 	check "$label: client to client by indications (uclient -y -s)" uclient -c -y -s -m 4 -n 50 -z 10
 	check "$label: a wrong password is refused" wrong_password
 	check "$label: allocations that uclient ended are gone" released

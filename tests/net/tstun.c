@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto.h"
+
 enum { HEADER = 20, MAC = 20 };
 
 static uint16_t get16(const uint8_t *p)
@@ -90,12 +92,10 @@ void ts_put_xaddr(struct ts_msg *m, uint16_t type, const struct sockaddr *sa)
 static void mac_over(const uint8_t *b, size_t len, size_t claimed, const uint8_t key[16], uint8_t out[MAC])
 {
 	uint8_t copy[65536];
-	unsigned n = MAC;
 
 	memcpy(copy, b, len);
 	set16(copy + 2, (unsigned)claimed);
-	if (HMAC(EVP_sha1(), key, 16, copy, len, out, &n) == NULL)
-		abort();
+	crypto_hmac_sha1(str_of(key, 16), str_of(copy, len), out);
 }
 
 void ts_put_integrity(struct ts_msg *m, const uint8_t key[16])
@@ -282,10 +282,8 @@ bool ts_well_formed(const uint8_t *b, size_t len)
 static void password_of(const char *secret, const char *user, char password[4 * MAC])
 {
 	uint8_t mac[MAC];
-	unsigned n = MAC;
 
-	if (HMAC(EVP_sha1(), secret, (int)strlen(secret), (const uint8_t *)user, strlen(user), mac, &n) == NULL)
-		abort();
+	crypto_hmac_sha1(str_from(secret), str_from(user), mac);
 	EVP_EncodeBlock((uint8_t *)password, mac, MAC);
 }
 
@@ -300,8 +298,9 @@ void ts_credentials(const char *secret, const char *realm, long expiry, const ch
 		snprintf(user, size, "%ld:%s", expiry, name);
 	password_of(secret, user, password);
 	int len = snprintf(text, sizeof(text), "%s:%s:%s", user, realm, password);
-	if (len < 0 || (size_t)len >= sizeof(text) || EVP_Digest(text, (size_t)len, key, NULL, EVP_md5(), NULL) != 1)
+	if (len < 0 || (size_t)len >= sizeof(text))
 		abort();
+	crypto_md5(str_of(text, (size_t)len), key);
 }
 
 void ts_credentials256(const char *secret, const char *realm, const char *user, uint8_t key[32], uint8_t userhash[32])

@@ -1,14 +1,15 @@
 // Life of an instance: start, stop, start again, what goes wrong, and that nothing is left behind.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { cpus, loadavg, tmpdir } from "node:os";
+import { dirname } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
 import { Client } from "./lib/client.mjs";
-import { duplexRun, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, subnetOf, tree } from "./lib/tree.mjs";
+import { duplexRun, freePort, leftovers, ownSettings, pairs, removeState, run, runDir, script, stateDir, subnetOf, tree } from "./lib/tree.mjs";
 
 let settings;
 const passwords = {};
@@ -58,17 +59,36 @@ describe("settings and surroundings are judged before anything starts", () => {
 		await assertRefused(await duplexRun("up", { ...settings, HTTPS_PORT: "0" }), /HTTPS_PORT=0 must be a number from 1 to 65535/);
 		await assertRefused(await duplexRun("up", { ...settings, HTTPS_PORT: "99999" }), /HTTPS_PORT=99999/);
 		await assertRefused(await duplexRun("up", { ...settings, WORKERS: "many" }), /WORKERS=many/);
-		await assertRefused(await duplexRun("up", { ...settings, SUBNET: "10.0.0.0" }), /SUBNET=10\.0\.0\.0/);
+		for (const subnet of ["10.0.0.0", "999.1.1.0/24", "10.256.1.0/24", "0.1.1.0/24", "224.1.1.0/24", "10.1.01.0/24", "10.1.1.1/24"])
+			await assertRefused(await duplexRun("up", { ...settings, SUBNET: subnet }), new RegExp(`SUBNET=${subnet} must be an IPv4 network`));
 		await assertRefused(await duplexRun("up", { ...settings, DOMAIN: "a b" }), /DOMAIN=a b is not a host name/);
 		await assertRefused(await duplexRun("up", { ...settings, TAP: "much-too-long-a-name" }), /TAP=/);
 		await assertRefused(await duplexRun("up", { ...settings, COLOUR: "red" }), /COLOUR is not a setting/);
+		await assertRefused(await duplexRun("up", { ...settings, HTTP_PORT: settings.HTTPS_PORT }), /HTTP_PORT and HTTPS_PORT are both \d+: they must differ/);
+		await assertRefused(await duplexRun("up", { ...settings, BIND: "here" }), /BIND=here is not an IP address/);
+		for (const address of ["192.0.2.77", "2001:db8::77"])
+			await assertRefused(await duplexRun("up", { ...settings, BIND: address }), /BIND=\S+ is not an address of this host/);
 	});
 
-	test("a port in use", async () => {
+	// What the start says while another program listens.
+	async function whileTaken(port, address, more) {
 		const server = createServer();
-		await new Promise((done) => server.listen(Number(settings.HTTPS_PORT), "127.0.0.1", done));
-		await assertRefused(await duplexRun("up", settings), new RegExp(`Port ${settings.HTTPS_PORT} is already in use`));
+		await new Promise((done) => server.listen(Number(port), address, done));
+		const result = await duplexRun("up", { ...settings, ...more });
 		await new Promise((done) => server.close(done));
+		return result;
+	}
+
+	test("a port in use", async () => {
+		const { HTTPS_PORT } = settings;
+		const http = String(await freePort());
+		await assertRefused(await whileTaken(HTTPS_PORT, "127.0.0.1", {}), new RegExp(`Port ${HTTPS_PORT} is already in use by node, pid ${process.pid}: .* HTTPS_PORT=…$`));
+		await assertRefused(await whileTaken(HTTPS_PORT, "0.0.0.0", { BIND: "127.0.0.1" }), new RegExp(`Port ${HTTPS_PORT} is already in use`));
+		await assertRefused(await whileTaken(http, "127.0.0.1", { HTTP_PORT: http }), new RegExp(`Port ${http} is already in use by .* HTTP_PORT=…$`));
+	});
+
+	test("a port of another address is not in the way", async () => {
+		assert.match((await whileTaken(settings.HTTPS_PORT, "127.0.0.9", { BIND: "127.0.0.1", SUBNET: "127.0.0.0/24" })).err, /network 127\.0\.0\.0\/24 is already in use/);
 	});
 
 	test("an interface of that name", async () => {
@@ -97,7 +117,8 @@ describe("settings and surroundings are judged before anything starts", () => {
 	test("no root", async (t) => {
 		if ((await run("setpriv", ["--reuid=65534", "--clear-groups", "test", "-x", script])).status !== 0)
 			return t.skip("the tree is not readable for others here");
-		await assertRefused(await run("setpriv", ["--reuid=65534", "--clear-groups", script, "up", ...pairs(settings)]), /needs root/);
+		for (const [verb, words] of [["up", /^duplex: Starting Duplex needs root/], ["down", /^duplex: Stopping Duplex needs root/], ["status", /^duplex: Looking at .* needs root/]])
+			await assertRefused(await run("setpriv", ["--reuid=65534", "--clear-groups", script, verb, ...pairs(settings)]), words);
 	});
 });
 
@@ -114,11 +135,23 @@ describe("a part that does not come up", () => {
 	});
 	after(() => rmSync(folder, { recursive: true, force: true }));
 
-	test("is named with its last lines, and everything else is stopped again", async () => {
-		const result = await duplexRun("up", { ...settings, VARIANT: variant });
+	async function assertFails(more) {
+		const result = await duplexRun("up", { ...settings, VARIANT: variant, ...more });
 		assert.equal(result.status, 1);
 		assert.match(result.err, /relay did not start; its last lines:\n.*the mains are off/);
 		assert.deepEqual(await leftovers(settings), []);
+	}
+
+	test("is named with its last lines, and everything else is stopped again", () => assertFails({}));
+
+	test("the settings of a start that failed are not those of the next", async () => {
+		const file = `${stateDir(settings)}/etc/settings`;
+		assert.ok(!existsSync(file));
+		writeFileSync(file, "INSTANCE=x\nSUBNET=10.91.7.0/24\n");
+		await assertFails({ SUBNET: "10.91.8.0/24" });
+		assert.equal(readFileSync(file, "utf8"), "INSTANCE=x\nSUBNET=10.91.7.0/24\n");
+		assert.deepEqual(readdirSync(dirname(file)).filter((name) => name.startsWith("settings")), ["settings"]);
+		rmSync(file);
 	});
 });
 
@@ -152,10 +185,16 @@ describe("up, status, down", () => {
 			assert.match(out, new RegExp(`^ +${name} .* ready$`, "m"));
 	});
 
-	test("a second up says that it runs", async () => {
+	test("a second up says that it runs, where, and which of the new settings it does not have", async () => {
 		const { status, err } = await duplexRun("up", settings);
 		assert.equal(status, 0);
-		assert.match(err, /runs already/);
+		assert.equal(err, `duplex: ${settings.INSTANCE} runs already: https://localhost:${settings.HTTPS_PORT}\n`);
+		const other = await duplexRun("up", { ...settings, HTTPS_PORT: "8444", RING_TIMEOUT_S: "45" });
+		assert.equal(other.status, 0);
+		assert.equal(other.err, `duplex: ${settings.INSTANCE} runs already: https://localhost:${settings.HTTPS_PORT} (without HTTPS_PORT=8444: a start after make down takes new settings)\n`);
+		const foreground = await duplexRun("run", { ...settings, DOMAIN: "calls.example.org" });
+		assert.equal(foreground.status, 1);
+		assert.match(foreground.err, new RegExp(`https://localhost:${settings.HTTPS_PORT} \\(without DOMAIN=calls.example.org: `));
 	});
 
 	test("the relay answers on its own address", async () => {
@@ -193,7 +232,9 @@ describe("up, status, down", () => {
 		assert.equal((await duplexRun("down", settings)).status, 0);
 	});
 
-	test("a second start is quick, keeps the users, and prints no password", async () => {
+	test("a second start is quick, keeps the users, and prints no password; a network that cannot be is not taken from the first", async () => {
+		const saved = `${stateDir(settings)}/etc/settings`;
+		writeFileSync(saved, readFileSync(saved, "utf8").replace(/^SUBNET=.*$/m, "SUBNET=999.1.1.0/24"));
 		const result = await duplexRun("up", settings);
 		assert.equal(result.status, 0, result.err);
 		assert.equal(result.out.trim(), "");

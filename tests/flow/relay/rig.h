@@ -48,6 +48,11 @@ struct rig {
 	unsigned in_if;          /* port that frames come in on */
 	unsigned buffers;        /* given out and not back yet */
 	unsigned arp_asked;
+	struct rig_stream {
+		uint32_t ip;
+		uint16_t port;
+	} stream[8]; /* clients on streams, by the index in their handle */
+	unsigned streams;
 };
 
 static bool rig_new_buf(void *user, struct pkt *p)
@@ -274,8 +279,30 @@ static bool rig_is_solicitation(const struct rig_frame *f)
 	       f->bytes[ETH_LEN + IP6_LEN] == 135;
 }
 
+static size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, const void *data, size_t len);
+
+/* What goes to a client on a stream is shown like a datagram to it. */
+static void rig_take_stream(struct rig *r, struct pkt *p)
+{
+	struct rig_frame *f = &r->out[r->outs++];
+	const struct rig_stream *s = &r->stream[p->stream & UINT16_MAX];
+
+	assert_true(r->outs < RIG_OUT);
+	assert_true((p->stream & UINT16_MAX) < r->streams && p->stream >> 16 == 7);
+	assert_true(p->data >= p->start + STREAM_META_LEN && p->data + p->len <= p->end);
+	assert_int_equal(p->media, p->data[0] <= 1 && p->data[1] != 0x17 ? STREAM_CONTROL : STREAM_MEDIA);
+	f->len = rig_udp(f->bytes, RELAY_IP, TURN_PORT, s->ip, s->port, p->data, p->len);
+	memcpy(f->bytes, rig_host_mac, 6);
+	f->iface = 0;
+	rig_free_buf(r, p);
+}
+
 static void rig_take(struct rig *r, unsigned worker, struct pkt *p)
 {
+	if (p->verdict == PKT_STREAM) {
+		rig_take_stream(r, p);
+		return;
+	}
 	if (p->verdict == PKT_HOLD)
 		return;
 	if (p->verdict == PKT_DROP) {
@@ -381,8 +408,7 @@ static UNUSED uint64_t rig_drops(const struct rig *r, enum drop reason)
 }
 
 /* The frame of a UDP datagram towards the relay; returns its length. `ip`s in network order, ports in host order. */
-static UNUSED size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport,
-			     const void *data, size_t len)
+static size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, const void *data, size_t len)
 {
 	uint8_t *ip = frame + ETH_LEN;
 
@@ -436,6 +462,8 @@ struct client {
 	uint16_t relayed; /* port, once allocated */
 	unsigned worker;  /* that its packets come to */
 	uint32_t server;  /* the relay's address it talks to */
+	bool stream;      /* it is on a stream: */
+	struct flow_key stream_key;
 	struct addr ip6, server6; /* the same of a client that has IPv6; it then uses nothing else */
 	uint16_t relayed6;        /* port of its IPv6 relayed address, once allocated */
 };
@@ -450,10 +478,43 @@ static UNUSED struct client client_new(uint32_t ip, uint16_t port, const char *u
 	return c;
 }
 
+/* From now on the client is on a stream. */
+static UNUSED void client_on_stream(struct rig *r, struct client *c)
+{
+	struct addr a = addr_v4(c->ip);
+
+	assert_true(r->streams < ARRAY_LEN(r->stream));
+	r->stream[r->streams] = (struct rig_stream){ c->ip, c->port };
+	c->stream = true;
+	c->stream_key = stream_key(&a, c->port, 0, r->streams++ | 7u << 16);
+}
+
+/* A message of a client on a stream, as the stream thread has cut it out. */
+static void client_message(struct rig *r, const struct client *c, const void *data, size_t len)
+{
+	struct pkt p = { .from = &c->stream_key, .v6 = true };
+
+	r->outs = 0;
+	rig_new_buf(r, &p);
+	p.start += STREAM_META_LEN;
+	p.data += STREAM_META_LEN;
+	memcpy(p.data, data, len);
+	p.len = (uint32_t)len;
+	path_messages(&r->path[c->worker], &p, 1, &r->clock);
+	rig_take(r, c->worker, &p);
+	rig_take_extra(r, c->worker);
+	for (unsigned i = 0; i < r->workers; i++)
+		rcu_quiescent(r->relay->rcu, i);
+}
+
 static UNUSED void client_datagram(struct rig *r, const struct client *c, const void *data, size_t len)
 {
 	uint8_t frame[RIG_FRAME];
 
+	if (c->stream) {
+		client_message(r, c, data, len);
+		return;
+	}
 	if (!addr_is_none(&c->ip6)) {
 		r->in_if = addr_eq(&c->server6, &r->relay->ifaces.at[1].ip[1].addr);
 		rig_send(r, c->worker, frame, rig_udp_of(frame, &c->ip6, c->port, &c->server6, TURN_PORT, data, len));

@@ -9,14 +9,18 @@
 #include <stdlib.h>
 
 #include "relay/path.h"
+#include "relay/stream_frame.h"
 #include "relay/turn_auth.h"
+#include "relay/turn.h"
 
 #define FRAME 2048u
 #define HEADROOM 128u
 #define TURN_PORT 3478u
 #define FIRST_PORT 50000u
 #define LAST_PORT 50015u
-#define CLIENTS 3u
+#define CLIENTS 4u /* the third on a stream, the fourth without allocation */
+#define ON_STREAM 2u
+#define STREAM_HANDLE 0x10002u
 #define WALL_S 1800000000u
 #define USERNAME "1900000000:fuzz"
 
@@ -29,6 +33,7 @@ struct world {
 	struct path path;
 	struct path_clock clock;
 	unsigned buffers;
+	bool stream; /* datagrams of clients are messages of one on a stream */
 	bool honest; /* the frame under way had right checksums */
 };
 
@@ -109,6 +114,7 @@ static struct policy *make_policy(void)
 	p->channel_max = STUN_CHANNEL_MAX;
 	p->algorithms[1] = STUN_PASSWORD_SHA256;
 	p->algorithms_len = 4;
+	p->mobility = true;
 	return p;
 }
 
@@ -118,6 +124,15 @@ static void take(struct world *w, struct pkt *p)
 
 	if (p->verdict == PKT_HOLD)
 		return;
+	if (p->verdict == PKT_STREAM) {
+		struct stream_piece piece;
+		enum stream_cut cut = stream_cut(p->data, p->len + (-p->len & 3), &piece); /* zeros may follow */
+
+		must(p->data >= p->start && p->data + p->len + 3 <= p->end && p->stream == STREAM_HANDLE && p->media < STREAM_KINDS);
+		must((cut == STREAM_CUT_STUN || cut == STREAM_CUT_CHANNEL) && piece.len == p->len);
+		give_buf(w, p);
+		return;
+	}
 	must(p->verdict == PKT_SEND || (p->verdict == PKT_DROP && p->reason < DROP_COUNT));
 	if (p->verdict == PKT_SEND) {
 		must(p->data >= p->start && p->data + p->len <= p->end && p->len >= ETH_LEN && p->out_if == 0);
@@ -155,10 +170,33 @@ static void frame_in(struct world *w, const uint8_t *frame, size_t len)
 	rcu_quiescent(w->relay->rcu, 0);
 }
 
+static void message_in(struct world *w, const uint8_t *data, size_t len)
+{
+	struct addr a = addr_v4(client_ip(ON_STREAM));
+	struct flow_key key = stream_key(&a, 1000, 0, STREAM_HANDLE);
+	struct pkt p = { .from = &key, .v6 = true };
+
+	len = MIN(len, (size_t)STREAM_MESSAGE_MAX);
+	(void)new_buf(w, &p);
+	p.start += STREAM_META_LEN;
+	if (len > 0)
+		memcpy(p.data, data, len);
+	p.len = (uint32_t)len;
+	w->honest = true;
+	path_messages(&w->path, &p, 1, &w->clock);
+	take(w, &p);
+	take_extra(w);
+	rcu_quiescent(w->relay->rcu, 0);
+}
+
 static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t dport, const uint8_t *data, size_t len)
 {
 	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN;
 
+	if (w->stream) {
+		message_in(w, data, len);
+		return;
+	}
 	len = MIN(len, sizeof(f) - HEADERS_LEN);
 	memcpy(f, mac, 6);
 	memcpy(f + 6, host, 6);
@@ -236,6 +274,25 @@ static void icmp_in(struct world *w, const uint8_t *message, size_t len)
 	frame_in(w, f, ETH_LEN + IP_LEN + len);
 }
 
+/* A MOBILITY-TICKET of the right length becomes that of the first client's allocation, with the number it has. */
+static void mend_ticket(struct world *w, uint8_t *at, size_t len)
+{
+	const struct table *t = w->relay->table;
+	struct flow_key key = { .client = addr_v4(client_ip(0)), .client_port = swap16(1000), .relay_port = swap16(TURN_PORT), .proto = 17 };
+	const struct alloc *a = table_find_one(t, &key);
+
+	while (len >= 4 && a != NULL) {
+		size_t step = 4 + ((be16_get(at + 2) + 3u) & ~3u);
+
+		if (step > len)
+			return;
+		if (be16_get(at) == 0x8030 && be16_get(at + 2) == TURN_TICKET_LEN)
+			turn_move_ticket(atomic_load(&w->relay->policy), a, at[4], (char *)at + 4);
+		at += step;
+		len -= step;
+	}
+}
+
 static void request_in(struct world *w, bool v6, unsigned client, unsigned method, const uint8_t *attrs, size_t len)
 {
 	static const uint8_t methods[] = { STUN_ALLOCATE, STUN_REFRESH, STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_BINDING };
@@ -247,6 +304,7 @@ static void request_in(struct world *w, bool v6, unsigned client, unsigned metho
 	be32_put(tid, (uint32_t)(method ^ len));
 	stun_begin(&m, STUN_REQUEST, methods[method % ARRAY_LEN(methods)], tid);
 	wr_bytes(&m, attrs, MIN(len, (size_t)1000) & ~(size_t)3);
+	mend_ticket(w, out + STUN_HEADER_LEN, wr_len(&m) - STUN_HEADER_LEN);
 	size_t nonce_len = turn_auth_nonce(atomic_load(&w->relay->policy), &a, 1000, w->clock.wall_s, nonce);
 	must(turn_cred_key(STR("the secret of the fuzzer"), STR(USERNAME), STR("r"), key) == ERR_OK);
 	stun_put(&m, STUN_USERNAME, STR(USERNAME));
@@ -260,14 +318,17 @@ static void request_in(struct world *w, bool v6, unsigned client, unsigned metho
 		datagram_in(w, client_ip(client), 1000, TURN_PORT, out, size);
 }
 
-/* Two clients bound to a peer and to each other, and one of IPv6, with an address of each family and a peer of each. */
+/* Three clients, the third on a stream, bound to a peer and to each other, and one of IPv6, with an address of each family and a peer of each. */
 static void populate(struct world *w)
 {
 	static const uint8_t udp[] = { 0, 0x19, 0, 4, 17, 0, 0, 0 };
 
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < CLIENTS - 1; i++) {
+		w->stream = i == ON_STREAM;
 		request_in(w, false, i, 0, udp, sizeof(udp));
-	for (unsigned i = 0; i < 2; i++) {
+	}
+	for (unsigned i = 0; i < CLIENTS - 1; i++) {
+		w->stream = i == ON_STREAM;
 		for (uint16_t port = FIRST_PORT; port <= LAST_PORT; port++) {
 			uint8_t bind[64], tid[STUN_TID_LEN] = { 0 };
 			struct addr home = addr_v4(relay_ip()), far = addr_v4(__builtin_bswap32(0x09090909));
@@ -283,6 +344,7 @@ static void populate(struct world *w)
 				request_in(w, false, i, 3, bind + STUN_HEADER_LEN, wr_len(&b) - STUN_HEADER_LEN);
 		}
 	}
+	w->stream = false;
 }
 
 static void populate6(struct world *w)
@@ -346,7 +408,7 @@ static void set_up(struct world *w, struct relay *r)
 	frame_in(w, arp, sizeof(arp));
 	populate(w);
 	populate6(w);
-	must(table_count(r->table) == 3);
+	must(table_count(r->table) == 4);
 }
 
 static void tear_down(struct world *w)
@@ -370,6 +432,7 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 	bool v6 = kind >= 128;
 
 	kind &= 127;
+	w->stream = false;
 	switch (v6 && kind % 5 != 3 ? 5 + kind % 5 : kind % 5) {
 	case 9:
 		icmp_in(w, p, len);
@@ -388,12 +451,14 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 		frame_in(w, p, MIN(len, (size_t)(FRAME - HEADROOM)));
 		break;
 	case 1:
+		w->stream = kind / 5 % CLIENTS == ON_STREAM;
 		datagram_in(w, client_ip(kind / 5 % CLIENTS), 1000, TURN_PORT, p, len);
 		break;
 	case 2:
 		datagram_in(w, __builtin_bswap32(0x09090909), FIRST_PORT, (uint16_t)(FIRST_PORT + kind / 5 % 16), p, len);
 		break;
 	case 3:
+		w->stream = !v6 && kind / 5 % CLIENTS == ON_STREAM;
 		if (len > 0)
 			request_in(w, v6, kind / 5 % CLIENTS, who, p + 1, len - 1);
 		break;

@@ -159,7 +159,7 @@ static void sizes(void **state)
 
 	(void)state;
 	print_message("# an allocation: %zu bytes; its block of one permission and one channel: %zu bytes\n", alloc, block);
-	assert_true(alloc <= 512);
+	assert_true(alloc <= 576);
 	assert_true(block <= 128);
 }
 
