@@ -14,7 +14,8 @@
 	X(DROP_IP_HEADER, "ip_header", "bad IP version, length or checksum")                            \
 	X(DROP_IP_OPTIONS, "ip_options", "IPv4 options")                                                \
 	X(DROP_IP_EXTENSION, "ip_extension", "IPv6 extension headers")                                  \
-	X(DROP_IP_FRAGMENT, "ip_fragment", "IP fragment")                                               \
+	X(DROP_IP_FRAGMENT, "ip_fragment", "fragment that fits no datagram: not UDP, too large, overlapping, twice, or no room") \
+	X(DROP_FRAGMENT_TAKEN, "fragment_taken", "fragment whose content went into the datagram that the last one completes") \
 	X(DROP_IP_SOURCE, "ip_source", "source address that no host can have, or our own")              \
 	X(DROP_IP_PROTOCOL, "ip_protocol", "neither UDP nor ICMP")                                      \
 	X(DROP_UDP_HEADER, "udp_header", "bad UDP length or port 0")                                    \

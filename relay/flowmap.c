@@ -89,7 +89,7 @@ void flowmap_remove(struct flowmap *m, uint64_t hash, uint32_t slot)
 		atomic_store_explicit(&home->spilled, s >> 16 != 0 ? s : 0, memory_order_release);
 		return;
 	}
-	assert(!"an entry that is removed is there");
+	assert(false && "an entry that is removed is there");
 }
 
 uint32_t flowmap_find(const struct flowmap *m, uint64_t hash, const struct flow_key *key, const struct alloc *slots)

@@ -62,11 +62,14 @@ static enum net_kind parse_ip(struct pkt *p, const struct net *self)
 	uint16_t total = be16_get(ip + IP_TOTAL);
 	if (unlikely(total < IP_LEN || total > p->len - ETH_LEN || !ip_sum_ok(ip)))
 		return drop(p, DROP_IP_HEADER);
-	/* All of the fragment field but DF: a fragment, or the reserved bit. */
-	if (unlikely((be16_get(ip + IP_FRAG) & ~IP_DF) != 0))
-		return drop(p, DROP_IP_FRAGMENT);
 	if (unlikely(!net_source_ok(ne32(ip + IP_SRC), self->ip)))
 		return drop(p, DROP_IP_SOURCE);
+	/* All of the fragment field but DF: a fragment, or the reserved bit. */
+	uint16_t mark = be16_get(ip + IP_FRAG) & (uint16_t)~IP_DF;
+	if (unlikely(mark != 0)) {
+		p->len = ETH_LEN + total;
+		return (mark & 0x8000) == 0 && ip[IP_PROTO] == IPPROTO_UDP_V4 ? NET_FRAGMENT : drop(p, DROP_IP_FRAGMENT);
+	}
 	if (likely(ip[IP_PROTO] == IPPROTO_UDP_V4))
 		return parse_udp(p, ip, total);
 	if (ip[IP_PROTO] != IPPROTO_ICMP_V4)

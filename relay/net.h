@@ -231,7 +231,7 @@ uint16_t icmp6_sum(const uint8_t *ip, size_t len);
 /* Exchanges the Ethernet header's addresses. */
 void net_swap_ethernet(uint8_t *eth);
 
-enum net_kind { NET_DROP, NET_ARP, NET_ICMP, NET_UDP, NET_ICMP6 };
+enum net_kind { NET_DROP, NET_ARP, NET_ICMP, NET_UDP, NET_ICMP6, NET_FRAGMENT };
 
 struct net {
 	uint8_t mac[ETH_ADDR_LEN]; /* of the port */
@@ -248,7 +248,8 @@ struct addr net_solicited_node(const struct addr *a);
 void net_group_mac(const struct addr *group, uint8_t mac[ETH_ADDR_LEN]);
 
 /* Checks a frame down to its UDP or ICMP header. On NET_UDP and NET_ICMP(6) p->len is cut to what the IP header
- * says, and (for UDP) all bytes up to UDP length are there. On NET_DROP the reason is set. */
+ * says, and (for UDP) all bytes up to UDP length are there. NET_FRAGMENT: of a UDP datagram, and cut likewise. On
+ * NET_DROP the reason is set. */
 enum net_kind net_parse(struct pkt *p, const struct net *self);
 
 /* 0/8, 127/8, multicast, 240/4 and broadcast are no one's address (RFC 6890); our own comes only from a forger

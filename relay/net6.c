@@ -3,6 +3,8 @@
 
 enum { ICMP6_UNREACHABLE = 1, ICMP6_PARAMETER = 4, ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129 };
 
+#define FRAGMENT_LEN 8u
+
 static uint64_t pseudo(const uint8_t *ip, uint16_t length, uint8_t next)
 {
 	return ip6_sum_addrs(ip) + length + swap16(next);
@@ -136,7 +138,7 @@ enum net_kind net6_parse(struct pkt *p, const struct net *self, bool to_us)
 	if (unlikely(p->len < ETH_LEN + IP6_LEN))
 		return drop(p, DROP_FRAME_SHORT);
 	p->v6 = true;
-	bool udp = ip[IP6_NEXT] == IPPROTO_UDP_V4, icmp = ip[IP6_NEXT] == IPPROTO_ICMP_V6;
+	bool udp = ip[IP6_NEXT] == IPPROTO_UDP_V4 || ip[IP6_NEXT] == IPPROTO_FRAGMENT_V6, icmp = ip[IP6_NEXT] == IPPROTO_ICMP_V6;
 	struct addr src = ip6_addr(ip + IP6_SRC), dst = ip6_addr(ip + IP6_DST);
 	if (unlikely(!for_us(&dst, self, !icmp) || (!to_us && (p->data[0] & 1) == 0)) || (udp && !to_us))
 		return drop(p, DROP_NOT_OURS);
@@ -145,10 +147,12 @@ enum net_kind net6_parse(struct pkt *p, const struct net *self, bool to_us)
 		return drop(p, DROP_IP_HEADER);
 	if (unlikely(impossible_source(&src, self, !icmp)))
 		return drop(p, DROP_IP_SOURCE);
-	if (likely(udp))
+	if (likely(ip[IP6_NEXT] == IPPROTO_UDP_V4))
 		return parse_udp(p, ip, length);
-	if (ip[IP6_NEXT] == IPPROTO_FRAGMENT_V6)
-		return drop(p, DROP_IP_FRAGMENT);
+	if (ip[IP6_NEXT] == IPPROTO_FRAGMENT_V6) {
+		p->len = ETH_LEN + IP6_LEN + length;
+		return length >= FRAGMENT_LEN && ip[IP6_LEN] == IPPROTO_UDP_V4 ? NET_FRAGMENT : drop(p, DROP_IP_FRAGMENT);
+	}
 	if (is_extension(ip[IP6_NEXT]))
 		return drop(p, DROP_IP_EXTENSION);
 	if (!icmp)

@@ -30,6 +30,18 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 		c->quote_from = MIN(c->quote_from, ETH_LEN + r->ifaces.at[i].mtu - GROWTH_MAX);
 }
 
+void path_release(struct path *c, void (*free_buf)(void *user, struct pkt *p), void *user)
+{
+	for (unsigned i = 0; i < c->helds; i++)
+		free_buf(user, &c->held[i].pkt);
+	c->helds = 0;
+	for (unsigned i = 0; i < REASM_SLOTS; i++) {
+		if (c->reasm.at[i].owned)
+			free_buf(user, &c->reasm.at[i].pkt);
+	}
+	memset(&c->reasm, 0, sizeof(c->reasm));
+}
+
 static void set_clock(struct path *c, const struct path_clock *now)
 {
 	c->clock = *now;
@@ -227,6 +239,19 @@ static COLD unsigned take_tags(const struct path *c, struct pkt *p, unsigned n)
 	return ours;
 }
 
+/* A fragment; true if it completed its datagram, which then stands in `p`. */
+static COLD bool parse_fragment(struct path *c, struct pkt *p)
+{
+	uint64_t failed = 0;
+	bool whole = reasm_take(&c->reasm, p, (uint32_t)c->clock.mono_ms, c->new_buf, c->user, &failed);
+
+	stats_add(&c->stats->reasm_failed, failed);
+	if (!whole)
+		return false;
+	stats_add(&c->stats->reassembled, 1);
+	return net_parse(p, &c->relay->ifaces.at[p->in_if].net) == NET_UDP;
+}
+
 /* Anything but UDP is dealt with at once, and false returned. */
 static COLD bool parse_unusual(struct path *c, struct pkt *p)
 {
@@ -247,6 +272,8 @@ static COLD bool parse_unusual(struct path *c, struct pkt *p)
 		if (!nd_message(&r->neigh, p, f, c->now_s) && !icmp_error(c, p))
 			(void)net6_echo(p);
 		return false;
+	case NET_FRAGMENT:
+		return parse_fragment(c, p);
 	case NET_UDP:
 		break;
 	}
@@ -298,7 +325,7 @@ static HOT void fetch(struct alloc *a, struct flow_count *count)
 	const struct peers *b = alloc_peers(a);
 
 	__builtin_prefetch(b);
-	__builtin_prefetch((const uint8_t *)b + CACHE_LINE);
+	__builtin_prefetch((const void *)((uintptr_t)b + CACHE_LINE)); /* there may be no block */
 	__builtin_prefetch(count, 1);
 }
 
@@ -393,6 +420,8 @@ static void run_tick(struct path *c, const struct path_clock *now)
 		return;
 	if (c->helds > 0)
 		run_held(c);
+	if (c->reasm.used > 0)
+		stats_add(&c->stats->reasm_failed, reasm_sweep(&c->reasm, (uint32_t)now->mono_ms));
 
 	/* A whole round a second, shared by the workers, in small steps so that no burst waits long. */
 	uint32_t words = table_sweep_words(c->relay->table);

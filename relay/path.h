@@ -4,6 +4,7 @@
 #ifndef DUPLEX_RELAY_PATH_H
 #define DUPLEX_RELAY_PATH_H
 
+#include "relay/reasm.h"
 #include "relay/relay.h"
 #include "relay/stream_link.h"
 
@@ -55,9 +56,12 @@ struct path {
 	uint64_t swept_ms, neigh_swept_ms;
 	uint32_t announced_s;        /* 0 = not yet; worker 0 alone */
 	bool asks_kernel;            /* a neighbour of the kernel's is wanted: the caller wakes kernel.c, then sets it to false */
+	struct reasm reasm;
 };
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);
+/* Gives back, through `free_buf`, every buffer that is kept: frames that wait, and those of fragments. */
+void path_release(struct path *c, void (*free_buf)(void *user, struct pkt *p), void *user);
 /* Handles n <= BURST frames. Their order in `p` may change. */
 void path_burst(struct path *c, struct pkt *p, unsigned n, const struct path_clock *now);
 /* Deadlines: held frames, expiry of this worker's share of allocations, neighbours (worker 0). Call between

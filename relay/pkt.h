@@ -24,8 +24,8 @@ enum pkt_verdict {
 	PKT_STREAM, /* hand [data, data + len), a message without headers, to connection `stream` */
 };
 
-/* What the device says about the checksums of a received frame. */
-enum pkt_sum { PKT_SUM_UNKNOWN, PKT_SUM_GOOD, PKT_SUM_BAD };
+/* What the device says about the checksums of a received frame; JOINED: nothing, it came in fragments. */
+enum pkt_sum { PKT_SUM_UNKNOWN, PKT_SUM_GOOD, PKT_SUM_BAD, PKT_SUM_JOINED };
 
 struct flow_key;
 

@@ -38,6 +38,9 @@ static void write_frames(struct buf *out, const struct relay *r)
 		  offsetof(struct stats, own_packets) },
 		{ "duplex_relay_icmp_told_total", "ICMP errors that clients were told of", offsetof(struct stats, icmp_told) },
 		{ "duplex_relay_fragmented_total", "Datagrams sent in fragments", offsetof(struct stats, fragmented) },
+		{ "duplex_relay_reassembled_total", "Datagrams put together from fragments", offsetof(struct stats, reassembled) },
+		{ "duplex_relay_reassembly_failed_total", "Datagrams whose fragments did not all come, or overlapped",
+		  offsetof(struct stats, reasm_failed) },
 		{ "duplex_relay_expired_total", "Allocations that ended by their lifetime",
 		  offsetof(struct stats, expired) },
 	};

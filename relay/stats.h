@@ -33,6 +33,7 @@ struct stats {
 	_Atomic uint64_t requests[TURN_METHOD_COUNT][TURN_CODE_COUNT];
 	_Atomic uint64_t refused[REFUSED_COUNT];              /* allocations, by reason */
 	_Atomic uint64_t icmp_told;                           /* ICMP errors that became Data indications */
+	_Atomic uint64_t reassembled, reasm_failed;           /* datagrams that came in fragments, and how it ended */
 	_Atomic uint64_t fragmented;                          /* datagrams sent in fragments */
 	_Atomic uint64_t expired;                             /* allocations that ended by their lifetime */
 	_Atomic uint64_t own_packets;                         /* sent without a frame that asked for it: ARP requests */

@@ -25,7 +25,7 @@ struct way {
 };
 
 /* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
- * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5). */
+ * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5), or came in fragments. */
 static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t len)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
@@ -42,7 +42,7 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 				 .len = len,
 				 .removed = udp6_sum_headers(ip),
 				 .sum = ne16(ip + IP6_LEN + UDP_AT_SUM),
-				 .frag = p->len > ETH_LEN + 1280 ? swap16(IP_DF) : 0,
+				 .frag = p->len > ETH_LEN + 1280 && p->rx_sum != PKT_SUM_JOINED ? swap16(IP_DF) : 0,
 				 .tos = ip6_class(ip),
 				 .ttl = ip[IP6_HOPS] };
 }

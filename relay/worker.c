@@ -483,6 +483,12 @@ enum err workers_start(struct relay *relay, const struct ports *ports, const str
 	return ERR_OK;
 }
 
+static void free_buf(void *user, struct pkt *p)
+{
+	(void)user;
+	rte_pktmbuf_free(p->buf);
+}
+
 void workers_stop(struct workers *w)
 {
 	if (w == NULL)
@@ -490,8 +496,7 @@ void workers_stop(struct workers *w)
 	atomic_store(&w->stop, true);
 	rte_eal_mp_wait_lcore();
 	for (unsigned i = 0; i < w->count; i++) {
-		for (unsigned k = 0; k < w->at[i].path.helds; k++)
-			rte_pktmbuf_free(w->at[i].path.held[k].pkt.buf);
+		path_release(&w->at[i].path, free_buf, NULL);
 	}
 	free(w);
 }

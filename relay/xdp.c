@@ -43,7 +43,7 @@ extern const uint8_t xdp_object[], xdp_object_end[];
 		return (e);                                 \
 	} while (0)
 
-static int on_libbpf_text(enum libbpf_print_level level, const char *fmt, va_list ap)
+PRINTF(2, 0) static int on_libbpf_text(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	char text[200];
 

@@ -210,9 +210,9 @@ turncheck_in_background() {
 	in_background "$ns" "${TURNCHECK[@]}" "$@"
 }
 
-# sums_start NS: from now on every packet that reaches the clients' end is checked; sums_check LABEL ends that and gives the result.
+# sums_start NS [fragments]: from now on every packet that reaches the clients' end is checked (fragments are wrong unless asked for); sums_check LABEL ends that and gives the result.
 sums_start() {
-	in_background "$1" "$BIN/sumcheck" dpx0 >"$TMP/sums" 2>&1
+	in_background "$1" "$BIN/sumcheck" dpx0 "${@:2}" >"$TMP/sums" 2>&1
 	SUMS_PID=$PID
 	until_true 10 grep -q capturing "$TMP/sums"
 }

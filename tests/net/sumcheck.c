@@ -1,7 +1,8 @@
 /* sumcheck: captures what arrives on an interface and verifies the lengths and checksums of every IPv4, IPv6, ICMP and UDP packet, until SIGTERM.
  * Only frames that came in count: on the kernel's end of a TAP or veth these are the ones that the relay wrote itself.
  *
- *   sumcheck INTERFACE     prints `capturing`, and at the end one line; exits with 1 when a packet was wrong or no UDP came */
+ *   sumcheck INTERFACE [fragments]   prints `capturing`, and at the end one line; exits with 1 when a packet was wrong or no UDP came. Fragments
+ *                                    are wrong unless they are asked for; of theirs only the IP header is looked at */
 #include "tests/net/tstun.h"
 
 #include <arpa/inet.h>
@@ -17,11 +18,12 @@
 enum { ETH = 14, IP = 20, IP6 = 40, UDP = 8, HOP_BY_HOP = 0, ICMP6 = 58 };
 
 struct tally {
-	unsigned long arp, udp, udp6, icmp, icmp6, other, bad, no_sum, lost;
+	unsigned long arp, udp, udp6, icmp, icmp6, fragments, other, bad, no_sum, lost;
 	char first_bad[240];
 };
 
 static volatile sig_atomic_t stop;
+static int with_fragments;
 
 static void on_signal(int signo)
 {
@@ -70,8 +72,13 @@ static void ip_packet(struct tally *t, const uint8_t *ip, size_t len)
 	}
 	if (ts_fold(ts_sum(ip, IP, 0)) != 0xffff)
 		bad(t, "wrong IPv4 header checksum", ip, total);
-	if (ip[8] == 0 || (ip[6] & 0x3f) != 0 || ip[7] != 0)
+	int part = (ip[6] & 0x3f) != 0 || ip[7] != 0;
+	if (ip[8] == 0 || (part && !with_fragments))
 		bad(t, "TTL 0 or a fragment", ip, total);
+	if (part) {
+		t->fragments++;
+		return;
+	}
 	if (ip[9] == 17) {
 		udp_packet(t, ip, total);
 	} else if (ip[9] == 1) {
@@ -104,7 +111,9 @@ static void ip6_packet(struct tally *t, const uint8_t *ip, size_t len)
 		length -= 8u * (at[1] + 1u);
 		at += 8u * (at[1] + 1u);
 	}
-	if (next == 17) {
+	if (next == 44 && with_fragments) {
+		t->fragments++;
+	} else if (next == 17) {
 		t->udp6++;
 		if (length < UDP || ((size_t)at[4] << 8 | at[5]) != length || (at[6] | at[7]) == 0 || !upper_ok(ip, at, length, next))
 			bad(t, "wrong UDP length or checksum", ip, len);
@@ -114,6 +123,8 @@ static void ip6_packet(struct tally *t, const uint8_t *ip, size_t len)
 			bad(t, "wrong ICMPv6 checksum", ip, len);
 	} else {
 		t->other++;
+		if (next == 44)
+			bad(t, "a fragment", ip, len);
 	}
 }
 
@@ -151,7 +162,8 @@ int main(int argc, char **argv)
 	socklen_t size = sizeof(st);
 	int fd;
 
-	if (argc != 2 || (fd = open_capture(argv[1])) < 0)
+	with_fragments = argc == 3 && strcmp(argv[2], "fragments") == 0;
+	if (argc != 2 + with_fragments || (fd = open_capture(argv[1])) < 0)
 		return 2;
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
@@ -166,7 +178,7 @@ int main(int argc, char **argv)
 	}
 	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &st, &size) == 0)
 		t.lost = st.tp_drops;
-	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu UDP over IPv6, %lu ICMPv6, %lu other; %lu wrong; %lu not captured%s%s\n",
-	       t.udp, t.no_sum, t.icmp, t.arp, t.udp6, t.icmp6, t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
+	printf("%lu UDP (%lu without checksum), %lu ICMP, %lu ARP, %lu UDP over IPv6, %lu ICMPv6, %lu fragments, %lu other; %lu wrong; %lu not captured%s%s\n",
+	       t.udp, t.no_sum, t.icmp, t.arp, t.udp6, t.icmp6, t.fragments, t.other, t.bad, t.lost, t.bad > 0 ? "; first: " : "", t.first_bad);
 	return t.bad > 0 || t.udp + t.udp6 == 0;
 }

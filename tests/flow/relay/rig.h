@@ -73,6 +73,11 @@ static void rig_free_buf(struct rig *r, struct pkt *p)
 	r->buffers--;
 }
 
+static UNUSED void rig_release_buf(void *user, struct pkt *p)
+{
+	rig_free_buf(user, p);
+}
+
 /* Once a program. */
 static UNUSED int rig_eal(void **state)
 {
@@ -194,8 +199,7 @@ static UNUSED struct rig *rig_new(unsigned workers, uint16_t port_min, uint16_t 
 static UNUSED void rig_free(struct rig *r)
 {
 	for (unsigned i = 0; i < r->workers; i++) {
-		for (unsigned k = 0; k < r->path[i].helds; k++)
-			rig_free_buf(r, &r->path[i].held[k].pkt);
+		path_release(&r->path[i], rig_release_buf, r);
 	}
 	assert_int_equal(r->buffers, 0);
 	relay_free(r->relay);

@@ -60,7 +60,7 @@ static uint32_t client_ip(unsigned i)
 
 /* Buffers are kept: each is an allocation of its own, so that a step outside is seen, but fresh pages for each
  * frame would cost most of the time. */
-static uint8_t *spare[PATH_HELD + PATH_EXTRA + BURST];
+static uint8_t *spare[PATH_HELD + PATH_EXTRA + BURST + REASM_SLOTS];
 static unsigned spares;
 
 static void give_buf(struct world *w, struct pkt *p)
@@ -68,6 +68,11 @@ static void give_buf(struct world *w, struct pkt *p)
 	must(spares < ARRAY_LEN(spare));
 	spare[spares++] = p->buf;
 	w->buffers--;
+}
+
+static void release_buf(void *user, struct pkt *p)
+{
+	give_buf(user, p);
 }
 
 static bool new_buf(void *user, struct pkt *p)
@@ -189,6 +194,32 @@ static void message_in(struct world *w, const uint8_t *data, size_t len)
 	rcu_quiescent(w->relay->rcu, 0);
 }
 
+/* An IPv4 datagram of more than 1000 bytes also comes in two fragments, the second first. */
+static void whole_or_cut(struct world *w, uint8_t *f, size_t headers, size_t len)
+{
+	uint8_t part[FRAME], *ip = part + ETH_LEN;
+	static uint16_t id;
+	size_t at = 496;
+
+	if (headers != ETH_LEN + IP_LEN || len < 1000) {
+		frame_in(w, f, len);
+		return;
+	}
+	id++;
+	for (unsigned second = 2; second-- > 0;) {
+		size_t from = second == 1 ? headers + at : headers, to = second == 1 ? len : headers + at;
+
+		memcpy(part, f, headers);
+		memcpy(part + headers, f + from, to - from);
+		be16_put(ip + IP_TOTAL, (uint16_t)(IP_LEN + to - from));
+		be16_put(ip + IP_ID, id);
+		be16_put(ip + IP_FRAG, second == 1 ? (uint16_t)(at / 8) : 0x2000);
+		ne16_set(ip + IP_SUM, 0);
+		ne16_set(ip + IP_SUM, (uint16_t)~sum_fold(sum_bytes(ip, IP_LEN)));
+		frame_in(w, part, headers + to - from);
+	}
+}
+
 static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t dport, const uint8_t *data, size_t len)
 {
 	uint8_t f[FRAME - HEADROOM], *ip = f + ETH_LEN;
@@ -210,7 +241,7 @@ static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t 
 		memcpy(ip + UDP_DATA, data, len);
 	ne16_set(ip + UDP_SUM, udp_sum_full(ip));
 	w->honest = true;
-	frame_in(w, f, HEADERS_LEN + len);
+	whole_or_cut(w, f, ETH_LEN + IP_LEN, HEADERS_LEN + len);
 }
 
 /* From ...:: and `src` to our IPv6 address. */
@@ -232,7 +263,7 @@ static void datagram6_in(struct world *w, uint32_t src, uint16_t sport, uint16_t
 		memcpy(udp + UDP_LEN, data, len);
 	ne16_set(udp + 6, udp6_sum_full(ip));
 	w->honest = true;
-	frame_in(w, f, HEADERS6_LEN + len);
+	whole_or_cut(w, f, ETH_LEN + IP6_LEN, HEADERS6_LEN + len);
 }
 
 static void icmp6_in(struct world *w, const uint8_t *message, size_t len)
@@ -413,8 +444,7 @@ static void set_up(struct world *w, struct relay *r)
 
 static void tear_down(struct world *w)
 {
-	for (unsigned i = 0; i < w->path.helds; i++)
-		give_buf(w, &w->path.held[i].pkt);
+	path_release(&w->path, release_buf, w);
 	must(w->buffers == 0);
 	(void)table_remove_user(w->relay->table, STR("fuzz"), STR_NONE);
 	must(table_count(w->relay->table) == 0);

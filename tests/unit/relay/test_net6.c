@@ -74,7 +74,7 @@ static const struct {
 	{ "authentication", 20, 51, NET_DROP, DROP_IP_EXTENSION },
 	{ "destination options", 20, 60, NET_DROP, DROP_IP_EXTENSION },
 	{ "no next header", 20, 59, NET_DROP, DROP_IP_PROTOCOL },
-	{ "fragment", 20, 44, NET_DROP, DROP_IP_FRAGMENT },
+	{ "fragment, of what is no UDP", 20, 44, NET_DROP, DROP_IP_FRAGMENT },
 	{ "hop limit 0", 21, 0, NET_UDP, 0 },
 	{ "other destination", 53, 3, NET_DROP, DROP_NOT_OURS },
 	{ "UDP length beyond the packet", 59, 14, NET_DROP, DROP_UDP_HEADER },
