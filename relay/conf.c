@@ -53,7 +53,7 @@ const struct conf_option relay_options[] = {
 	NUM("idle-after", idle_after_us, "200", 0, 1000000, "us", false,
 	    "adaptive: how long a worker polls in vain before it sleeps"),
 	O("relay", "huge-pages", CONF_BOOL, huge_pages, "no", 0, 0, "", false,
-	  "use huge pages for packet buffers; needed by most NICs"),
+	  "packet buffers in huge pages; with a NIC they are in any case, since it needs them"),
 	NUM("memory", memory_mb, "128", 32, 1048576, "MB", false, "memory for packet buffers and rings"),
 	NUM("buffers", buffers, "8192", 1024, 4194304, "", false, "packet buffers"),
 	NUM("rx-ring", rx_ring, "512", 64, 8192, "", false, "receive descriptors of a queue"),
@@ -378,6 +378,7 @@ static enum err plan_ports(const struct relay_conf *c, struct relay_plan *plan, 
 			if (same_address(&plan->port[i], p))
 				FAIL(ERR_INVALID, "[relay] address, external-address: two ports have the same address");
 		}
+		plan->huge |= p->is_pci;
 		plan->ports++;
 	}
 	if (plan->ports == 0)
@@ -417,6 +418,7 @@ enum err relay_plan_make(const struct relay_conf *c, struct relay_plan *out, cha
 	if (c->turn_port >= c->port_min && c->turn_port <= c->port_max)
 		FAIL(ERR_INVALID, "[relay] turn-port %u lies inside the relayed ports %u to %u", (unsigned)c->turn_port,
 		     (unsigned)c->port_min, (unsigned)c->port_max);
+	plan.huge = c->huge_pages;
 	e = plan_ports(c, &plan, why, why_size);
 	if (e == ERR_OK)
 		e = plan_cores(c, &plan, why, why_size);

@@ -50,6 +50,7 @@ struct port_plan {
 struct relay_plan {
 	struct port_plan port[IFACE_MAX];
 	unsigned ports;
+	bool huge;               /* buffers in huge pages: asked for, or needed by a NIC */
 	uint16_t cpu[CORES_MAX]; /* of each worker; valid if pinned */
 	bool pinned, poll;       /* poll: never sleep */
 };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "relay/hugepages.h"
 #include "relay/xdp.h"
 
 #define ARGS_MAX 64u
@@ -123,7 +124,7 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 	add(a, "--no-telemetry");
 	add(a, "--file-prefix=%s", c->file_prefix);
 	add(a, "--log-level=error");
-	if (!c->huge_pages) {
+	if (!plan->huge) {
 		add(a, "--no-huge");
 		add(a, "--no-shconf");
 		add(a, "-m");
@@ -215,12 +216,27 @@ static enum err check_machine(const struct relay_conf *c, const struct relay_pla
 	return e;
 }
 
+static enum err check_memory(const struct relay_conf *c, const struct relay_plan *plan, char *why, size_t size)
+{
+	uint64_t needed = c->memory_mb, there = plan->huge ? hugepages_free_mb("") : needed;
+
+	if (there >= needed)
+		return ERR_OK;
+	(void)snprintf(why, size,
+		       "%s huge pages for [relay] memory = %llu MB, and only %llu MB are free: sysctl vm.nr_hugepages=%llu, or less memory%s",
+		       c->huge_pages ? "[relay] huge-pages asks for" : "a NIC needs", (unsigned long long)needed,
+		       (unsigned long long)there, (unsigned long long)(needed + 1) / 2, c->huge_pages ? ", or huge-pages = no" : "");
+	return ERR_NO_MEMORY;
+}
+
 enum err eal_start(const struct relay_conf *conf, const struct relay_plan *plan, char *why, size_t why_size)
 {
 	static struct args args;
 	sigset_t real_time;
-	enum err e = check_machine(conf, plan, why, why_size);
+	enum err e = check_memory(conf, plan, why, why_size);
 
+	if (e == ERR_OK)
+		e = check_machine(conf, plan, why, why_size);
 	if (e != ERR_OK)
 		return e;
 	if (build(&args, conf, plan) != ERR_OK) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -64,4 +65,27 @@ enum err host_configure(const char *name, const struct addr *ip, uint8_t bits, u
 	done = done && (v4 || set_v6(fd, name, ip, bits));
 	(void)close(fd);
 	return done ? ERR_OK : ERR_IO;
+}
+
+enum err host_join(const char *name, const uint8_t *group)
+{
+	static int fd = -1; /* kept open: with it the memberships end */
+	struct packet_mreq m = { .mr_ifindex = (int)if_nametoindex(name), .mr_type = PACKET_MR_MULTICAST, .mr_alen = 6 };
+
+	memcpy(m.mr_address, group, 6);
+	/* Of protocol 0 it gets no packets. */
+	if (fd < 0)
+		fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) == 0 ? ERR_OK : ERR_IO;
+}
+
+bool host_has_link(const char *name)
+{
+	struct ifreq r = request(name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_UP) != 0 && (r.ifr_flags & IFF_RUNNING) != 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return up;
 }

@@ -319,7 +319,7 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 			journal_settled(p->relay->journal);
 			settled_ms = 0;
 		}
-		ports_watch(&p->ports, clock_mono_us());
+		atomic_store(&p->relay->links, ports_watch(&p->ports, clock_mono_us()));
 		if (relay_drained(p->relay, clock_mono_ms())) {
 			log_event(LOG_INFO, "drained", "allocations=%u", table_count(p->relay->table));
 			return;

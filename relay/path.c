@@ -18,6 +18,7 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 	c->relay = r;
 	c->stats = &r->stats[id];
 	c->id = id;
+	memset(c->like, 0xff, sizeof(c->like));
 	c->new_buf = new_buf;
 	c->user = user;
 	c->policy = atomic_load(&r->policy);

@@ -55,6 +55,7 @@ struct path {
 	uint32_t sweep_cursor;
 	uint64_t swept_ms, neigh_swept_ms;
 	uint32_t announced_s;        /* 0 = not yet; worker 0 alone */
+	uint64_t like[IFACE_MAX];    /* relayed ports whose datagrams come to this worker (nic.h); all ones = it cannot be told */
 	bool asks_kernel;            /* a neighbour of the kernel's is wanted: the caller wakes kernel.c, then sets it to false */
 	struct reasm reasm;
 };

@@ -38,6 +38,35 @@ static unsigned descriptors(const struct relay_conf *c, const struct port_plan *
 	return queues_of(c, p) * (p->xdp ? 2 * XDP_RING : (unsigned)(c->rx_ring + c->tx_ring));
 }
 
+/* DPDK's number of a configured device; false if there is none. */
+static bool find_port(const struct port_plan *p, uint16_t *id)
+{
+	struct str rest = str_from(p->device);
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	return str_copy(str_cut(&rest, ','), name, sizeof(name)) == ERR_OK && rte_eth_dev_get_port_by_name(name, id) == 0;
+}
+
+/* The memory node of a device; -1 if it does not say, as those without hardware. */
+static int node_of(uint16_t id)
+{
+	int node = rte_eth_dev_socket_id(id);
+
+	return node < 0 ? SOCKET_ID_ANY : node;
+}
+
+/* Buffers lie where the first NIC does. */
+static int pool_node(const struct relay_plan *plan)
+{
+	uint16_t id;
+
+	for (unsigned i = 0; i < plan->ports; i++) {
+		if (plan->port[i].is_pci && find_port(&plan->port[i], &id))
+			return node_of(id);
+	}
+	return SOCKET_ID_ANY;
+}
+
 static enum err make_pool(const struct relay_conf *c, const struct relay_plan *plan, struct ports *out, char *why,
 			  size_t why_size)
 {
@@ -49,7 +78,7 @@ static enum err make_pool(const struct relay_conf *c, const struct relay_plan *p
 	unsigned count = MAX(need, (unsigned)c->buffers);
 	unsigned room = (unsigned)MAX(c->mtu + ETH_LEN + 8, 2048u) + RTE_PKTMBUF_HEADROOM;
 
-	out->pool = rte_pktmbuf_pool_create("packets", count, POOL_CACHE, 0, (uint16_t)room, SOCKET_ID_ANY);
+	out->pool = rte_pktmbuf_pool_create("packets", count, POOL_CACHE, 0, (uint16_t)room, pool_node(plan));
 	if (out->pool == NULL)
 		FAIL(ERR_NO_MEMORY,
 		     "there is no memory for %u packet buffers of %u bytes: raise [relay] memory or lower buffers, "
@@ -67,25 +96,6 @@ static bool is_hardware(const struct rte_eth_dev_info *info)
 	return bus != NULL && strcmp(rte_bus_name(bus), "vdev") != 0;
 }
 
-static struct rte_eth_conf choose(const struct rte_eth_dev_info *info, const struct relay_conf *c, bool interrupts)
-{
-	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
-	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-	struct rte_eth_conf conf = { .intr_conf.rxq = interrupts };
-
-	if (is_hardware(info) && (info->rx_offload_capa & rx) == rx)
-		conf.rxmode.offloads |= rx;
-	if (is_hardware(info) && (info->tx_offload_capa & tx) == tx)
-		conf.txmode.offloads |= tx;
-	/* All buffers come from one pool and are sent once. */
-	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	if (c->cores > 1 && info->flow_type_rss_offloads != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info->flow_type_rss_offloads;
-	}
-	return conf;
-}
-
 static enum err set_up_queues(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool,
 			      const struct port *port, const char *name, char *why, size_t why_size)
 {
@@ -93,9 +103,9 @@ static enum err set_up_queues(const struct relay_conf *c, const struct port_plan
 	int e = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 
 	for (uint16_t q = 0; e == 0 && q < port->queues; q++) {
-		e = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, pool);
+		e = rte_eth_rx_queue_setup(port->id, q, rx, (unsigned)port->node, NULL, pool);
 		if (e == 0)
-			e = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
+			e = rte_eth_tx_queue_setup(port->id, q, tx, (unsigned)port->node, NULL);
 	}
 	if (plan->xdp && xdp_attached(plan->kernel_if, why, why_size) == XDP_MODE_NONE && why[0] != '\0')
 		return ERR_UNSUPPORTED;
@@ -145,14 +155,32 @@ static enum err take_mac(uint16_t id, const struct port_plan *plan, uint8_t mac[
 	return ERR_OK;
 }
 
-/* What the parser compares with. With IPv6 the device must hand us the groups that neighbours ask in. */
-static void set_addresses(uint16_t id, struct iface *f)
+/* The device must hand us the groups in which neighbours ask for our IPv6 addresses (RFC 4291 §2.7.1, RFC 2464 §7). On
+ * the host's own address they are the kernel's affair. */
+static void join_groups(uint16_t id, const struct port_plan *plan, const struct net *n)
+{
+	if (addr_is_none(&n->ip6) || plan->shared)
+		return;
+	if (plan->kernel_if[0] == '\0') {
+		if (rte_eth_allmulticast_enable(id) != 0)
+			(void)rte_eth_promiscuous_enable(id);
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *last = (const uint8_t *)(i == 0 ? &n->ip6 : &n->link) + 13;
+		const uint8_t group[ETH_ADDR_LEN] = { 0x33, 0x33, 0xff, last[0], last[1], last[2] };
+
+		if (host_join(plan->kernel_if, group) != ERR_OK)
+			log_event(LOG_WARN, "group-refused", "interface=%s error=\"%s\"", plan->kernel_if, strerrordesc_np(errno));
+	}
+}
+
+/* What the parser compares with. */
+static void set_addresses(struct iface *f)
 {
 	f->net.ip = addr_is_none(&f->ip[0].addr) ? 0 : addr_v4_of(&f->ip[0].addr);
 	f->net.ip6 = f->ip[1].addr;
 	net_make_link(&f->net);
-	if (!addr_is_none(&f->net.ip6) && rte_eth_allmulticast_enable(id) != 0)
-		(void)rte_eth_promiscuous_enable(id);
 }
 
 static enum err configure(const struct relay_conf *c, const struct port_plan *plan, const char *name, struct port *port,
@@ -172,7 +200,11 @@ static enum err configure(const struct relay_conf *c, const struct port_plan *pl
 		     "qpairs=%u; AF_XDP: ethtool -L)",
 		     name, MIN(info.max_rx_queues, info.max_tx_queues), n, n);
 
-	struct rte_eth_conf conf = choose(&info, c, strcmp(c->idle, "adaptive") == 0);
+	const struct nic_wish wish = { .workers = (unsigned)c->cores,
+				       .hardware = is_hardware(&info),
+				       .interrupts = strcmp(c->idle, "adaptive") == 0 };
+	struct rte_eth_conf conf;
+	port->nic = nic_choose(&info, &wish, &conf);
 	int e = rte_eth_dev_configure(id, n, n, &conf);
 	port->interrupts = e == 0 && conf.intr_conf.rxq != 0;
 	if (e != 0 && conf.intr_conf.rxq != 0) {
@@ -182,18 +214,49 @@ static enum err configure(const struct relay_conf *c, const struct port_plan *pl
 	if (e != 0)
 		FAIL(ERR_UNSUPPORTED, "the port %s cannot be configured: %s", name, rte_strerror(-e));
 	port->queues = n;
-	port->rx_sum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
-	iface->tx_sum = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
+	port->node = node_of(id);
+	iface->tx_sum = port->nic.tx_sum;
 	return ERR_OK;
+}
+
+/* Without rules in the device relayed ports come where its hash puts them. */
+static void steer_port(const struct relay_conf *c, struct port *port, const struct iface *f)
+{
+	struct steer s = steer_plan((uint16_t)c->turn_port, (uint16_t)c->port_min, (uint16_t)c->port_max, (unsigned)c->cores);
+	char why[128] = "the service port is in the block of relayed ports, or they are too few";
+
+	port->steer = (struct steer){ .workers = (unsigned)c->cores };
+	if (c->cores < 2)
+		return;
+	if (steer_rules(&s) > 0 && port->nic.rss && flow_steer(port->id, f, &s, &port->flows, why, sizeof(why))) {
+		port->steer = s;
+		log_event(LOG_INFO, "port-steered", "port=%u rules=%u", port->id, port->flows.count);
+	} else {
+		log_event(LOG_INFO, "port-not-steered", "port=%u effect=\"the two directions of an allocation may be on two cores\" reason=%s",
+			  port->id, port->nic.rss ? log_value(str_from(why)) : "\"all frames come to one core\"");
+	}
+}
+
+/* A worker that reaches over to another node's memory for each packet is slow. */
+static void warn_far(const struct relay_plan *plan, const struct port *port)
+{
+	unsigned lcore, i = 0;
+
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		if (plan->pinned && port->node >= 0 && (int)rte_lcore_to_socket_id(lcore) != port->node)
+			log_event(LOG_WARN, "cpu-far", "cpu=%u port=%u node=%d hint=\"choose [relay] cpus of the NIC's memory node\"",
+				  plan->cpu[i], port->id, port->node);
+		i++;
+	}
 }
 
 static enum err open_port(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool,
 			  struct port *port, struct iface *iface, char *why, size_t why_size)
 {
-	struct str rest = str_from(plan->device), device = str_cut(&rest, ',');
 	char name[RTE_ETH_NAME_MAX_LEN];
 
-	if (str_copy(device, name, sizeof(name)) != ERR_OK || rte_eth_dev_get_port_by_name(name, &port->id) != 0)
+	if (!find_port(plan, &port->id) || rte_eth_dev_get_name_by_port(port->id, name) != 0)
 		FAIL(ERR_NOT_FOUND,
 		     "DPDK has no port for '%s': are the driver's name and its arguments right, and a NIC bound to "
 		     "vfio-pci?",
@@ -216,7 +279,9 @@ static enum err open_port(const struct relay_conf *c, const struct port_plan *pl
 			continue;
 		FAIL(ERR_IO, "the interface %s cannot be given its address: %s", plan->tap, strerrordesc_np(errno));
 	}
-	set_addresses(port->id, iface);
+	set_addresses(iface);
+	join_groups(port->id, plan, &iface->net);
+	steer_port(c, port, iface);
 	return ERR_OK;
 }
 
@@ -260,15 +325,18 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		if (e != ERR_OK)
 			break;
 		out->count = ifaces->count = i + 1;
+		(void)str_copy(str_from(p->kernel_if), out->at[i].kernel_if, sizeof(out->at[i].kernel_if));
+		out->at[i].link = true; /* so that only what is not so is told */
 		log_event(LOG_INFO, "port-open",
-			  "device=%s ipv4=%s ipv6=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u xdp=%s rx_checksum=%s "
-			  "tx_checksum=%s",
+			  "device=%s ipv4=%s ipv6=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u node=%d xdp=%s rss=%s "
+			  "rx_checksum=%s tx_checksum=%s",
 			  log_value(str_from(p->device)), addr_is_none(&p->ip[0].addr) ? "-" : addr_text(&p->ip[0].addr, v4),
 			  addr_is_none(&p->ip[1].addr) ? "-" : addr_text(&p->ip[1].addr, v6), f->net.mac[0], f->net.mac[1],
 			  f->net.mac[2], f->net.mac[3], f->net.mac[4], f->net.mac[5], out->at[i].queues, f->mtu,
-			  xdp_text(p),
-			  out->at[i].rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
+			  out->at[i].node, xdp_text(p),
+			  out->at[i].nic.rss ? "yes" : "no", out->at[i].nic.rx_sum ? "device" : "software", f->tx_sum ? "device" : "software");
 		warn_private(p);
+		warn_far(plan, &out->at[i]);
 	}
 	return e;
 }
@@ -276,6 +344,7 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 void ports_close(struct ports *p)
 {
 	for (unsigned i = 0; i < p->count; i++) {
+		flow_clear(p->at[i].id, &p->at[i].flows);
 		(void)rte_eth_dev_stop(p->at[i].id);
 		(void)rte_eth_dev_close(p->at[i].id);
 	}
@@ -283,8 +352,27 @@ void ports_close(struct ports *p)
 	xdp_release();
 }
 
-void ports_watch(const struct ports *p, uint64_t now_us)
+static bool has_link(const struct port *p)
 {
-	(void)p;
+	struct rte_eth_link link;
+
+	if (p->kernel_if[0] != '\0')
+		return host_has_link(p->kernel_if);
+	return rte_eth_link_get_nowait(p->id, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
+}
+
+uint32_t ports_watch(struct ports *p, uint64_t now_us)
+{
+	uint32_t up = 0;
+
 	xdp_alive(now_us);
+	for (unsigned i = 0; i < p->count; i++) {
+		bool link = has_link(&p->at[i]);
+
+		if (link != p->at[i].link)
+			log_event(link ? LOG_INFO : LOG_WARN, link ? "link-up" : "link-down", "port=%u", i);
+		p->at[i].link = link;
+		up |= (uint32_t)link << i;
+	}
+	return up;
 }

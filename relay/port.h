@@ -3,12 +3,18 @@
 #define DUPLEX_RELAY_PORT_H
 
 #include "relay/conf.h"
+#include "relay/flow.h"
 
 struct rte_mempool;
 
 struct port {
 	uint16_t id;        /* DPDK's number */
-	bool rx_sum;        /* the device checks checksums on receive */
+	struct nic nic;     /* what the device does for us */
+	struct steer steer; /* which relayed ports come to which worker; none without rules in the device */
+	struct flows flows;
+	char kernel_if[16]; /* the kernel's interface, empty if it has none */
+	int node;           /* memory node of the device, -1 = it does not say */
+	bool link;          /* as last seen by ports_watch */
 	bool interrupts;    /* a worker can wait for packets */
 	uint16_t queues;    /* receive queues: at least one a worker, who serves his own and every `cores` further one */
 };
@@ -23,7 +29,8 @@ struct ports {
 enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
 		    struct ifaces *ifaces, char *why, size_t why_size);
 void ports_close(struct ports *p);
-/* Twice a second, from the control thread: what devices must be told, and what they tell. */
-void ports_watch(const struct ports *p, uint64_t now_us);
+/* Twice a second, from the control thread: what devices must be told, and what they tell. Returns a bit for each port
+ * that has a link. */
+uint32_t ports_watch(struct ports *p, uint64_t now_us);
 
 #endif

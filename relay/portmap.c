@@ -37,14 +37,14 @@ static uint64_t fitting(const struct portmap *m, unsigned word, enum port_want w
 	return 0;
 }
 
-enum err portmap_take(struct portmap *m, enum port_want want, uint32_t random, uint16_t *port)
+static enum err take(struct portmap *m, enum port_want want, uint64_t like, uint32_t random, uint16_t *port)
 {
 	unsigned first = m->min / 64u, count = m->max / 64u - first + 1;
 	unsigned start = (random >> 6) % count, turn = random % 64;
 
 	for (unsigned i = 0; i < count; i++) {
 		unsigned word = first + (start + i) % count;
-		uint64_t open = fitting(m, word, want);
+		uint64_t open = fitting(m, word, want) & like;
 
 		if (open == 0)
 			continue;
@@ -62,6 +62,18 @@ enum err portmap_take(struct portmap *m, enum port_want want, uint32_t random, u
 		return ERR_OK;
 	}
 	return ERR_FULL;
+}
+
+enum err portmap_take_like(struct portmap *m, enum port_want want, uint64_t like, uint32_t random, uint16_t *port)
+{
+	if (like != UINT64_MAX && take(m, want, like, random, port) == ERR_OK)
+		return ERR_OK;
+	return take(m, want, UINT64_MAX, random, port);
+}
+
+enum err portmap_take(struct portmap *m, enum port_want want, uint32_t random, uint16_t *port)
+{
+	return take(m, want, UINT64_MAX, random, port);
 }
 
 enum err portmap_take_this(struct portmap *m, uint16_t port)

@@ -20,6 +20,8 @@ struct portmap {
 void portmap_init(struct portmap *m, uint16_t min, uint16_t max);
 /* Takes a port (and with PORT_EVEN_PAIR its successor). ERR_FULL if none is left. */
 enum err portmap_take(struct portmap *m, enum port_want want, uint32_t random, uint16_t *port);
+/* The same, and one of the ports p with bit p % 64 of `like` if there is such a one. */
+enum err portmap_take_like(struct portmap *m, enum port_want want, uint64_t like, uint32_t random, uint16_t *port);
 /* Takes this port. ERR_NOT_FOUND: outside the range; ERR_EXISTS: taken. */
 enum err portmap_take_this(struct portmap *m, uint16_t port);
 void portmap_give(struct portmap *m, uint16_t port);

@@ -13,6 +13,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	r->turn_port = swap16(size->turn_port);
 	r->workers = size->workers;
 	r->kernel_fd = -1;
+	r->links = UINT32_MAX;
 	neigh_init(&r->neigh);
 	limit_init(&r->challenges);
 	ended_init(&r->ended);

@@ -26,6 +26,7 @@ struct relay {
 	struct revoked revoked;
 	struct stats *stats;                   /* owned: one block a worker, and one behind them for the stream thread */
 	unsigned workers;
+	_Atomic uint32_t links;                /* a bit for each port that has a link */
 	int kernel_fd;                         /* wakes the thread of kernel.c; -1 = there is none */
 	struct journal *journal;               /* borrowed; NULL = none */
 	struct restore_counts restored;        /* at start */

@@ -99,6 +99,17 @@ static void write_refused(struct buf *out, const struct relay *r)
 		metrics_line(out, "duplex_relay_refused_total", "reason", refused_names[i].name, TOTAL(r, refused[i]));
 }
 
+static void write_links(struct buf *out, const struct relay *r)
+{
+	char port[12];
+
+	metrics_head(out, "duplex_relay_port_up", "gauge", "Whether a port has a link");
+	for (unsigned i = 0; i < r->ifaces.count; i++) {
+		(void)snprintf(port, sizeof(port), "%u", i);
+		metrics_line(out, "duplex_relay_port_up", "port", port, atomic_load(&r->links) >> i & 1);
+	}
+}
+
 static void write_cores(struct buf *out, struct relay *r)
 {
 	char core[12];
@@ -160,6 +171,7 @@ void stats_write(struct buf *out, void *user)
 	write_drops(out, r);
 	write_requests(out, r);
 	write_refused(out, r);
+	write_links(out, r);
 	write_cores(out, r);
 	write_journal(out, r);
 	if (r->link != NULL)

@@ -353,7 +353,7 @@ static enum err take_port(struct table_inside *in, const struct table_request *r
 	*local = r->local;
 	if (r->token != NULL)
 		return take_reserved(in, r, local, port);
-	enum err e = portmap_take(map, r->want, r->random, port);
+	enum err e = portmap_take_like(map, r->want, r->like, r->random, port);
 	if (e != ERR_OK || r->want != PORT_EVEN_PAIR)
 		return e;
 	e = reserve(in, r, (uint16_t)(*port + 1), token);
@@ -399,7 +399,7 @@ static void add_half(struct table *t, struct alloc *a, const struct table_reques
 	unsigned local = r->also - 1;
 	uint16_t port;
 
-	if (portmap_take(&t->in->map[local], r->want, r->random, &port) != ERR_OK)
+	if (portmap_take_like(&t->in->map[local], r->want, r->like, r->random, &port) != ERR_OK)
 		return;
 	struct alloc *b = &t->slots[local * t->ports + (port - t->port_min)];
 	set_up(t, b, r, local, port);

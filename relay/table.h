@@ -68,6 +68,7 @@ struct table_request {
 	unsigned local;        /* our address that becomes the relayed one */
 	unsigned also;         /* 1 + another, of the other family, for a dual allocation; 0 = none */
 	enum port_want want;
+	uint64_t like;         /* ports that had better be taken, as in portmap_take_like; all ones = any */
 	const uint8_t *token;  /* RESERVATION-TOKEN, 8 bytes, or NULL */
 	struct str username;   /* in full; at most TURN_USERNAME_MAX */
 	struct str user;       /* the part that limits and revocation go by */

@@ -170,7 +170,7 @@ enum turn_code turn_allocate(struct turn_req *q)
 	if (code != TURN_OK)
 		return code;
 	struct table_request r = {
-		.key = *q->key, .want = PORT_ANY, .username = q->username,
+		.key = *q->key, .want = PORT_ANY, .like = c->like[q->key->local / 2], .username = q->username,
 		.user = q->cred.user.len > 0 ? q->cred.user : q->username,
 		.max = c->policy->max_allocations, .max_of_user = c->policy->user_allocations,
 		.max_of_address = c->policy->address_allocations,

@@ -88,7 +88,7 @@ static void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, 
 	p->tx_sum = false;
 	p->rx_sum = PKT_SUM_UNKNOWN;
 	p->from = NULL;
-	if (port->rx_sum) {
+	if (port->nic.rx_sum) {
 		uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
 		p->rx_sum = l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD  ? PKT_SUM_GOOD
@@ -473,6 +473,8 @@ enum err workers_start(struct relay *relay, const struct ports *ports, const str
 		w->id = id;
 		w->nap_us = 20;
 		path_init(&w->path, relay, id, new_buf, w);
+		for (unsigned i = 0; i < ports->count; i++)
+			w->path.like[i] = steer_ports(&ports->at[i].steer, id);
 		if (rte_eal_remote_launch(run, w, lcore) != 0) {
 			workers_stop(all);
 			return ERR_INTERNAL;

@@ -73,6 +73,8 @@ check 'a number that is none' with_config 'cores' 'cores = many'
 check 'an address that is none' with_config 'address' 'address = 10.83.84'
 check 'a port range upside down' with_config 'port-m' 'port-min = 60000' 'port-max = 50000'
 check 'the TURN port inside the range' with_config 'turn-port' 'turn-port = 50000'
+check 'huge pages that are not there' with_config 'huge-pages asks for huge pages' 'huge-pages = yes' 'memory = 1048576'
+check 'a NIC without huge pages' with_config 'a NIC needs huge pages' 'ports = 0000:7f:1f.7' 'memory = 1048576'
 check 'a device that does not exist' with_config 'net_nonsense0' 'ports = net_nonsense0'
 check 'an interface that does not exist' with_config 'nowhere9' 'ports = net_af_packet0,iface=nowhere9'
 check 'a secret that others can read' secret_of_others

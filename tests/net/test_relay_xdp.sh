@@ -82,6 +82,23 @@ refuses() {
 	[ "$status" -ne 0 ] && [ "$status" -lt 124 ] && grep -Eq -- "$pattern" "$TMP/out"
 }
 
+not_promiscuous() {
+	! ip -n "$RELAY_NS" -d link show vs0 | grep -E 'PROMISC|promiscuity [1-9]'
+}
+
+left_group() {
+	! ip netns exec "$RELAY_NS" grep 'vs0 .*3333ff000002' /proc/net/dev_mcast
+}
+
+port_up() {
+	[ "$(relay_metric duplex_relay_port_up)" = "$1" ]
+}
+
+link_told() {
+	until_true 2 port_up 1 && ip -n "$NS" link set dpx0 down && until_true 3 port_up 0 && ip -n "$NS" link set dpx0 up && until_true 3 port_up 1 &&
+		grep -q link-down "$TMP/relay.log" && grep -q link-up "$TMP/relay.log"
+}
+
 one_queue() {
 	ip netns exec "$RELAY_NS" ethtool -L vs0 rx 1 && relay_start "$NS" 'ports = net_af_xdp0,iface=vs0' && in_ns ping -q -c 3 -i 0.05 -W 1 "$RELAY_IP"
 }
@@ -125,6 +142,17 @@ check 'without the relay, the kernel serves' kernel_serves
 printf '%s\n' '__attribute__((section("xdp"))) int passer(void *x) { return 2; }' >"$TMP/foreign.c"
 clang-14 -target bpf -O2 -c "$TMP/foreign.c" -o "$TMP/foreign.o"
 check 'a foreign XDP program is left alone, with a clear sentence' foreign_program
+
+# IPv6 of its own: the groups that neighbours ask in are joined, without the interface being made promiscuous.
+cable
+ip -n "$NS" addr add fd00:83::1/64 dev dpx0 nodad
+relay_start "$NS" 'ports = net_af_xdp0,iface=vs0' "address = $RELAY_IP/24,fd00:83::2/64"
+check 'IPv6: neighbours find it' in_ns ping -q -c 3 -i 0.05 -W 1 fd00:83::2
+check 'IPv6: the interface listens to its group' ip netns exec "$RELAY_NS" grep -q 'vs0 .*3333ff000002' /proc/net/dev_mcast
+check 'IPv6: the interface is not promiscuous' not_promiscuous
+check 'a cable that is pulled is told' link_told
+check 'IPv6: SIGTERM ends it with status 0' relay_stop
+check 'IPv6: the group is left' left_group
 
 # A veth's queues receive or send, which the driver of DPDK cannot use.
 cable 2

@@ -70,6 +70,7 @@ static void defaults_are_make_run(void **state)
 	/* The kernel's end is the way to everywhere. */
 	assert_true(addr_eq(&plan.port[0].ip[0].gateway, &plan.port[0].host[0]));
 	assert_false(plan.pinned);
+	assert_false(plan.huge);
 	assert_false(plan.poll);
 	assert_string_equal(policy->realm, "localhost");
 	assert_string_equal(policy->secret, "0123456789abcdef");
@@ -93,6 +94,7 @@ static void several_ports(void **state)
 	assert_string_equal(plan.port[1].device, "net_memif0,role=client,id=0");
 	assert_int_equal(addr_v4_of(&plan.port[1].ip[0].gateway), __builtin_bswap32(0x0a020001));
 	assert_true(plan.port[2].is_pci);
+	assert_true(plan.huge);
 	assert_true(plan.pinned && plan.poll);
 	assert_int_equal(plan.cpu[1], 5);
 	policy_free(policy);

@@ -89,10 +89,32 @@ static void a_port_by_its_number(void **state)
 	assert_ok(portmap_take_this(&m, 50002));
 }
 
+/* Ports of a kind as long as there are any, then others; never one twice. */
+static void preferred_ones_first(void **state)
+{
+	const uint64_t like = UINT64_C(0x8888888888888888); /* p % 4 == 3 */
+	static struct portmap m;
+	uint16_t port;
+
+	(void)state;
+	portmap_init(&m, 50000, 50099);
+	for (unsigned n = 0; n < 100; n++) {
+		assert_ok(portmap_take_like(&m, PORT_ANY, like, n * 2654435761u, &port));
+		assert_int_equal(port % 4 == 3, n < 25);
+	}
+	assert_err(portmap_take_like(&m, PORT_ANY, like, 1, &port), ERR_FULL);
+	portmap_give(&m, 50003);
+	assert_err(portmap_take_like(&m, PORT_EVEN, like, 1, &port), ERR_FULL);
+	assert_ok(portmap_take_like(&m, PORT_ANY, like, 1, &port));
+	assert_int_equal(port, 50003);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(every_port_once), cmocka_unit_test(even_and_pairs), cmocka_unit_test(spread),
-					    cmocka_unit_test(a_port_by_its_number) };
+					    cmocka_unit_test(a_port_by_its_number),
+		cmocka_unit_test(preferred_ones_first),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
