@@ -49,6 +49,16 @@ export function sessionsChapter(world) {
       await grace.sees("heidi", "online");
     });
 
+    test("a second tab takes the line; when it is closed the first has it again", async () => {
+      const second = await heidi.context.newPage();
+      await second.goto("/");
+      await second.getByTestId("home").waitFor();
+      await heidi.see("elsewhere");
+      await second.close();
+      await heidi.home("heidi");
+      await grace.sees("heidi", "online");
+    });
+
     test("a session deleted elsewhere closes the socket within a second", async () => {
       const second = await Person.open(world.browser, world.origin);
       await second.logIn("heidi", world.password);

@@ -97,6 +97,7 @@ async function enter(force: boolean): Promise<void> {
 	guard ??= new TabGuard(
 		() => client.value?.calls.busy ?? false,
 		() => leave('elsewhere'),
+		() => void regained(),
 	);
 	if (!(await guard.claim(force))) {
 		elsewhereInCall.value = true;
@@ -118,6 +119,20 @@ export async function takeHere(): Promise<void> {
 	} catch {
 		await boot();
 	}
+}
+
+/** The tab that had the line was closed. It may have logged out before, or as someone else in. */
+async function regained(): Promise<void> {
+	view.value = 'boot';
+	try {
+		me = await api.me();
+	} catch (e) {
+		guard?.free();
+		if (e instanceof ApiError && e.status === 0) view.value = 'unreachable';
+		else showLogin();
+		return;
+	}
+	if (guard?.held) await enter(false);
 }
 
 export async function logOut(): Promise<void> {

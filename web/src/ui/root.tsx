@@ -18,7 +18,7 @@ export function Root() {
 				<Message
 					testid="elsewhere"
 					title={elsewhereInCall.value ? 'You are in a call in another tab' : 'Duplex is open in another tab'}
-					text={elsewhereInCall.value ? 'Go on there. Using Duplex here would end that call.' : 'Calls ring in one tab at a time, so this one is resting.'}
+					text={elsewhereInCall.value ? 'Go on there. Using Duplex here would end that call.' : 'Calls ring in one tab at a time, so this one rests until the other is closed.'}
 					button="Use Duplex here"
 					buttonId="elsewhere-take"
 					onClick={() => void takeHere()}
