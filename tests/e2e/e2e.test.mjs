@@ -10,6 +10,7 @@ import { callChapter } from "./call.mjs";
 import { failuresChapter } from "./failures.mjs";
 import { sessionsChapter } from "./sessions.mjs";
 import { pageChapter } from "./page.mjs";
+import { layoutChapter } from "./layout.mjs";
 
 const world = { password: "a-long-pass-phrase-7", ringTimeoutS: 8 };
 
@@ -29,4 +30,5 @@ describe("Duplex", () => {
   failuresChapter(world);
   sessionsChapter(world);
   pageChapter(world);
+  layoutChapter(world);
 });

@@ -1,0 +1,60 @@
+// Where things stand on the screen: long lists, small windows, a phone on its side. Sizes that a person has met.
+import assert from "node:assert/strict";
+import { after, before, describe } from "node:test";
+
+import { steps } from "./lib/chapter.mjs";
+import { Person } from "./lib/person.mjs";
+
+const laptop = { viewport: { width: 1280, height: 800 } };
+
+// The box of an element, and whether all of it can be seen.
+async function box(person, locator) {
+  const { width, height } = person.page.viewportSize();
+  const b = await locator.boundingBox();
+  assert.ok(b, "it is not on the page");
+  return { ...b, inside: b.x >= 0 && b.y >= 0 && b.x + b.width <= width + 0.5 && b.y + b.height <= height + 0.5 };
+}
+
+const apart = (a, b) => a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+
+// What the API would say to someone with so many contacts and calls.
+async function fill(person, count) {
+  const user = (i) => ({ username: `person-${i}`, display_name: `Person Number ${i}` });
+  const at = (i) => new Date(Date.UTC(2026, 0, 2, 12, 0, 0) - i * 3_600_000).toISOString();
+  const items = (make) => (route) => route.fulfill({ json: { items: Array.from({ length: count }, (_, i) => make(i)), next: null } });
+  await person.page.route("**/api/v1/contacts?*", items((i) => ({ ...user(i), added_at: at(i) })));
+  await person.page.route("**/api/v1/calls?*", items((i) => ({ id: `call-${i}`, direction: "outgoing", peer: user(i), media: "audio", started_at: at(i), answered_at: null, ended_at: at(i), end_reason: "busy", sip_status: 486 })));
+  await person.page.reload();
+}
+
+export function layoutChapter(world) {
+  describe("layout", () => {
+    const test = steps();
+
+    before(async () => {
+      await world.instance.addUser("ida", "Ida Immel", world.password);
+      await world.instance.addUser("jan", "Jan Jung", world.password);
+    });
+
+    for (const [name, size] of [["a laptop", laptop.viewport], ["a phone", { width: 390, height: 780 }], ["a phone on its side", { width: 780, height: 360 }]]) {
+      test(`long lists scroll on ${name}`, async () => {
+        const ida = await Person.open(world.browser, world.origin, { viewport: size });
+        await ida.logIn("ida", world.password);
+        await fill(ida, 30);
+        await ida.see("contact-person-0");
+        const list = ida.page.locator(".list");
+        for (const tab of ["contacts", "calls"]) {
+          await ida.click(`tab-${tab}`);
+          await ida.page.locator(".row").last().waitFor();
+          const { scroll, client } = await list.evaluate((e) => ({ scroll: e.scrollHeight, client: e.clientHeight }));
+          assert.ok(scroll > client + 200, `${tab}: ${client} of ${scroll} px`);
+          await ida.page.locator(".row").last().scrollIntoViewIfNeeded();
+          assert.ok((await box(ida, ida.page.locator(".row").last())).inside, `the last row of ${tab}`);
+          assert.ok((await box(ida, ida.id("self-status"))).inside, "who I am, below the list");
+          assert.ok((await box(ida, ida.id("search"))).inside, "the search, above it");
+        }
+        await ida.leave();
+      });
+    }
+  });
+}
