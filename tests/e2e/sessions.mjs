@@ -118,7 +118,8 @@ export function sessionsChapter(world) {
       await heidi.see("login-form", 3000);
       assert.ok(Date.now() - start < 1000, `${Date.now() - start} ms`);
       await grace.id("in-call").waitFor({ state: "detached", timeout: 3000 });
-      if ((await grace.id("failure").count()) > 0) await grace.closeFailure();
+      assert.equal((await grace.failure("peer-logged-out", 3000)).title, "Heidi Hahn was logged out");
+      await grace.closeFailure();
       await grace.sees("heidi", "offline");
       await heidi.id("login-username").fill("heidi");
       await heidi.id("login-password").fill(world.password);

@@ -53,7 +53,7 @@ test('what getUserMedia throws', () => {
 
 test('reasons of the server', () => {
 	assert.equal(codeOfReason(200, 'Hung up by an administrator'), 'ended-by-admin');
-	assert.equal(codeOfReason(403, 'Session ended'), 'call-lost');
+	assert.equal(codeOfReason(403, 'Session ended'), 'peer-logged-out');
 	assert.equal(codeOfReason(410, 'Call lost'), 'call-lost');
 	assert.equal(codeOfReason(200, 'Normal clearing'), null);
 });
@@ -61,6 +61,7 @@ test('reasons of the server', () => {
 test('words are narrowed to what was asked for', () => {
 	assert.match(failure('media-denied', 'Bob', null, false).title, /your microphone$/);
 	assert.match(failure('media-denied', 'Bob', null, true).title, /microphone or camera$/);
+	assert.doesNotMatch(failure('media-denied', 'Bob', null, false).action, /\bthem\b/, 'one microphone');
 	assert.equal(failure('media-missing', 'Bob', null, true).audioOnly, true);
 	assert.equal(failure('media-missing', 'Bob', null, false).audioOnly, false);
 });

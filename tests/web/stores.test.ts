@@ -4,8 +4,9 @@ import test from 'node:test';
 import type { CallRecord } from '../../web/src/api.ts';
 import { dayOf, duration, hue, initials } from '../../web/src/format.ts';
 import { Conversations, ITEMS_MAX, type ChatItem } from '../../web/src/store/conversations.ts';
-import { History, isMissed } from '../../web/src/store/history.ts';
+import { History, isMissed, outcomeWords } from '../../web/src/store/history.ts';
 import { People } from '../../web/src/store/people.ts';
+import { dismissToast, toast, toasts } from '../../web/src/store/toasts.ts';
 
 function storage(fill: Record<string, string> = {}) {
 	const map = new Map(Object.entries(fill));
@@ -72,6 +73,36 @@ test('missed is what nobody took and nobody declined', () => {
 	assert.equal(isMissed(call({ sip_status: 603 })), false);
 	assert.equal(isMissed(call({ direction: 'outgoing' })), false);
 	assert.equal(isMissed(call({ sip_status: 480 })), true);
+});
+
+for (const [end_reason, sip_status, words] of [
+	['unreachable', 480, 'Not online'],
+	['no_answer', 480, 'No answer'],
+	['no_answer', 408, 'No answer'],
+	['busy', 486, 'Busy'],
+	['busy', 600, 'Busy'],
+	['not_found', 404, 'No such user'],
+	['forbidden', 403, 'Not permitted'],
+	['declined', 603, 'Declined'],
+	['cancelled', 487, 'Cancelled'],
+	['failed', 488, 'Failed'],
+	[null, null, 'Failed'],
+] as const) {
+	test(`history: a call that ended as ${end_reason} (${sip_status}) reads "${words}"`, () =>
+		assert.equal(outcomeWords(call({ direction: 'outgoing', end_reason, sip_status })), words));
+}
+
+test('history: how long, or missed', () => {
+	assert.equal(outcomeWords(call({ direction: 'outgoing', answered_at: '2026-01-02T10:00:05.000Z', ended_at: '2026-01-02T10:01:10.000Z', end_reason: 'completed', sip_status: 200 })), '1:05');
+	assert.equal(outcomeWords(call({ end_reason: 'cancelled' })), 'Missed');
+	assert.equal(outcomeWords(call({ end_reason: 'declined', sip_status: 603 })), 'Declined');
+});
+
+test('toasts: the two newest, each until it is dismissed', () => {
+	for (const kind of ['a', 'b', 'c']) toast(kind, kind);
+	assert.deepEqual(toasts.value.map((t) => t.kind), ['b', 'c']);
+	for (const t of toasts.value) dismissToast(t.id);
+	assert.equal(toasts.value.length, 0);
 });
 
 test('the badge counts what came after the last look, also after a reload', async () => {

@@ -26,8 +26,8 @@ export interface CallRecord {
 	started_at: string;
 	answered_at: string | null;
 	ended_at: string | null;
-	end_reason: string;
-	sip_status: number;
+	end_reason: string | null;
+	sip_status: number | null;
 }
 
 export interface CallConfig {

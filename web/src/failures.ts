@@ -6,7 +6,7 @@
 export type FailureCode =
 	| 'declined' | 'cancelled' | 'no-answer' | 'busy' | 'unknown-user' | 'not-registered' | 'no-permission' | 'gone' | 'no-common-media'
 	| 'slow-down' | 'server' | 'media-denied' | 'media-missing' | 'media-in-use' | 'media-failed' | 'insecure-context' | 'ice-failed'
-	| 'relay-unreachable' | 'socket-lost' | 'session-ended' | 'ended-by-admin' | 'call-lost' | 'unexpected';
+	| 'relay-unreachable' | 'socket-lost' | 'session-ended' | 'ended-by-admin' | 'peer-logged-out' | 'call-lost' | 'unexpected';
 
 interface Entry {
 	/** `%` stands for the other person's name. */
@@ -39,7 +39,7 @@ const TABLE: Record<FailureCode, Entry> = {
 	'no-common-media': { title: 'The two devices have no media in common', action: 'Try an audio call instead.', retry: false, audioOnly: true },
 	'slow-down': { title: 'Too many calls in a short time', action: 'Wait a moment before you try again.', retry: true },
 	'server': { title: 'The server could not put the call through', action: 'Try again. If it stays like this, tell your administrator.', retry: true },
-	'media-denied': { title: 'The browser may not use your microphone or camera', action: 'Allow them in the address bar of the browser, then try again.', retry: true, audioOnly: true },
+	'media-denied': { title: 'The browser may not use your microphone or camera', action: 'Allow it in the address bar of the browser, then try again.', retry: true, audioOnly: true },
 	'media-missing': { title: 'No microphone or camera was found', action: 'Connect one, then try again.', retry: true, audioOnly: true },
 	'media-in-use': { title: 'Your microphone or camera is used by another program', action: 'Close that program, then try again.', retry: true, audioOnly: true },
 	'media-failed': { title: 'Your microphone or camera could not be started', action: 'Choose another device in the settings, then try again.', retry: true, audioOnly: true },
@@ -49,6 +49,7 @@ const TABLE: Record<FailureCode, Entry> = {
 	'socket-lost': { title: 'The connection to the server was lost', action: 'Duplex reconnects by itself. Try again once you are online.', retry: true },
 	'session-ended': { title: 'Your session has ended', action: 'Log in again to go on.', retry: false },
 	'ended-by-admin': { title: 'The call was ended by an administrator', action: 'Ask your administrator if this was not expected.', retry: false },
+	'peer-logged-out': { title: '% was logged out', action: 'Their session ended, and the call with it.', retry: false },
 	'call-lost': { title: 'The call was lost', action: 'The other side is no longer connected.', retry: true },
 	'unexpected': { title: 'The call could not be made', action: 'Try again. If it stays like this, tell your administrator.', retry: true },
 };
@@ -71,7 +72,8 @@ export function codeOfStatus(status: number, rang: boolean): FailureCode {
 export function codeOfReason(cause: number, text: string): FailureCode | null {
 	if (/administrator/i.test(text)) return 'ended-by-admin';
 	// Whose session it was does not matter here: someone whose own has ended is at the log-in view by now.
-	if (/lost|session ended|timeout|timed out/i.test(text) || [403, 408, 410, 503].includes(cause)) return 'call-lost';
+	if (/session ended/i.test(text)) return 'peer-logged-out';
+	if (/lost|timeout|timed out/i.test(text) || [403, 408, 410, 503].includes(cause)) return 'call-lost';
 	return null;
 }
 

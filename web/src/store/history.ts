@@ -1,11 +1,32 @@
 /** Call history, and which missed calls the person has not seen yet. */
 import { computed, signal } from '@preact/signals';
 import type { Api, CallRecord } from '../api.ts';
+import { duration } from '../format.ts';
 import type { Store } from './conversations.ts';
 
 /** Nobody of this user took it: not answered on any device, and not declined either. */
 export function isMissed(call: CallRecord): boolean {
 	return call.direction === 'incoming' && call.answered_at === null && call.sip_status !== 603;
+}
+
+/** Why a call was never answered, by the reason in its record. */
+const REASON_WORDS: Record<string, string> = {
+	declined: 'Declined',
+	busy: 'Busy',
+	no_answer: 'No answer',
+	cancelled: 'Cancelled',
+	unreachable: 'Not online',
+	not_found: 'No such user',
+	forbidden: 'Not permitted',
+	lost: 'Connection lost',
+	hung_up: 'Ended by the server',
+};
+
+/** What became of a call, in a word or two: how long it was, or why there was none. */
+export function outcomeWords(c: CallRecord): string {
+	if (isMissed(c)) return 'Missed';
+	if (c.answered_at && c.ended_at) return duration((Date.parse(c.ended_at) - Date.parse(c.answered_at)) / 1000);
+	return REASON_WORDS[c.end_reason ?? ''] ?? 'Failed';
 }
 
 /** The server writes a record when a call has ended everywhere, so a look right after our own end may come too early. */

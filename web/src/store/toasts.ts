@@ -8,13 +8,15 @@ export interface Toast {
 }
 
 const LIFE_MS = 6000;
+/** More would hide what they speak of. */
+const AT_ONCE = 2;
 let next = 1;
 
 export const toasts = signal<readonly Toast[]>([]);
 
 export function toast(kind: string, text: string): void {
 	const id = next++;
-	toasts.value = [...toasts.value.slice(-2), { id, kind, text }];
+	toasts.value = [...toasts.value.slice(1 - AT_ONCE), { id, kind, text }];
 	setTimeout(() => dismissToast(id), LIFE_MS);
 }
 

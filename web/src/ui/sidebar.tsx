@@ -2,9 +2,9 @@
 import { logOut } from '../app.ts';
 import type { CallRecord, User } from '../api.ts';
 import type { Client, Tab } from '../client.ts';
-import { clockTime, dayOf, duration } from '../format.ts';
+import { clockTime, dayOf } from '../format.ts';
 import { change, dark } from '../settings.ts';
-import { isMissed } from '../store/history.ts';
+import { isMissed, outcomeWords } from '../store/history.ts';
 import { toast } from '../store/toasts.ts';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
@@ -233,13 +233,6 @@ function History({ client }: { client: Client }) {
 			)}
 		</div>
 	);
-}
-
-function outcomeWords(c: CallRecord): string {
-	if (isMissed(c)) return 'Missed';
-	if (c.answered_at && c.ended_at) return duration((Date.parse(c.ended_at) - Date.parse(c.answered_at)) / 1000);
-	if (c.sip_status === 603) return 'Declined';
-	return c.direction === 'outgoing' ? (c.sip_status === 487 ? 'Cancelled' : 'No answer') : 'Not answered';
 }
 
 function HistoryRow({ client, call }: { client: Client; call: CallRecord }) {
