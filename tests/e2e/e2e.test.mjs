@@ -11,6 +11,7 @@ import { failuresChapter } from "./failures.mjs";
 import { sessionsChapter } from "./sessions.mjs";
 import { pageChapter } from "./page.mjs";
 import { layoutChapter } from "./layout.mjs";
+import { keyboardChapter } from "./keyboard.mjs";
 
 const world = { password: "a-long-pass-phrase-7", ringTimeoutS: 8 };
 
@@ -31,4 +32,5 @@ describe("Duplex", () => {
   sessionsChapter(world);
   pageChapter(world);
   layoutChapter(world);
+  keyboardChapter(world);
 });

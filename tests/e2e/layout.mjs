@@ -31,6 +31,8 @@ export function layoutChapter(world) {
   describe("layout", () => {
     const test = steps();
 
+    let ida, jan;
+
     before(async () => {
       await world.instance.addUser("ida", "Ida Immel", world.password);
       await world.instance.addUser("jan", "Jan Jung", world.password);
@@ -56,5 +58,72 @@ export function layoutChapter(world) {
         await ida.leave();
       });
     }
+
+    test("a phone on its side shows all of an incoming call, and of a failed one", async () => {
+      ida = await Person.open(world.browser, world.origin, laptop);
+      jan = await Person.open(world.browser, world.origin, { viewport: { width: 667, height: 330 } });
+      await ida.logIn("ida", world.password);
+      await jan.logIn("jan", world.password);
+      if ((await ida.id("contact-jan").count()) === 0) await ida.addContact("jan");
+      if ((await jan.id("contact-ida").count()) === 0) await jan.addContact("ida");
+      await ida.sees("jan", "online");
+      await ida.call("jan", "video");
+      await jan.see("incoming");
+      for (const size of [{ width: 667, height: 330 }, { width: 780, height: 360 }, { width: 390, height: 780 }, { width: 360, height: 560 }]) {
+        await jan.page.setViewportSize(size);
+        for (const part of ["incoming", "decline", "accept-audio", "accept-video"]) assert.ok((await box(jan, jan.id(part))).inside, `${part} at ${size.width}x${size.height}`);
+      }
+      // Less than any phone has: what does not fit can be scrolled to.
+      await jan.page.setViewportSize({ width: 480, height: 180 });
+      await jan.id("accept-video").scrollIntoViewIfNeeded();
+      assert.ok((await box(jan, jan.id("accept-video"))).inside);
+      await jan.page.locator("#incoming-name").scrollIntoViewIfNeeded();
+      assert.ok((await box(jan, jan.page.locator("#incoming-name"))).inside);
+      await ida.page.setViewportSize({ width: 667, height: 330 });
+      await jan.click("decline");
+      await ida.failure("declined");
+      for (const part of ["failure", "failure-title", "failure-write", "failure-close"]) assert.ok((await box(ida, ida.id(part))).inside, part);
+      await ida.closeFailure();
+    });
+
+    test("the devices can be chosen in a call on a phone on its side", async () => {
+      for (const person of [ida, jan]) await person.page.setViewportSize({ width: 780, height: 360 });
+      await ida.call("jan", "video");
+      await jan.see("incoming");
+      await jan.click("accept-video");
+      await ida.phase("active");
+      await ida.click("devices");
+      for (const part of ["device-audio", "device-video", "device-output"]) assert.ok((await box(ida, ida.id(part))).inside, part);
+      assert.ok((await box(ida, ida.page.locator(".menu"))).inside);
+      await ida.click("hangup");
+      await Promise.all([ida.released(), jan.released()]);
+    });
+
+    test("notices on a phone leave the newest message and one's own picture free", async () => {
+      for (const person of [ida, jan]) await person.page.setViewportSize({ width: 390, height: 780 });
+      await ida.click("open-jan");
+      for (let i = 0; i < 12; i++) await ida.chat(`line ${i}`);
+      await ida.click("conversation-video");
+      await jan.see("incoming");
+      await ida.click("cancel");
+      await ida.id("toast").first().waitFor();
+      const toast = await box(ida, ida.id("toast").first());
+      assert.ok(toast.inside);
+      assert.ok(apart(toast, await box(ida, ida.id("chat-message").last())), "the newest message");
+      assert.ok(apart(toast, await box(ida, ida.id("conversation-audio"))), "the buttons");
+      await ida.click("conversation-back");
+    });
+
+    test("the choices of appearance fit their places at phone width", async () => {
+      await jan.page.setViewportSize({ width: 390, height: 780 });
+      await jan.click("settings");
+      for (const theme of ["auto", "light", "dark"]) {
+        const { over, height } = await jan.id(`theme-${theme}`).evaluate((e) => ({ over: e.scrollHeight - e.clientHeight, height: e.clientHeight }));
+        assert.ok(over <= 0 && height >= 40, `${theme}: ${over} px over`);
+      }
+      await jan.click("settings-close");
+      await ida.leave();
+      await jan.leave();
+    });
   });
 }

@@ -26,7 +26,6 @@ export function Controls({ client }: { client: Client }) {
 	const hasMicrophone = calls.localStream.value !== null;
 	return (
 		<div class="controls" role="toolbar" aria-label="Call controls">
-			{devicesOpen.value && <DevicesMenu client={client} onClose={() => (devicesOpen.value = false)} />}
 			<IconButton icon={muted ? 'micOff' : 'mic'} kind="control" label={muted ? 'Unmute the microphone' : 'Mute the microphone'} testid="mute" pressed={muted} disabled={!hasMicrophone} onClick={() => calls.toggleMute()} />
 			{state.video && (
 				<IconButton
@@ -40,6 +39,7 @@ export function Controls({ client }: { client: Client }) {
 				/>
 			)}
 			<IconButton icon="sliders" kind="control" label={devicesOpen.value ? 'Close the device menu' : 'Choose microphone, camera and speaker'} testid="devices" expanded={devicesOpen.value} onClick={() => (devicesOpen.value = !devicesOpen.value)} />
+			{devicesOpen.value && <DevicesMenu client={client} onClose={() => (devicesOpen.value = false)} />}
 			{established && (
 				<IconButton
 					icon="chat"
@@ -65,6 +65,8 @@ export function Controls({ client }: { client: Client }) {
 function DevicesMenu({ client, onClose }: { client: Client; onClose: () => void }) {
 	const ref = useRef<HTMLDivElement>(null);
 	useEffect(() => {
+		const button = document.activeElement as HTMLElement | null; // which opened it
+		ref.current?.querySelector('select')?.focus();
 		const outside = (e: Event): void => {
 			const target = e.target as Element;
 			if (!ref.current?.contains(target) && !target.closest('[data-testid="devices"]')) onClose();
@@ -72,6 +74,7 @@ function DevicesMenu({ client, onClose }: { client: Client; onClose: () => void 
 		const key = (e: KeyboardEvent): void => {
 			if (e.key !== 'Escape') return;
 			e.preventDefault();
+			button?.focus();
 			onClose();
 		};
 		addEventListener('pointerdown', outside);

@@ -1,22 +1,41 @@
 /** Someone is calling. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Client } from '../client.ts';
+import type { Peer } from '../call/machine.ts';
 import { Avatar } from './parts.tsx';
 import { Icon } from './icons.tsx';
 
 export function Incoming({ client }: { client: Client }) {
 	const { phase, peer, video } = client.calls.state.value;
-	const ref = useRef<HTMLDivElement>(null);
-	const shown = phase === 'incoming' && peer !== null;
-	useEffect(() => {
+	return phase === 'incoming' && peer !== null ? <Ringing client={client} peer={peer} video={video} /> : null;
+}
+
+/** Modal: it lies above an open dialog too, nothing else takes keys or clicks meanwhile, and the focus goes back to where it was. */
+function Ringing({ client, peer, video }: { client: Client; peer: Peer; video: boolean }) {
+	const dialog = useRef<HTMLDialogElement>(null);
+	const card = useRef<HTMLDivElement>(null);
+	function open(): void {
+		if (!dialog.current || dialog.current.open) return;
+		dialog.current.showModal();
 		// The card takes the focus, not one of its buttons: someone in the middle of a sentence must not accept a call with the next space.
-		const typing = document.activeElement instanceof HTMLInputElement || document.activeElement instanceof HTMLTextAreaElement;
-		if (shown && !typing) ref.current?.focus();
-	}, [shown]);
-	if (!shown) return null;
+		card.current?.focus();
+	}
+	useLayoutEffect(() => {
+		open();
+		return () => dialog.current?.close();
+	}, []);
 	return (
-		<div class="veil">
-			<div class="ring-card" ref={ref} tabIndex={-1} role="alertdialog" aria-labelledby="incoming-name" aria-describedby="incoming-kind" data-testid="incoming" data-peer={peer.username} data-media={video ? 'video' : 'audio'}>
+		<dialog
+			class="veil"
+			ref={dialog}
+			role="alertdialog"
+			aria-labelledby="incoming-name"
+			aria-describedby="incoming-kind"
+			onKeyDown={(e) => e.key === 'Escape' && e.preventDefault()}
+			onCancel={(e) => e.preventDefault()}
+			onClose={open} // browsers may close it against our will (HTML §6.13, close watchers); a call is declined by its button
+		>
+			<div class="ring-card" ref={card} tabIndex={-1} data-testid="incoming" data-peer={peer.username} data-media={video ? 'video' : 'audio'}>
 				<span class="pulse">
 					<Avatar username={peer.username} name={peer.name} size="xl" />
 				</span>
@@ -30,7 +49,7 @@ export function Incoming({ client }: { client: Client }) {
 					{video && <RoundChoice kind="accept" icon="video" words="Accept" testid="accept-video" onClick={() => void client.calls.answer(true)} />}
 				</div>
 			</div>
-		</div>
+		</dialog>
 	);
 }
 

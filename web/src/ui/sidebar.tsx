@@ -6,6 +6,7 @@ import { clockTime, dayOf } from '../format.ts';
 import { change, dark } from '../settings.ts';
 import { isMissed, outcomeWords } from '../store/history.ts';
 import { toast } from '../store/toasts.ts';
+import type { Ref } from 'preact';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { Icon, Mark } from './icons.tsx';
@@ -13,10 +14,11 @@ import { Avatar, IconButton, STATUS_WORDS } from './parts.tsx';
 
 const LINE_WORDS = { online: 'Online', busy: 'In a call', connecting: 'Connecting…', offline: 'Offline' } as const;
 
-export function Sidebar({ client, onSettings }: { client: Client; onSettings: () => void }) {
+/** `place` takes the focus when nothing else has it. */
+export function Sidebar({ client, place, onSettings }: { client: Client; place: Ref<HTMLElement>; onSettings: () => void }) {
 	const tab = client.tab.value;
 	return (
-		<aside class="sidebar" aria-label="Contacts and calls">
+		<aside class="sidebar" ref={place} tabIndex={-1} aria-label="Contacts and calls">
 			<header class="brandbar">
 				<span class="brand">
 					<Mark size={28} />

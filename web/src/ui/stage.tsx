@@ -7,6 +7,7 @@ import { duration } from '../format.ts';
 import { settings } from '../settings.ts';
 import { Chat } from './chat.tsx';
 import { Controls } from './controls.tsx';
+import { focusLost } from './focus.ts';
 import { Icon } from './icons.tsx';
 import { Avatar, IconButton, useSeconds } from './parts.tsx';
 
@@ -14,10 +15,13 @@ export function Stage({ client }: { client: Client }) {
 	const { calls } = client;
 	const state = calls.state.value;
 	const ref = useRef<HTMLElement>(null);
+	const established = isEstablished(state.phase);
 	useEffect(() => ref.current?.focus(), []);
+	useEffect(() => {
+		if (!client.panel.value && focusLost()) (ref.current?.querySelector<HTMLElement>('[data-testid="chat-toggle"]') ?? ref.current)?.focus();
+	}, [client.panel.value]);
 	const peer = state.peer;
 	if (!peer) return null;
-	const established = isEstablished(state.phase);
 	const panel = established && client.panel.value;
 	return (
 		<section
