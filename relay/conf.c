@@ -60,6 +60,8 @@ const struct conf_option relay_options[] = {
 	NUM("tx-ring", tx_ring, "512", 64, 8192, "", false, "send descriptors of a queue"),
 	TEXT("name", name, "", false,
 	     "name of this relay among all that share a Redis: letters, digits, dots and dashes; empty = host name and file-prefix"),
+	O("relay", "telemetry", CONF_BOOL, telemetry, "no", 0, 0, "", false,
+	  "answer on DPDK's telemetry socket, /var/run/dpdk/PREFIX/dpdk_telemetry.v2 with the file-prefix, for root"),
 	TEXT("file-prefix", file_prefix, "duplex", false, "name that tells DPDK instances on one machine apart"),
 
 	NUM("turn-port", turn_port, "3478", 1, 65535, "", false, "UDP port of the TURN service"),

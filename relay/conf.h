@@ -23,7 +23,7 @@ struct relay_conf {
 	uint64_t drain_time_s;
 	uint64_t allocation_kbits, user_kbits;
 	uint64_t idle_after_us;
-	bool share_host_address;
+	bool share_host_address, telemetry;
 	char *stream_listen, *stream_socket_group, *tls_cert, *tls_key;
 	uint64_t stream_queue_ms, stream_queue_bytes, stream_memory_mb;
 	uint64_t stream_connections, stream_address_connections, stream_handshake_s, stream_idle_s;

@@ -121,7 +121,8 @@ static enum err build(struct args *a, const struct relay_conf *c, const struct r
 
 	add(a, "duplex-relay");
 	enum err e = add_lcores(a, c, plan);
-	add(a, "--no-telemetry");
+	if (!c->telemetry)
+		add(a, "--no-telemetry");
 	add(a, "--file-prefix=%s", c->file_prefix);
 	add(a, "--log-level=error");
 	if (!plan->huge) {

@@ -18,6 +18,7 @@
 #include "relay/eal.h"
 #include "relay/kernel.h"
 #include "relay/port.h"
+#include "relay/telemetry.h"
 #include "relay/stream.h"
 #include "relay/worker.h"
 
@@ -139,6 +140,21 @@ static void stop_journal(struct program *p)
 {
 	journal_close(p->relay->journal, !p->conf.keep_on_stop);
 	p->relay->journal = NULL;
+}
+
+static enum err start_telemetry(struct program *p)
+{
+	enum err e = p->conf.telemetry ? telemetry_start(p->relay) : ERR_OK;
+
+	if (e != ERR_OK)
+		(void)snprintf(p->why, sizeof(p->why), "DPDK does not take the relay's telemetry commands");
+	return e;
+}
+
+static void stop_telemetry(struct program *p)
+{
+	(void)p;
+	telemetry_stop();
 }
 
 static enum err start_kernel(struct program *p)
@@ -265,6 +281,7 @@ static const struct module {
 	{ start_check, stop_check },   { start_eal, stop_eal },         { start_ports, stop_ports }, { start_relay, stop_relay },
 	{ start_journal, stop_journal },
 	{ start_kernel, stop_kernel },
+	{ start_telemetry, stop_telemetry },
 	{ start_metrics, stop_metrics }, { start_workers, stop_workers }, { start_stream, stop_stream }, { start_ctl, stop_ctl },
 	{ start_control, stop_control },
 };
