@@ -62,6 +62,9 @@ static void unmask(char *p, size_t len, const uint8_t key[4])
 
 bool ws_utf8_valid(struct str s)
 {
+	/* An empty message in fragments has no bytes anywhere. */
+	if (s.len == 0)
+		return true;
 	const uint8_t *p = (const uint8_t *)s.p, *end = p + s.len;
 
 	while (p < end) {

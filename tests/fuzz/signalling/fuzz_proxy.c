@@ -1,6 +1,6 @@
 /* Whole calls driven at random. Two workers, four clients; each pair of input bytes is something that a client, the
  * network or the clock does: invite, answer what came with any status, acknowledge, hang up, cancel, send it again,
- * break it, vanish, come back. Nothing may crash; and when all is quiet no transaction, no call, no busy user is left,
+ * break it, vanish, come back, lose the other worker. Nothing may crash; and when all is quiet no transaction, no call, no busy user is left,
  * and every call has one record. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,7 +423,13 @@ static void step(uint8_t op, uint8_t arg)
 		deliver();
 		break;
 	default:
-		store_away = (arg & 1) != 0;
+		if ((arg & 2) != 0) {
+			/* The stream to the other worker broke: what it is asked is lost. */
+			proxy_worker_lost(workers[arg & 1].proxy, str_from(workers[1 - (arg & 1)].name));
+			deliver();
+		} else {
+			store_away = (arg & 1) != 0;
+		}
 		break;
 	}
 }

@@ -136,6 +136,11 @@ static void utf8_over_fragments(void **state)
 	frame(&in, 0x01, STR("\xe2\x82"), true);
 	frame(&in, 0x80, STR("x"), true);
 	expect(&in, "!1007 ");
+	/* Nothing at all, in two fragments. */
+	in = buf_growing(65536);
+	frame(&in, 0x01, STR(""), true);
+	frame(&in, 0x80, STR(""), true);
+	expect(&in, "T: ");
 }
 
 static void close_frames(void **state)
@@ -293,6 +298,7 @@ static void utf8(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_int_equal(ws_utf8_valid(str_from(cases[i].text)), cases[i].valid);
+	assert_true(ws_utf8_valid(STR_NONE));
 }
 
 int main(void)
