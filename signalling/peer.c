@@ -39,6 +39,7 @@ struct peers {
 	char address[ADDRESS_MAX + 1];  /* our own */
 	struct timer renew;
 	bool joined;
+	bool late;                      /* the last look was the first after a time without Redis */
 	uint64_t seen_ms, seen_wall_ms; /* last look at the leases, monotonic and wall clock; 0 = never */
 	struct peer *peer[PEERS_MAX];   /* owned */
 	size_t count;
@@ -182,6 +183,10 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 
 	if (e != ERR_OK)
 		return;
+	/* The first look after a time without Redis says little: the others could not renew their leases either, and do so now. */
+	bool settled = ps->late;
+	ps->late = ps->seen_ms == 0 || worker_now(ps->w) - ps->seen_ms > 2 * RENEW_MS;
+	settled = settled && !ps->late;
 	ps->seen_ms = worker_now(ps->w);
 	ps->seen_wall_ms = clock_wall_ms();
 	for (size_t i = 0; i < ps->count; i++) {
@@ -190,6 +195,8 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 
 		for (size_t k = 0; k < rds_len(reply) && !leased; k++)
 			leased = str_eq(rds_text(rds_at(reply, k)), str_from(p->name));
+		if (ps->late && p->leased)
+			continue;
 		if (p->leased && !leased) {
 			log_event(LOG_WARN, "peer-lost", "peer=%s", p->name);
 			leave(p);
@@ -209,7 +216,7 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 		struct rkey key = rkey_peer(name);
 		RDS_ASYNC(ps->w->rds, on_peer, p, STR("GET"), rkey_str(&key));
 	}
-	if (changed)
+	if (changed || settled)
 		presence_refresh(ps->w);
 }
 
@@ -270,7 +277,7 @@ bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch)
 	if (str_eq(name, str_from(ps->w->name)))
 		return epoch == 0 || epoch == ps->w->epoch;
 	/* Without Redis leases say nothing. */
-	bool blind = ps->seen_ms == 0 || worker_now(ps->w) - ps->seen_ms > WORKER_LEASE_MS;
+	bool blind = ps->seen_ms == 0 || ps->late || worker_now(ps->w) - ps->seen_ms > WORKER_LEASE_MS;
 	/* One that has started since our last look is not known yet: it is asked, and answers 430 if need be. */
 	bool young = epoch == 0 || epoch + SKEW_MS >= ps->seen_wall_ms;
 	if (p == NULL || p->epoch == 0)

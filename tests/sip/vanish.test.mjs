@@ -79,6 +79,21 @@ for (const worker of [0, 1]) {
   });
 }
 
+describe('Redis', () => {
+  it('away for longer than a lease, and back: what rings meanwhile rings on, and is answered', async () => {
+    const call = await ring(1);
+    await system.stopRedis();
+    await sleep(7000);
+    await system.startRedis();
+    await sleep(1300); // a worker tries each second
+    const next = await ring(1);
+    for (const { caller, callee, sent, request } of [call, next]) {
+      callee.reply(request, 200, { headers: [['Contact', `<${callee.gruu}>`]], body: SDP });
+      assert.equal((await caller.response(sent, undefined, 2000)).status, 200);
+    }
+  });
+});
+
 describe('the worker of a ringing device', () => {
   it('stops', async () => {
     const call = await ring(1);
