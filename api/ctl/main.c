@@ -29,12 +29,17 @@ static const struct {
 
 #define ARGS_MAX 2
 
+static void usage(FILE *out)
+{
+	(void)fprintf(out, "usage:\n");
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		(void)fprintf(out, "  duplexctl [--config FILE] %s\n", verbs[i].usage);
+	ctl_relay_usage(out);
+}
+
 int ctl_usage(void)
 {
-	(void)fprintf(stderr, "usage:\n");
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		(void)fprintf(stderr, "  duplexctl [--config FILE] %s\n", verbs[i].usage);
-	ctl_relay_usage(stderr);
+	usage(stderr);
 	return CTL_USAGE;
 }
 
@@ -75,13 +80,14 @@ static int run_user(struct ctl *c, int argc, char **argv)
 	return ctl_usage();
 }
 
-static bool is_relay(int argc, char **argv)
+/* The first argument behind the configuration; empty when there is none. */
+static const char *first_word(int argc, char **argv)
 {
 	int i = 1;
 
 	while (i + 1 < argc && strcmp(argv[i], "--config") == 0)
 		i += 2;
-	return i < argc && strcmp(argv[i], "relay") == 0;
+	return i < argc ? argv[i] : "";
 }
 
 static int ctl_users(int argc, char **argv)
@@ -109,5 +115,14 @@ static int ctl_users(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return is_relay(argc, argv) ? ctl_relay(argc, argv) : ctl_users(argc, argv);
+	const char *word = first_word(argc, argv);
+
+	if (word[0] == '\0')
+		return ctl_usage();
+	if (strcmp(word, "--help") == 0) {
+		usage(stdout);
+		printf("FILE, by default /etc/duplex/duplex.conf, is the one of duplex-api; its options: duplex-api --help\n");
+		return 0;
+	}
+	return strcmp(word, "relay") == 0 ? ctl_relay(argc, argv) : ctl_users(argc, argv);
 }

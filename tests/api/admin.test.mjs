@@ -207,6 +207,13 @@ describe("duplexctl", () => {
 			assert.match(done.err, text);
 		}
 	});
+	test("--help shows what it can do, without a configuration", () => {
+		const done = server.ctl(["--help"]);
+		assert.deepEqual([done.status, done.err], [0, ""]);
+		assert.match(done.out, /^ +duplexctl \[--config FILE\] user add NAME/m);
+		assert.match(done.out, /^ +duplexctl \[--config FILE\] relay status/m);
+		assert.doesNotMatch(done.out, /argon2/);
+	});
 	test("lists, disables, enables, changes role and password", async () => {
 		const client = await person(server, "ctl-user");
 		assert.equal(ctl("user role ctl-user admin").status, 0);
