@@ -16,7 +16,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-enum { ETH = 14, IP = 20, UDP = 8, HEADERS = ETH + IP + UDP, ARP = ETH + 28, FRAME = 2048 };
+enum { ETH = 14, IP = 20, UDP = 8, HEADERS = ETH + IP + UDP, ARP = ETH + 28, RTP = 12, FRAME = 2048 };
 enum cut { CUT_NONE, CUT_MAC, CUT_PORT, CUT_FLOW, CUT_CHANNEL, CUT_TTL };
 static const char *const cuts[] = { "none", "mac", "port", "flow", "channel", "ttl" };
 static const uint8_t gateway_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
@@ -104,22 +104,29 @@ static size_t udp_frame(uint8_t *f, const struct options *o, const struct udp *u
 	return HEADERS + u->len;
 }
 
-static void payload(uint8_t *p, unsigned len)
+/* Media as a client would send it: RTP (RFC 3550 §5.1) of an Opus stream, 20 ms a packet, its content random as SRTP's is. When the file begins
+ * anew, so does the stream. */
+static void payload(uint8_t *p, unsigned len, uint32_t stream, unsigned number)
 {
 	for (unsigned i = 0; i < len; i++)
 		p[i] = (uint8_t)random32();
-	if (len > 0)
-		p[0] = 0x80; /* RTP version 2 */
+	if (len < RTP)
+		return;
+	p[0] = 0x80;
+	p[1] = 111;
+	put16(p + 2, number & 0xffff);
+	put32(p + 4, number * 960);
+	put32(p + 8, flows_mix(stream));
 }
 
-static size_t client_frame(uint8_t *f, const struct options *o, const struct flow_ends *e)
+static size_t client_frame(uint8_t *f, const struct options *o, const struct flow_ends *e, uint32_t stream, unsigned number)
 {
 	struct udp u = { .src = e->client_ip, .dst = e->relay_ip, .sport = e->client_port, .dport = FLOWS_TURN_PORT, .ttl = 60,
 			 .len = 4 + o->payload };
 
 	put16(f + HEADERS, FLOWS_CHANNEL + (o->cut == CUT_CHANNEL));
 	put16(f + HEADERS + 2, o->payload);
-	payload(f + HEADERS + 4, o->payload);
+	payload(f + HEADERS + 4, o->payload, stream, number);
 	if (o->cut == CUT_FLOW)
 		u.sport ^= 1;
 	if (o->cut == CUT_PORT)
@@ -129,12 +136,12 @@ static size_t client_frame(uint8_t *f, const struct options *o, const struct flo
 	return udp_frame(f, o, &u);
 }
 
-static size_t peer_frame(uint8_t *f, const struct options *o, const struct flow_ends *e)
+static size_t peer_frame(uint8_t *f, const struct options *o, const struct flow_ends *e, uint32_t stream, unsigned number)
 {
 	struct udp u = { .src = e->peer_ip, .dst = e->relay_ip, .sport = e->peer_port, .dport = e->relayed_port, .ttl = 60,
 			 .len = o->payload };
 
-	payload(f + HEADERS, o->payload);
+	payload(f + HEADERS, o->payload, stream, number);
 	if (o->cut == CUT_PORT || o->cut == CUT_FLOW)
 		u.dport = o->cut == CUT_PORT ? 3479 : 65535;
 	if (o->cut == CUT_CHANNEL)
@@ -174,11 +181,11 @@ static void write_frame(FILE *out, const uint8_t *f, size_t len)
 static void write_all(FILE *out, const struct options *o)
 {
 	static const uint32_t head[6] = { 0xa1b2c3d4, 4 << 16 | 2, 0, 0, 65535, 1 };
-	uint32_t *order = malloc(o->frames * sizeof(*order));
+	uint32_t *order = malloc(o->frames * sizeof(*order)), *sent = calloc(2 * o->flows, sizeof(*sent));
 	uint8_t f[FRAME];
 	unsigned here = o->flows / o->devices; /* flows of this device */
 
-	if (order == NULL || fwrite(head, sizeof(head), 1, out) != 1)
+	if (order == NULL || sent == NULL || fwrite(head, sizeof(head), 1, out) != 1)
 		fail("cannot write the file");
 	/* Every flow and direction equally often, shuffled (Fisher and Yates). */
 	for (unsigned k = 0; k < o->frames; k++)
@@ -193,9 +200,13 @@ static void write_all(FILE *out, const struct options *o)
 	write_frame(out, f, arp_frame(f, o));
 	for (unsigned k = 1; k < o->frames; k++) {
 		struct flow_ends e = flows_ends(order[k] / 2 * o->devices + o->device, o->devices);
+		uint32_t stream = o->hairpin ? order[k] & ~1u : order[k]; /* there is one client, whichever way its frame is called */
+		unsigned number = sent[stream]++;
 
-		write_frame(out, f, o->hairpin || order[k] % 2 == 0 ? client_frame(f, o, &e) : peer_frame(f, o, &e));
+		write_frame(out, f, o->hairpin || order[k] % 2 == 0 ? client_frame(f, o, &e, stream, number) :
+								      peer_frame(f, o, &e, stream, number));
 	}
+	free(sent);
 	free(order);
 }
 

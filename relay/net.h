@@ -144,14 +144,18 @@ static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t a
 	return now != 0 ? now : UINT16_MAX;
 }
 
-/* Whether the checksum of an IPv4 header without options is right. */
+/* Whether the checksum of an IPv4 header without options is right; and the same of its words. */
+static inline bool ip_words_sum_ok(uint64_t first, uint64_t second, uint32_t dst)
+{
+	uint64_t s = first + second;
+
+	s += (s < first); /* the carry goes around */
+	return sum_fold((s >> 32) + (s & UINT32_MAX) + dst) == UINT16_MAX;
+}
+
 static inline bool ip_sum_ok(const uint8_t *ip)
 {
-	uint64_t a = ne64(ip), b = ne64(ip + 8), s = a + b;
-
-	s += (s < a); /* the carry goes around */
-	s = (s >> 32) + (s & UINT32_MAX) + ne32(ip + 16);
-	return sum_fold(s) == UINT16_MAX;
+	return ip_words_sum_ok(ne64(ip), ne64(ip + 8), ne32(ip + IP_DST));
 }
 
 /* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. The words
@@ -265,18 +269,21 @@ static inline bool net_source_ok(uint32_t src, uint32_t self)
  * net_parse would leave it with NET_UDP. Of any other frame it says nothing. */
 static HOT bool net_usual(struct pkt *p, const struct net *self)
 {
+	/* As bytes lie in words: version and length first, flags and offset last; time to live, protocol, sum, source. */
+	const uint64_t fixed = 0xffbf0000000000ffu;
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	if (unlikely(p->len < HEADERS_LEN))
 		return false;
-	uint32_t total = be16_get(ip + IP_TOTAL), udp = be16_get(ip + UDP_TOTAL);
-	uint32_t different = (ne32(p->data) ^ ne32(self->mac)) | (ne16(p->data + 4) ^ ne16(self->mac + 4)) |
-			     (ne16(p->data + 12) ^ swap16(ETHERTYPE_V4)) | (ip[0] ^ 0x45u) | (ne32(ip + IP_DST) ^ self->ip) |
-			     (ne16(ip + IP_FRAG) & (uint16_t)~swap16(IP_DF)) | (ip[IP_PROTO] ^ IPPROTO_UDP_V4);
+	uint64_t first = ne64(ip), second = ne64(ip + 8), ports = ne64(ip + UDP_SPORT);
+	uint32_t dst = ne32(ip + IP_DST), total = swap16((uint16_t)(first >> 16)), udp = swap16((uint16_t)(ports >> 32));
+	uint64_t different = ((first ^ 0x45) & fixed) | ((second ^ IPPROTO_UDP_V4 << 8) & 0xff00) | (dst ^ self->ip) |
+			     (ne32(p->data) ^ ne32(self->mac)) | (ne16(p->data + 4) ^ ne16(self->mac + 4)) |
+			     (ne16(p->data + 12) ^ swap16(ETHERTYPE_V4));
 
-	if (unlikely(different != 0 || !ip_sum_ok(ip) || total > p->len - ETH_LEN || udp < UDP_LEN || udp + IP_LEN > total ||
-		     ne16(ip + UDP_SPORT) == 0 || ne16(ip + UDP_DPORT) == 0 || p->rx_sum == PKT_SUM_BAD ||
-		     !net_source_ok(ne32(ip + IP_SRC), self->ip)))
+	if (unlikely(different != 0 || !ip_words_sum_ok(first, second, dst) || total > p->len - ETH_LEN || udp < UDP_LEN ||
+		     udp + IP_LEN > total || (ports & UINT16_MAX) == 0 || (ports & 0xffff0000u) == 0 || p->rx_sum == PKT_SUM_BAD ||
+		     !net_source_ok((uint32_t)(second >> 32), self->ip)))
 		return false;
 	p->v6 = false;
 	p->len = ETH_LEN + IP_LEN + udp;

@@ -254,7 +254,7 @@ static COLD bool parse_fragment(struct path *c, struct pkt *p)
 }
 
 /* Anything but UDP is dealt with at once, and false returned. */
-static COLD bool parse_unusual(struct path *c, struct pkt *p)
+static bool parse_unusual(struct path *c, struct pkt *p)
 {
 	struct relay *r = c->relay;
 	const struct iface *f = &r->ifaces.at[p->in_if];
@@ -292,32 +292,49 @@ struct sorted {
 	struct alloc *found[BURST], *slot[BURST + 1]; /* of clients, of peers */
 };
 
-static HOT void sort(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
+/* A datagram to our address number `local`, from `source`. */
+static HOT void enter(struct path *c, struct pkt *p, unsigned i, struct sorted *s, const uint8_t *udp, struct addr_words source,
+		      unsigned local)
 {
 	struct relay *r = c->relay;
-
-	if (unlikely(!net_usual(p, &r->ifaces.at[p->in_if].net)) && !parse_unusual(c, p))
-		return;
-	const uint8_t *udp = pkt_payload(p) - UDP_LEN;
 	uint16_t dport = ne16(udp + UDP_AT_DPORT);
-	unsigned local = 2u * p->in_if + p->v6;
 	bool client = dport == r->turn_port;
-
-	flow_key_set(&s->key[s->clients], net_source_words(p), ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
-	uint64_t hash = flowmap_hash(&r->table->flows, &s->key[s->clients]);
 	struct alloc *slot = table_by_port(r->table, local, swap16(dport));
+	struct flow_key key;
+
 	if (unlikely(!client && slot == NULL)) {
 		pkt_drop(p, DROP_UDP_PORT);
 		return;
 	}
-	s->client[s->clients] = i;
-	s->hash[s->clients] = hash;
-	s->clients += client;
-	s->peer[s->peers] = i;
-	s->slot[s->peers] = slot;
-	s->peers += !client;
+	flow_key_set(&key, source, ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
+	uint64_t hash = flowmap_hash(&r->table->flows, &key);
 	const void *next = flowmap_home(&r->table->flows, hash);
 	__builtin_prefetch(client ? next : slot);
+	unsigned k = s->clients;
+	s->clients += client;
+	s->client[k] = i;
+	s->hash[k] = hash;
+	s->key[k] = key;
+	k = s->peers;
+	s->peers += !client;
+	s->peer[k] = i;
+	s->slot[k] = slot;
+}
+
+static APART void sort_unusual(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
+{
+	if (parse_unusual(c, p))
+		enter(c, p, i, s, pkt_payload(p) - UDP_LEN, net_source_words(p), 2u * p->in_if + p->v6);
+}
+
+static HOT void sort(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
+{
+	const uint8_t *ip = p->data + ETH_LEN;
+
+	if (likely(net_usual(p, &c->relay->ifaces.at[p->in_if].net)))
+		enter(c, p, i, s, ip + IP_LEN, addr_words_v4(ne32(ip + IP_SRC)), 2u * p->in_if);
+	else
+		sort_unusual(c, p, i, s);
 }
 
 /* What the handlers will touch of an allocation, once its first line is there. */
@@ -330,19 +347,37 @@ static HOT void fetch(struct alloc *a, struct flow_count *count)
 	__builtin_prefetch(count, 1);
 }
 
-/* What came to the service port, by its first byte (RFC 7983 §7): 0-3 STUN, 64-79 channel data, and up to 127
- * that of RFC 5766 clients. */
-static HOT void from_client(struct path *c, struct pkt *p, const struct flow_key *key, struct alloc *a)
+/* RFC 7983 §7: by the first byte, 64-79 is channel data, and up to 127 that of RFC 5766 clients. */
+static HOT bool is_channel(const struct pkt *p)
 {
-	uint32_t len = pkt_payload_len(p);
-	uint8_t first = len >= 1 ? *pkt_payload(p) : UINT8_MAX;
+	const uint8_t *payload = pkt_payload(p);
 
-	if (likely(first >= 64 && first <= 127 && len >= STUN_CHANNEL_HEADER_LEN))
-		fwd_channel(c, p, a);
-	else if (likely(first <= 3))
+	return pkt_payload_len(p) >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 127;
+}
+
+/* And 0-3 is STUN; what is neither is dropped. */
+static void from_client(struct path *c, struct pkt *p, const struct flow_key *key, struct alloc *a)
+{
+	if (pkt_payload_len(p) >= 1 && pkt_payload(p)[0] <= 3)
 		turn_message(c, p, key, a);
 	else
 		pkt_drop(p, DROP_NOT_TURN);
+}
+
+/* In their order, so that what a request has changed holds for the data behind it. */
+static HOT void from_clients(struct path *c, struct pkt *p, const struct sorted *s)
+{
+	for (unsigned i = 0, first = 0; i <= s->clients; i++) {
+		bool end = i == s->clients;
+
+		if (likely(!end && is_channel(&p[s->client[i]])))
+			continue;
+		if (i > first)
+			fwd_channels(c, p, &s->client[first], &s->found[first], i - first);
+		if (!end)
+			from_client(c, &p[s->client[i]], &s->key[i], s->found[i]);
+		first = i + 1;
+	}
 }
 
 static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
@@ -359,10 +394,8 @@ static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
 		if (likely(s.found[i] != NULL))
 			fetch(s.found[i], &s.found[i]->to_peer);
 	}
-	for (unsigned i = 0; i < s.clients; i++)
-		from_client(c, &p[s.client[i]], &s.key[i], s.found[i]);
-	for (unsigned i = 0; i < s.peers; i++)
-		fwd_peer(c, &p[s.peer[i]], s.slot[i]);
+	from_clients(c, p, &s);
+	fwd_peers(c, p, s.peer, s.slot, s.peers);
 	if (unlikely(c->helds > 0))
 		run_held(c);
 }
@@ -385,7 +418,11 @@ void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_
 	set_clock(c, now);
 	for (unsigned i = 0; i < n; i++) {
 		c->quote.whole = false; /* nobody can be told that a packet was too big: TCP made it one */
-		from_client(c, &p[i], p[i].from, table_find_one(c->relay->table, p[i].from));
+		struct alloc *a = table_find_one(c->relay->table, p[i].from);
+		if (is_channel(&p[i]))
+			fwd_channels(c, p, &i, &a, 1);
+		else
+			from_client(c, &p[i], p[i].from, a);
 	}
 	if (c->helds > 0)
 		run_held(c);

@@ -106,8 +106,8 @@ void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_
 
 /* Puts the Ethernet header for the IP packet of `total` bytes at `ip`; verdict SEND, HOLD or DROP. `hop` is the
  * flow's neighbour handle, renewed if it is stale. `type`: Ethernet's, network order. */
-static inline void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, uint16_t type, hop_slot *hop,
-			     unsigned prefer_if, const struct addr *dst)
+static HOT void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, uint16_t type, hop_slot *hop,
+			  unsigned prefer_if, const struct addr *dst)
 {
 	uint8_t *eth = ip - ETH_LEN;
 

@@ -10,6 +10,8 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 		return ERR_NO_MEMORY;
 	memset(r, 0, sizeof(*r));
 	r->ifaces = *ifaces;
+	for (unsigned i = 0; i < iface_locals(ifaces); i++)
+		r->own[i] = iface_local(ifaces, i)->addr;
 	r->turn_port = swap16(size->turn_port);
 	r->workers = size->workers;
 	r->kernel_fd = -1;

@@ -17,6 +17,7 @@ struct relay {
 	_Atomic(const struct drain *) drain;   /* owned; NULL = not draining */
 	_Atomic(struct capture *) capture;     /* borrowed; NULL = nobody looks (capture.h) */
 	struct ifaces ifaces;
+	struct addr own[LOCAL_MAX];            /* our addresses by number, side by side */
 	uint16_t turn_port;                    /* network order */
 	struct rcu *rcu;
 	struct table *table;

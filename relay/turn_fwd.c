@@ -17,11 +17,10 @@ struct transit {
 /* Where it goes from here. */
 struct way {
 	const struct addr *src, *dst;
-	uint32_t ports;      /* source and destination as they stand in UDP */
+	uint32_t ports; /* source and destination as they stand in UDP */
 	hop_slot *hop;
-	unsigned prefer_if;
 	const struct flow_key *to; /* the client, NULL towards a peer */
-	bool v6;
+	unsigned local; /* our address that it leaves from: iface.h */
 };
 
 /* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
@@ -124,7 +123,7 @@ static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32
 	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
 	if (unlikely(t.sum == 0))
 		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
-	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w.hop, w.prefer_if, w.dst);
+	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w.hop, w.local / 2, w.dst);
 }
 
 /* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
@@ -135,7 +134,7 @@ static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, ui
 	uint8_t *ip = t->data - prefix - UDP_DATA;
 	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
 
-	if (unlikely(w->v6)) {
+	if (unlikely((w->local & 1) != 0)) {
 		lower6(c, p, *t, prefix, suffix, added, *w);
 		return;
 	}
@@ -152,7 +151,7 @@ static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, ui
 	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
 	ne32_set(ip + UDP_SPORT, w->ports);
 	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
-	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), w->hop, w->prefer_if, w->dst);
+	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), w->hop, w->local / 2, w->dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
@@ -160,13 +159,24 @@ static inline uint32_t port_pair(uint16_t src, uint16_t dst)
 	return src | (uint32_t)dst << 16;
 }
 
-static HOT void count(struct path *c, const struct pkt *p, enum relayed kind, struct flow_count *flow, uint32_t len)
+/* What the frames of one call have come to; booked once. */
+struct tally {
+	uint64_t packets[RELAYED_COUNT], bytes[RELAYED_COUNT];
+};
+
+static HOT void count(const struct pkt *p, struct tally *sum, enum relayed kind, struct flow_count *flow, uint32_t len)
 {
 	if (unlikely(p->verdict == PKT_DROP))
 		return;
 	flow_counted(flow, len);
-	stats_add(&c->stats->relayed_packets[kind], 1);
-	stats_add(&c->stats->relayed_bytes[kind], len);
+	sum->packets[kind]++;
+	sum->bytes[kind] += len;
+}
+
+static HOT void book(struct path *c, const struct tally *sum, enum relayed kind)
+{
+	stats_add(&c->stats->relayed_packets[kind], sum->packets[kind]);
+	stats_add(&c->stats->relayed_bytes[kind], sum->bytes[kind]);
 }
 
 /* The half of an allocation whose relayed address is of this family; NULL if there is none any more. */
@@ -179,7 +189,7 @@ static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
 
 /* Out of the relayed port of `a` to a peer elsewhere. */
 static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
-			   const struct addr *peer, uint16_t port, struct perm *perm)
+			const struct addr *peer, uint16_t port, struct perm *perm, struct tally *sum)
 {
 	bool v6 = !addr_is_v4(peer);
 	struct alloc *h = half(c, a, v6);
@@ -193,20 +203,18 @@ static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const st
 			     .dst = peer,
 			     .ports = port_pair(h->relay_port, port),
 			     .hop = &perm->hop,
-			     .prefer_if = h->local / 2u,
-			     .v6 = v6 });
-	count(c, p, RELAYED_TO_PEER, &a->to_peer, t->len);
+			     .local = h->local });
+	count(p, sum, RELAYED_TO_PEER, &a->to_peer, t->len);
 }
 
 static inline struct way way_to_client(const struct path *c, struct alloc *b)
 {
-	return (struct way){ .src = &iface_local(&c->relay->ifaces, b->key.local)->addr,
+	return (struct way){ .src = &c->relay->own[b->key.local],
 			     .dst = &b->key.client,
 			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .hop = &b->client_hop,
-			     .prefer_if = b->key.local / 2u,
 			     .to = &b->key,
-			     .v6 = (b->key.local & 1) != 0 };
+			     .local = b->key.local };
 }
 
 /* RFC 8656 §12.4. Returns the sum of the header. */
@@ -267,7 +275,8 @@ static HOT void send_to_client(struct path *c, struct pkt *p, struct alloc *b, c
 		to_client_by_indication(c, p, *t, w, from, port);
 		return;
 	}
-	if (unlikely(t->data - p->start < (ptrdiff_t)(HEADERS_LEN + STUN_CHANNEL_HEADER_LEN))) {
+	/* There is room: what came had headers as long, but for a pkt that begins at the very start of its buffer. */
+	if (unlikely(t->data - p->start < (ptrdiff_t)STUN_CHANNEL_HEADER_LEN)) {
 		pkt_drop(p, DROP_REPLY_SPACE);
 		return;
 	}
@@ -298,7 +307,8 @@ static HOT bool permitted(const struct peers *peers, const struct chan *chan, st
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
  * and come in again. */
-static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned home, uint16_t port)
+static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned home, uint16_t port,
+			struct tally *sum)
 {
 	struct alloc *b = table_by_port(c->relay->table, home, swap16(port)), *h = half(c, a, home & 1);
 
@@ -315,7 +325,7 @@ static inline void to_home(struct path *c, struct pkt *p, struct alloc *a, const
 		return;
 	}
 	to_client(c, p, b, chan, t, from, h->relay_port);
-	count(c, p, RELAYED_HAIRPIN, &a->to_peer, t->len);
+	count(p, sum, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	if (p->verdict == PKT_DROP)
 		return;
 	flow_counted(&b->to_client, t->len);
@@ -337,7 +347,7 @@ static APART struct alloc *moved(struct path *c, struct alloc *found)
 	return found != NULL ? table_move_use(c->relay->table, found, c->now_s) : NULL;
 }
 
-void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
+static HOT void from_channel(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
 {
 	uint8_t *payload = pkt_payload(p);
 	uint32_t room = pkt_payload_len(p) - STUN_CHANNEL_HEADER_LEN;
@@ -372,15 +382,26 @@ void fwd_channel(struct path *c, struct pkt *p, struct alloc *a)
 	if (unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t)))
 		return;
 	if (chan->home >= 0)
-		to_home(c, p, a, &t, (unsigned)chan->home, chan->port);
+		to_home(c, p, a, &t, (unsigned)chan->home, chan->port, sum);
 	else
-		to_peer(c, p, a, &t, &chan->ip, chan->port, perm);
+		to_peer(c, p, a, &t, &chan->ip, chan->port, perm, sum);
+}
+
+void fwd_channels(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n)
+{
+	struct tally sum = { 0 };
+
+	for (unsigned i = 0; i < n; i++)
+		from_channel(c, &p[at[i]], a[i], &sum);
+	book(c, &sum, RELAYED_TO_PEER);
+	book(c, &sum, RELAYED_HAIRPIN);
 }
 
 void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m)
 {
 	const uint64_t understood = STUN_BIT(STUN_XOR_PEER_ADDRESS) | STUN_BIT(STUN_DATA) | STUN_BIT(STUN_DONT_FRAGMENT);
 	struct stun_addr peer;
+	struct tally sum = { 0 };
 	struct transit t;
 	uint16_t type;
 
@@ -420,12 +441,14 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		return;
 	int home = iface_local_of(&c->relay->ifaces, &to);
 	if (home >= 0)
-		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port));
+		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port), &sum);
 	else
-		to_peer(c, p, a, &t, &to, swap16(peer.port), perm);
+		to_peer(c, p, a, &t, &to, swap16(peer.port), perm, &sum);
+	book(c, &sum, RELAYED_TO_PEER);
+	book(c, &sum, RELAYED_HAIRPIN);
 }
 
-void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
+static HOT void from_peer(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
 {
 	struct addr_words from = net_source_words(p);
 	uint16_t port = ne16(pkt_payload(p) - UDP_LEN + UDP_AT_SPORT);
@@ -445,7 +468,16 @@ void fwd_peer(struct path *c, struct pkt *p, struct alloc *a)
 	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t)))
 		return;
 	to_client(c, p, a, chan, &t, from, port);
-	count(c, p, RELAYED_TO_CLIENT, &a->to_client, t.len);
+	count(p, sum, RELAYED_TO_CLIENT, &a->to_client, t.len);
+}
+
+void fwd_peers(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n)
+{
+	struct tally sum = { 0 };
+
+	for (unsigned i = 0; i < n; i++)
+		from_peer(c, &p[at[i]], a[i], &sum);
+	book(c, &sum, RELAYED_TO_CLIENT);
 }
 
 /* A message of our own: nothing of the ICMP packet stays but what `e` says. */

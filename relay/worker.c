@@ -149,31 +149,47 @@ static void give_back(struct worker *w, struct rte_mbuf *m, struct stream_meta m
 	w->back[w->backs++] = m;
 }
 
-static void obey(struct worker *w, const struct pkt *p)
+/* Where the frame begins and ends in its buffer. */
+static HOT void shape(struct rte_mbuf *m, const struct pkt *p)
 {
-	struct rte_mbuf *m = p->buf;
-
-	if (unlikely(p->verdict == PKT_HOLD))
-		return;
-	if (unlikely(p->verdict == PKT_DROP)) {
-		drop(w, m, (enum drop)p->reason);
-		return;
-	}
 	m->data_off = (uint16_t)(p->data - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)p->len;
 	m->pkt_len = p->len;
-	if (unlikely(p->verdict == PKT_STREAM)) {
+}
+
+/* Anything but plain sending. */
+static APART void obey_otherwise(struct worker *w, const struct pkt *p, struct rte_mbuf *m)
+{
+	if (p->verdict == PKT_DROP) {
+		drop(w, m, (enum drop)p->reason);
+	} else if (p->verdict == PKT_STREAM) {
+		shape(m, p);
 		give_back(w, m, (struct stream_meta){ .handle = p->stream, .what = STREAM_MESSAGE, .kind = p->media });
+	}
+}
+
+/* What the device has to know for the checksum. */
+static APART void ask_for_sum(struct worker *w, const struct pkt *p, struct rte_mbuf *m)
+{
+	m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
+	m->l2_len = w->all->relay->ifaces.at[p->out_if].vlan != 0 ? ETH_LEN + VLAN_TAG_LEN : ETH_LEN;
+	m->l3_len = p->v6 ? IP6_LEN : IP_LEN;
+}
+
+static HOT void obey(struct worker *w, const struct pkt *p)
+{
+	struct rte_mbuf *m = p->buf;
+
+	if (unlikely(p->verdict != PKT_SEND)) {
+		obey_otherwise(w, p, m);
 		return;
 	}
 	if (unlikely(w->capture != NULL))
 		capture_frame(w->capture, w->id, p, clock_wall_us());
+	shape(m, p);
 	m->ol_flags = 0;
-	if (p->tx_sum) {
-		m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
-		m->l2_len = w->all->relay->ifaces.at[p->out_if].vlan != 0 ? ETH_LEN + VLAN_TAG_LEN : ETH_LEN;
-		m->l3_len = p->v6 ? IP6_LEN : IP_LEN;
-	}
+	if (unlikely(p->tx_sum))
+		ask_for_sum(w, p, m);
 	stats_add(&w->path.stats->tx_bytes, p->len);
 	if (unlikely(w->txs[p->out_if] == TX_ROOM))
 		flush(w, p->out_if);
