@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	metrics_stop(metrics);
 	workers_stop(workers);
 	relay_free(r);
-	ports_close(&ports);
+	(void)ports_close(&ports, false);
 	eal_stop();
 	return 0;
 }

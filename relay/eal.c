@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "relay/hugepages.h"
+#include "relay/tap.h"
 #include "relay/xdp.h"
 
 #define ARGS_MAX 64u
@@ -104,8 +105,12 @@ static enum err add_lcores(struct args *a, const struct relay_conf *c, const str
 static void add_device(struct args *a, const struct port_plan *p)
 {
 	unsigned queues = 1;
+	uint8_t mac[ETH_ADDR_LEN];
 
-	if (!p->xdp) {
+	if (p->tap[0] != '\0' && strstr(p->device, ",mac=") == NULL) {
+		tap_mac(&p->ip[addr_is_none(&p->ip[0].addr)].addr, mac);
+		add(a, "--vdev=%s,mac=%02x:%02x:%02x:%02x:%02x:%02x", p->device, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	} else if (!p->xdp) {
 		add(a, p->is_pci ? "--allow=%s" : "--vdev=%s", p->device);
 	} else if (strstr(p->device, "queue_count=") != NULL || strstr(p->device, "start_queue=") != NULL) {
 		add(a, "--vdev=%s,xdp_prog=%s", p->device, xdp_object_path());
@@ -196,7 +201,7 @@ static enum err check_tap(const struct port_plan *p, char *why, size_t size)
 		(void)snprintf(why, size, "a TAP port can only be made by root");
 		return ERR_FORBIDDEN;
 	}
-	if (if_nametoindex(p->tap) != 0) {
+	if (if_nametoindex(p->tap) != 0 && !tap_is_orphan(p->tap)) {
 		(void)snprintf(why, size, "the interface %s exists already: another relay may be running with it", p->tap);
 		return ERR_EXISTS;
 	}

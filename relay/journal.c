@@ -156,27 +156,54 @@ static void seal(struct journal *j, uint32_t ref, uint64_t seq, uint32_t deadlin
 	atomic_fetch_add_explicit(&j->state->live, 1, memory_order_relaxed);
 }
 
-/* Peer number i of a block: permissions, then channels. */
-static void write_entry(const struct peers *b, unsigned i, struct journal_entry *e, uint64_t seq, uint32_t ref, unsigned place)
+/* What a snapshot has entries for. */
+struct parts {
+	const struct alloc *a, *other; /* other: the other half, NULL = none */
+	const struct peers *b;         /* NULL = none */
+	unsigned halves, perms, count;
+};
+
+static struct parts parts_of(const struct alloc *a)
 {
-	uint32_t expires_s;
+	/* Both are slots of one array. */
+	struct parts p = { .a = a, .other = a->other != 0 ? a - a->slot + (a->other - 1) : NULL, .b = alloc_peers(a) };
 
-	if (i < b->perms) {
-		const struct perm *p = &peers_perms(b)[i];
+	p.halves = p.other != NULL ? 2 : 0;
+	p.perms = p.b != NULL ? p.b->perms : 0;
+	p.count = p.halves + p.perms + (p.b != NULL ? p.b->chans : 0);
+	return p;
+}
 
-		expires_s = p->expires_s;
-		e->ip = p->ip;
-		e->port = e->number = 0;
+/* Deadline of entry i. */
+static uint32_t deadline_of(const struct parts *p, unsigned i)
+{
+	if (i < p->halves)
+		return i == 0 ? p->a->half_expires_s : p->other->expires_s;
+	if (i < p->halves + p->perms)
+		return peers_perms(p->b)[i - p->halves].expires_s;
+	return peers_chans(p->b)[i - p->halves - p->perms].expires_s;
+}
+
+static void write_entry(const struct parts *p, unsigned i, struct journal_entry *e, uint64_t seq, uint32_t ref, unsigned place)
+{
+	e->port = e->number = 0;
+	if (i < p->halves) {
+		const struct alloc *half = i == 0 ? p->a : p->other;
+
+		e->ip = half->relay;
+		e->port = half->relay_port;
+		e->number = i == 0 ? JOURNAL_OWN_HALF : JOURNAL_OTHER_HALF;
+	} else if (i < p->halves + p->perms) {
+		e->ip = peers_perms(p->b)[i - p->halves].ip;
 	} else {
-		const struct chan *c = &peers_chans(b)[i - b->perms];
+		const struct chan *c = &peers_chans(p->b)[i - p->halves - p->perms];
 
-		expires_s = c->expires_s;
 		e->ip = c->ip;
 		e->port = c->port;
 		e->number = c->number;
 	}
 	e->crc = journal_entry_crc(e, seq, ref - 1, place);
-	atomic_store_explicit(&e->deadline, journal_word(expires_s, e->crc), memory_order_relaxed);
+	atomic_store_explicit(&e->deadline, journal_word(deadline_of(p, i), e->crc), memory_order_relaxed);
 }
 
 static struct journal_entry *head_entry(struct journal_head *h, unsigned place)
@@ -186,9 +213,9 @@ static struct journal_entry *head_entry(struct journal_head *h, unsigned place)
 
 /* Writes entries from `i` on into cells of their own; the first one's reference, and in *written how many there are in
  * all when the journal was full before the last. */
-static uint32_t write_more(struct journal *j, const struct peers *b, unsigned i, uint32_t head, uint64_t seq, unsigned *written)
+static uint32_t write_more(struct journal *j, const struct parts *p, unsigned i, uint32_t head, uint64_t seq, unsigned *written)
 {
-	unsigned count = b->perms + b->chans;
+	unsigned count = p->count;
 	uint32_t ref = i < count ? take(j) : NONE, first = ref;
 
 	while (ref != NONE) {
@@ -196,7 +223,7 @@ static uint32_t write_more(struct journal *j, const struct peers *b, unsigned i,
 		uint32_t here = ref;
 
 		for (unsigned k = 0; k < JOURNAL_MORE_ENTRIES && i < count; k++, i++)
-			write_entry(b, i, &m->entry[k], seq, ref, k);
+			write_entry(p, i, &m->entry[k], seq, ref, k);
 		ref = i < count ? take(j) : NONE;
 		m->next = ref;
 		m->head = head - 1;
@@ -224,6 +251,9 @@ static void write_identity(struct journal_head *h, const struct alloc *a)
 	h->lifetime_s = a->lifetime_s;
 	memcpy(h->tid, a->tid, sizeof(h->tid));
 	memcpy(h->token, a->token, sizeof(h->token));
+	h->refused_family = a->refused_family;
+	h->refused_code = a->refused_code;
+	h->ticket = a->ticket;
 	h->key_len = a->auth.len;
 	memcpy(h->key, a->auth.bytes, sizeof(a->auth.bytes));
 	h->username_len = a->username_len;
@@ -233,10 +263,10 @@ static void write_identity(struct journal_head *h, const struct alloc *a)
 /* A new snapshot's reference, NONE if there is no cell; *whole: all peers found room. */
 static uint32_t write_snapshot(struct journal *j, const struct alloc *a, uint32_t expires_s, bool *whole)
 {
-	const struct peers *b = alloc_peers(a);
+	struct parts p = parts_of(a);
 	uint64_t seq = atomic_fetch_add_explicit(&j->seq, 1, memory_order_relaxed) + 1;
 	uint32_t ref = take(j);
-	unsigned count = b != NULL ? b->perms + b->chans : 0, i = 0;
+	unsigned count = p.count, i = 0;
 
 	*whole = false;
 	if (ref == NONE)
@@ -244,11 +274,12 @@ static uint32_t write_snapshot(struct journal *j, const struct alloc *a, uint32_
 	struct journal_head *h = head_at(j, ref);
 	write_identity(h, a);
 	for (unsigned room = journal_head_entries(h->username_len); i < room && i < count; i++)
-		write_entry(b, i, head_entry(h, i), seq, ref, i);
+		write_entry(&p, i, head_entry(h, i), seq, ref, i);
 	if (i < count)
-		h->next = write_more(j, b, i, ref, seq, &i);
+		h->next = write_more(j, &p, i, ref, seq, &i);
 	h->entries = (uint16_t)i;
-	h->perms = b != NULL ? MIN(b->perms, h->entries) : 0;
+	h->halves = (uint8_t)MIN(p.halves, i / 2 * 2);
+	h->perms = (uint16_t)MIN(p.perms, i - h->halves);
 	seal(j, ref, seq, expires_s);
 	*whole = i == count;
 	return ref;
@@ -281,25 +312,23 @@ static void touch_word(_Atomic uint64_t *word, uint32_t value, uint32_t seed)
 
 void journal_touch(struct journal *j, const struct alloc *a, uint32_t expires_s)
 {
-	const struct peers *b = alloc_peers(a);
-
 	if (j == NULL || a->journal == NONE)
 		return;
+	struct parts p = parts_of(a);
 	struct journal_head *h = head_at(j, a->journal);
 	unsigned room = journal_head_entries(h->username_len), place = 0;
 	struct journal_entry *e = head_entry(h, 0);
 	uint32_t next = h->next;
 
 	touch_word(&h->deadline, expires_s, h->crc);
-	for (unsigned i = 0; b != NULL && i < h->entries; i++, place++) {
+	for (unsigned i = 0; i < h->entries; i++, place++) {
 		if (place == room) {
 			e = more_at(j, next)->entry;
 			next = more_at(j, next)->next;
 			room = JOURNAL_MORE_ENTRIES;
 			place = 0;
 		}
-		uint32_t deadline = i < b->perms ? peers_perms(b)[i].expires_s : peers_chans(b)[i - b->perms].expires_s;
-		touch_word(&e[place].deadline, deadline, e[place].crc);
+		touch_word(&e[place].deadline, deadline_of(&p, i), e[place].crc);
 	}
 }
 

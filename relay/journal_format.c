@@ -110,7 +110,7 @@ enum err journal_view_record(const struct journal_view *v, uint32_t cell, struct
 		return ERR_NOT_FOUND;
 	if ((h->kind != JOURNAL_ALLOCATION && h->kind != JOURNAL_RESERVATION) || h->username_len > TURN_USERNAME_MAX ||
 	    h->key_len > SHA256_LEN || h->crc != journal_head_crc(h, seq, cell) || h->service >= v->header.locals ||
-	    h->relayed >= v->header.locals || h->perms > h->entries)
+	    h->relayed >= v->header.locals || (h->halves != 0 && h->halves != 2) || h->halves + h->perms > h->entries)
 		return ERR_INVALID;
 	uint64_t deadline = atomic_load_explicit(&h->deadline, memory_order_relaxed);
 	if (!journal_word_ok(deadline, h->crc))
@@ -120,7 +120,8 @@ enum err journal_view_record(const struct journal_view *v, uint32_t cell, struct
 		.lifetime_s = h->lifetime_s, .service = v->header.local[h->service], .relayed = v->header.local[h->relayed],
 		.client = h->client, .service_port = h->service_port, .relayed_port = h->relayed_port,
 		.client_port = h->client_port, .proto = h->proto, .key_len = h->key_len, .tid = h->tid, .token = h->token,
-		.key = h->key, .username = str_of(h->username, h->username_len), .entries = h->entries, .perms = h->perms,
+		.key = h->key, .username = str_of(h->username, h->username_len), .entries = h->entries,
+		.halves = h->halves, .perms = h->perms, .refused_family = h->refused_family, .refused_code = h->refused_code, .ticket = h->ticket,
 	};
 	return ERR_OK;
 }
@@ -142,6 +143,14 @@ static const struct journal_entry *entry_at(const struct journal_view *v, const 
 	}
 	*next = m->next;
 	return c->place < JOURNAL_MORE_ENTRIES ? &m->entry[c->place] : NULL;
+}
+
+/* Whether the entry is of the sort that stands at this place of the snapshot. */
+static bool fits(const struct journal_record *r, unsigned seen, uint16_t number)
+{
+	if (seen < r->halves)
+		return number == (seen == 0 ? JOURNAL_OWN_HALF : JOURNAL_OTHER_HALF);
+	return (number != 0) == (seen >= r->halves + r->perms) && number != JOURNAL_OWN_HALF && number != JOURNAL_OTHER_HALF;
 }
 
 /* A cell that continues the snapshot `r`. */
@@ -173,7 +182,7 @@ enum err journal_view_peer(const struct journal_view *v, const struct journal_re
 	}
 	uint64_t deadline = atomic_load_explicit(&e->deadline, memory_order_relaxed);
 	bool good = e->crc == journal_entry_crc(e, r->seq, c->cell - 1, c->place) && journal_word_ok(deadline, e->crc) &&
-		    (e->number != 0) == (c->seen >= r->perms);
+		    fits(r, c->seen, e->number);
 	c->place++;
 	c->seen++;
 	if (!good)

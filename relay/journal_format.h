@@ -41,7 +41,9 @@ struct journal_state {
 
 enum journal_kind { JOURNAL_FREE, JOURNAL_ALLOCATION, JOURNAL_RESERVATION, JOURNAL_MORE };
 
-/* A permission (number and port 0) or a channel. */
+/* A permission (number and port 0), a channel, or what a dual allocation has for each of its halves (RFC 8656 §7.2). */
+#define JOURNAL_OWN_HALF 0xffffu   /* as `number`: when its own relayed address ends; the deadline 0 = it has */
+#define JOURNAL_OTHER_HALF 0xfffeu /* the other relayed address and port, and when they end */
 struct journal_entry {
 	struct addr ip;
 	uint16_t port, number;          /* network order */
@@ -53,12 +55,16 @@ struct journal_head {
 	_Atomic uint64_t seq;           /* number of the snapshot; 0 = cell not in use. Stored last */
 	uint32_t crc;                   /* of all from `next` to the end of the user name */
 	uint32_t next;                  /* index + 1 of the next cell of the snapshot, 0 = none */
-	uint16_t entries;               /* of the whole snapshot: permissions, then channels */
+	uint16_t entries;               /* of the whole snapshot: halves, permissions, channels */
 	uint16_t perms;                 /* how many of them are permissions */
 	uint8_t kind, proto, key_len, username_len;
 	uint8_t service, relayed;       /* addresses, as indices into header.local */
+	uint8_t halves;                 /* entries of halves: 0 or 2 */
+	uint8_t refused_family;         /* as in struct alloc */
+	uint16_t refused_code;
 	uint16_t service_port, client_port, relayed_port; /* network order; of a reservation only the last */
 	struct addr client;
+	uint16_t ticket, zero;          /* ticket: number of the MOBILITY-TICKET that is good now (RFC 8016) */
 	_Atomic uint64_t deadline;      /* word, checked against crc */
 	uint32_t lifetime_s;
 	uint8_t tid[STUN_TID_LEN];
@@ -127,12 +133,14 @@ struct journal_record {
 	uint8_t proto, key_len;
 	const uint8_t *tid, *token, *key; /* into the view */
 	struct str username;
-	unsigned entries, perms;
+	unsigned entries, halves, perms;
+	uint8_t refused_family;
+	uint16_t refused_code, ticket;
 };
 
 struct journal_peer {
 	struct addr ip;
-	uint16_t port, number; /* network order; number 0 = a permission */
+	uint16_t port, number; /* network order; number 0 = a permission, JOURNAL_OWN_HALF and _OTHER_HALF as they say */
 	uint32_t expires_s;
 };
 

@@ -40,6 +40,7 @@ struct program {
 	struct kernel *kernel; /* NULL = no port needs it */
 	char name[128]; /* among all relays */
 	bool streams;          /* there is something in stream-listen */
+	bool leave, left;      /* what the next relay is to find: to be left, and there */
 	char why[512];
 };
 
@@ -75,8 +76,8 @@ static enum err start_eal(struct program *p)
 
 static void stop_eal(struct program *p)
 {
-	(void)p;
-	eal_stop();
+	if (!p->left)
+		eal_stop();
 }
 
 static enum err start_ports(struct program *p)
@@ -84,14 +85,14 @@ static enum err start_ports(struct program *p)
 	enum err e = ports_open(&p->conf, &p->plan, &p->ports, &p->ifaces, p->why, sizeof(p->why));
 
 	if (e != ERR_OK)
-		ports_close(&p->ports);
+		(void)ports_close(&p->ports, false);
 	eal_refuse_signals();
 	return e;
 }
 
 static void stop_ports(struct program *p)
 {
-	ports_close(&p->ports);
+	p->left = ports_close(&p->ports, p->leave);
 }
 
 static enum err start_relay(struct program *p)
@@ -138,6 +139,7 @@ static enum err start_journal(struct program *p)
 
 static void stop_journal(struct program *p)
 {
+	p->leave = p->relay->journal != NULL && p->conf.keep_on_stop;
 	journal_close(p->relay->journal, !p->conf.keep_on_stop);
 	p->relay->journal = NULL;
 }

@@ -210,8 +210,10 @@ static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 		atomic_store_explicit(&e->link, link_of(NULL, gen_of(e) + 1, NEIGH_FREE), memory_order_release);
 		return false;
 	}
+	if (e->next_probe_ms != 0 && (int32_t)(now_ms - e->next_probe_ms) < 0)
+		return false;
 	if (state == NEIGH_WAIT) /* while somebody sends there */
-		return idle <= NEIGH_PROBES && (int32_t)(now_ms - e->next_probe_ms) >= 0;
+		return idle <= NEIGH_PROBES;
 	if (age_of(e->confirmed_s, now_s) < NEIGH_STALE_S || idle >= NEIGH_STALE_S)
 		return false;
 	if (e->probes++ < NEIGH_PROBES)
@@ -221,8 +223,10 @@ static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 	return true;
 }
 
-void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user)
+bool neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user)
 {
+	bool all = true;
+
 	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
 		struct neigh_entry *e = &n->e[i];
 
@@ -243,9 +247,12 @@ void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 		}
 		spin_unlock(&n->lock);
 		link >>= 16;
-		if (wanted)
-			ask(user, iface, &ip, known ? (const uint8_t *)&link : NULL);
+		if (wanted && !ask(user, iface, &ip, known ? (const uint8_t *)&link : NULL)) {
+			e->next_probe_ms = 0;
+			all = false;
+		}
 	}
+	return all;
 }
 
 bool neigh_wanted(struct neigh *n, unsigned i, uint32_t now_s, unsigned *iface, struct addr *ip)

@@ -78,8 +78,9 @@ void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_
 /* Writes a request for `ip` (network order; ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */
 void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const uint8_t *mac);
 
-/* Once a second, by one thread: gives up on silent neighbours and asks those in use again, through `ask`. */
-typedef void (*neigh_ask_fn)(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac);
-void neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user);
+/* Once a second, by one thread: gives up on silent neighbours and asks those in use again, through `ask`, which says
+ * whether it could. False if it could not for all: call again soon. */
+typedef bool (*neigh_ask_fn)(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac);
+bool neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn ask, void *user);
 
 #endif

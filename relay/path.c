@@ -76,8 +76,8 @@ uint8_t *path_own_frame(struct path *c, unsigned iface, uint32_t len)
 	return p->data;
 }
 
-/* A question for a neighbour. If there is no room for it, the next packet asks again. */
-static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
+/* A question for a neighbour; false if there is no room for it. */
+static bool ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
 {
 	struct path *c = user;
 	const struct iface *f = &c->relay->ifaces.at[iface];
@@ -85,16 +85,17 @@ static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t
 
 	if (f->of_kernel) {
 		c->asks_kernel = true;
-		return;
+		return true; /* the kernel is asked for all */
 	}
 	uint8_t *frame = path_own_frame(c, iface, v4 ? ARP_LEN : ND_LEN);
 
 	if (frame == NULL)
-		return;
+		return false;
 	if (v4)
 		neigh_request(frame, f, addr_v4_of(ip), mac);
 	else
 		nd_solicit(frame, f, ip, mac);
+	return true;
 }
 
 /* What the network is to know of us: at start, that our addresses live here now; and from time to time, which
@@ -136,7 +137,7 @@ static uint32_t find_hop(struct path *c, hop_slot *hop, unsigned prefer_if, cons
 		return h;
 	atomic_store_explicit(hop, h, memory_order_relaxed);
 	if (neigh_probe_due(&c->relay->neigh, h, (uint32_t)c->clock.mono_ms))
-		ask(c, out_if, &next_hop, NULL);
+		(void)ask(c, out_if, &next_hop, NULL); /* else it is asked in NEIGH_PROBE_MS */
 	return h;
 }
 
@@ -473,7 +474,9 @@ static void run_tick(struct path *c, const struct path_clock *now)
 		announce(c);
 	if (c->id == 0 && now->mono_ms - c->neigh_swept_ms >= MS_PER_S) {
 		c->neigh_swept_ms = now->mono_ms;
-		neigh_sweep(&c->relay->neigh, c->now_s, (uint32_t)now->mono_ms, ask, c);
+		/* After a restart there are many at once: those for whom there is no room are asked at the next tick. */
+		if (!neigh_sweep(&c->relay->neigh, c->now_s, (uint32_t)now->mono_ms, ask, c))
+			c->neigh_swept_ms -= MS_PER_S;
 	}
 }
 

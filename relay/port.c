@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "relay/filter.h"
 #include "relay/host.h"
+#include "relay/tap.h"
 #include "relay/xdp.h"
 
 #define POOL_CACHE 256u
@@ -327,6 +328,8 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 		out->count = ifaces->count = i + 1;
 		(void)str_copy(str_from(p->kernel_if), out->at[i].kernel_if, sizeof(out->at[i].kernel_if));
 		out->at[i].link = true; /* so that only what is not so is told */
+		if (p->tap[0] != '\0' && conf->journal[0] != '\0' && tap_keep(p->tap, true) == ERR_OK)
+			out->at[i].kept = p->tap;
 		log_event(LOG_INFO, "port-open",
 			  "device=%s ipv4=%s ipv6=%s mac=%02x:%02x:%02x:%02x:%02x:%02x queues=%u mtu=%u node=%d xdp=%s rss=%s "
 			  "rx_checksum=%s tx_checksum=%s",
@@ -341,15 +344,24 @@ enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan
 	return e;
 }
 
-void ports_close(struct ports *p)
+bool ports_close(struct ports *p, bool leave)
 {
+	bool left = false;
+
 	for (unsigned i = 0; i < p->count; i++) {
+		if (leave && p->at[i].kept != NULL) {
+			left = true;
+			continue;
+		}
+		if (p->at[i].kept != NULL)
+			(void)tap_keep(p->at[i].kept, false);
 		flow_clear(p->at[i].id, &p->at[i].flows);
 		(void)rte_eth_dev_stop(p->at[i].id);
 		(void)rte_eth_dev_close(p->at[i].id);
 	}
 	p->count = 0;
 	xdp_release();
+	return left;
 }
 
 static bool has_link(const struct port *p)

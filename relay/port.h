@@ -17,6 +17,7 @@ struct port {
 	bool link;          /* as last seen by ports_watch */
 	bool interrupts;    /* a worker can wait for packets */
 	uint16_t queues;    /* receive queues: at least one a worker, who serves his own and every `cores` further one */
+	const char *kept;   /* borrowed from the plan: name of a TAP that the kernel keeps when we end; NULL = none */
 };
 
 struct ports {
@@ -28,7 +29,9 @@ struct ports {
 /* Opens and starts all ports and fills in `ifaces`. On failure `why` holds one sentence. */
 enum err ports_open(const struct relay_conf *conf, const struct relay_plan *plan, struct ports *out,
 		    struct ifaces *ifaces, char *why, size_t why_size);
-void ports_close(struct ports *p);
+/* With `leave`, TAPs that the kernel keeps stay as they are, for the next relay; then EAL must not be stopped either,
+ * for it would close them. True if there are any. */
+bool ports_close(struct ports *p, bool leave);
 /* Twice a second, from the control thread: what devices must be told, and what they tell. Returns a bit for each port
  * that has a link. */
 uint32_t ports_watch(struct ports *p, uint64_t now_us);

@@ -21,10 +21,11 @@ struct restoring {
 	const struct journal_view *view;
 	struct restore_counts *counts;
 	uint32_t now_s;
-	/* Of the allocation under way; both owned, and as large as the largest so far. */
+	/* Of the allocation under way; both arrays owned, and as large as the largest so far. */
 	struct perm *perm;
 	struct chan *chan;
-	unsigned room;
+	unsigned room, perms, chans;
+	struct journal_peer own_half, other_half; /* number 0 = none */
 };
 
 static int newest_first(const void *a, const void *b)
@@ -55,7 +56,7 @@ static uint32_t hop_to(const struct restoring *x, unsigned prefer_if, const stru
 
 static bool make_room(struct restoring *x, unsigned count)
 {
-	if (count <= x->room)
+	if (count == 0 || count <= x->room)
 		return true;
 	free(x->perm);
 	free(x->chan);
@@ -70,48 +71,57 @@ static bool peer_allowed(const struct restoring *x, const struct journal_peer *p
 	return iface_local_of(&x->relay->ifaces, &p->ip) >= 0 || filter_permits(&x->policy->filter, &p->ip);
 }
 
-static void take_peer(struct restoring *x, unsigned prefer_if, const struct journal_peer *p, unsigned *perms, unsigned *chans)
+static void take_peer(struct restoring *x, unsigned prefer_if, const struct journal_peer *p)
 {
 	if (p->number == 0) {
 		uint32_t left = remaining(p->expires_s, x->now_s, PERMISSION_LIFETIME_S);
 
 		/* A dead permission may still be what a live channel points at. */
-		x->perm[(*perms)++] = (struct perm){ .ip = p->ip, .expires_s = left > 0 ? x->now_s + left : p->expires_s,
+		x->perm[x->perms++] = (struct perm){ .ip = p->ip, .expires_s = left > 0 ? x->now_s + left : p->expires_s,
 						     .hop = hop_to(x, prefer_if, &p->ip) };
 		return;
 	}
 	uint32_t left = remaining(p->expires_s, x->now_s, CHANNEL_LIFETIME_S);
 	if (left > 0)
-		x->chan[(*chans)++] = (struct chan){ .ip = p->ip, .port = p->port, .number = p->number,
+		x->chan[x->chans++] = (struct chan){ .ip = p->ip, .port = p->port, .number = p->number,
 						     .expires_s = x->now_s + left,
 						     .home = (int8_t)iface_local_of(&x->relay->ifaces, &p->ip) };
 }
 
-/* The permissions and channels of a record; *out NULL if there are none. */
-static enum err read_peers(struct restoring *x, const struct journal_record *r, unsigned prefer_if, struct peers **out)
+/* The entries of a record: halves, permissions, channels. */
+static enum err read_entries(struct restoring *x, const struct journal_record *r, unsigned prefer_if)
 {
 	struct journal_cursor c = { 0 };
 	struct journal_peer p;
-	unsigned perms = 0, chans = 0;
 	enum err e;
 
-	*out = NULL;
-	if (r->entries == 0)
-		return ERR_OK;
+	x->perms = x->chans = 0;
+	x->own_half = x->other_half = (struct journal_peer){ 0 };
 	if (!make_room(x, r->entries))
 		return ERR_NO_MEMORY;
 	while ((e = journal_view_peer(x->view, r, &c, &p)) != ERR_NOT_FOUND) {
 		if (e != ERR_OK)
 			x->counts->drops[RESTORE_PEER_CORRUPT]++;
+		else if (p.number == JOURNAL_OWN_HALF)
+			x->own_half = p;
+		else if (p.number == JOURNAL_OTHER_HALF)
+			x->other_half = p;
 		else if (!peer_allowed(x, &p))
 			x->counts->drops[RESTORE_PEER_DENIED]++;
 		else
-			take_peer(x, prefer_if, &p, &perms, &chans);
+			take_peer(x, prefer_if, &p);
 	}
 	x->counts->drops[RESTORE_PEER_CORRUPT] += r->entries - c.seen;
-	if (perms == 0)
+	return ERR_OK;
+}
+
+/* The block of what was read; *out NULL if there is nothing. */
+static enum err make_peers(struct restoring *x, struct peers **out)
+{
+	*out = NULL;
+	if (x->perms == 0)
 		return ERR_OK; /* no channel without */
-	*out = peers_of(x->perm, perms, x->chan, chans);
+	*out = peers_of(x->perm, x->perms, x->chan, x->chans);
 	if (*out == NULL)
 		return ERR_NO_MEMORY;
 	x->counts->permissions += (*out)->perms;
@@ -126,6 +136,61 @@ static void dropped(struct restoring *x, enum err e)
 	x->counts->drops[why]++;
 }
 
+/* A half's deadline: 0 if it had ended, else one that is past for the sweep to see, or to come. */
+static uint32_t half_end(const struct restoring *x, const struct journal_peer *half)
+{
+	return half->expires_s != 0 ? x->now_s + remaining(half->expires_s, x->now_s, LONGEST_S) : 0;
+}
+
+static bool half_alive(const struct restoring *x, const struct journal_peer *half)
+{
+	return half->expires_s != 0 && remaining(half->expires_s, x->now_s, LONGEST_S) > 0;
+}
+
+/* Asks for the other half too, if there is one and it can still be had. False if nothing would be left without it. */
+static bool ask_for_half(const struct restoring *x, struct table_request *q)
+{
+	int local = iface_local_of(&x->relay->ifaces, &x->other_half.ip);
+
+	if (x->own_half.number == 0)
+		return true;
+	if (x->other_half.number == 0 || !half_alive(x, &x->other_half) || local < 0 || ((unsigned)local & 1) == (q->local & 1))
+		return half_alive(x, &x->own_half);
+	q->also = (unsigned)local + 1;
+	q->also_port = swap16(x->other_half.port);
+	return true;
+}
+
+/* The end of one that has one address now: its own half's, if it was dual. */
+static uint32_t single_end(const struct restoring *x, uint32_t left_s)
+{
+	return x->own_half.number != 0 ? half_end(x, &x->own_half) : x->now_s + left_s;
+}
+
+/* What the table does not know of a restored allocation; then it starts. */
+static void complete(struct restoring *x, const struct journal_record *r, struct alloc *a, struct peers *b, uint32_t left_s)
+{
+	struct alloc *other = a->other != 0 ? &x->relay->table->slots[a->other - 1] : NULL;
+
+	a->lifetime_s = r->lifetime_s;
+	memcpy(a->tid, r->tid, sizeof(a->tid));
+	memcpy(a->token, r->token, sizeof(a->token));
+	a->auth.len = r->key_len;
+	memcpy(a->auth.bytes, r->key, sizeof(a->auth.bytes));
+	a->refused_family = r->refused_family;
+	a->refused_code = r->refused_code;
+	a->ticket = r->ticket;
+	a->client_hop = hop_to(x, a->key.local / 2, &r->client);
+	atomic_store(&a->peers, b);
+	if (other == NULL) {
+		table_start(x->relay->table, a, single_end(x, left_s));
+		return;
+	}
+	other->client_hop = a->client_hop;
+	atomic_store(&other->peers, b);
+	table_start_halves(x->relay->table, a, half_end(x, &x->own_half), half_end(x, &x->other_half));
+}
+
 /* The allocation of a record that has passed all checks but those of the table. */
 static enum err add(struct restoring *x, const struct journal_record *r, unsigned service, unsigned relayed, uint32_t left_s)
 {
@@ -135,29 +200,31 @@ static enum err add(struct restoring *x, const struct journal_record *r, unsigne
 			 .local = (uint8_t)service, .proto = r->proto },
 	};
 	struct turn_cred cred;
-	struct alloc *a;
+	struct alloc *a = NULL;
 	struct peers *b;
 
 	if (turn_cred_parse(r->username, 0, &cred) == ERR_OK && cred.user.len > 0)
 		q.user = cred.user;
-	enum err e = table_restore(x->relay->table, &q, swap16(r->relayed_port), &a);
+	struct restore_counts before = *x->counts;
+	enum err e = read_entries(x, r, service / 2);
+	if (e != ERR_OK)
+		return e;
+	e = ask_for_half(x, &q) ? table_restore(x->relay->table, &q, swap16(r->relayed_port), &a) : ERR_NOT_FOUND;
+	if (e == ERR_OK && q.also > 0 && a->other == 0 && !half_alive(x, &x->own_half)) {
+		table_remove(x->relay->table, a);
+		e = ERR_NOT_FOUND;
+	}
 	if (e != ERR_OK) {
+		*x->counts = before; /* peers of what is not there are not counted */
 		dropped(x, e);
 		return ERR_OK;
 	}
-	e = read_peers(x, r, service / 2, &b);
+	e = make_peers(x, &b);
 	if (e != ERR_OK) {
 		table_remove(x->relay->table, a);
 		return e;
 	}
-	a->lifetime_s = r->lifetime_s;
-	memcpy(a->tid, r->tid, sizeof(a->tid));
-	memcpy(a->token, r->token, sizeof(a->token));
-	a->auth.len = r->key_len;
-	memcpy(a->auth.bytes, r->key, sizeof(a->auth.bytes));
-	a->client_hop = hop_to(x, service / 2, &r->client);
-	atomic_store(&a->peers, b);
-	table_start(x->relay->table, a, x->now_s + left_s);
+	complete(x, r, a, b, left_s);
 	x->counts->allocations++;
 	return ERR_OK;
 }
@@ -289,6 +356,9 @@ enum err restore_start(struct relay *r, const char *path, uint32_t max, uint32_t
 	if (e == ERR_OK)
 		e = journal_commit(r->journal);
 	if (e != ERR_OK) {
+		table_set_journal(r->table, NULL);
+		journal_close(r->journal, false);
+		r->journal = NULL;
 		(void)snprintf(why, why_size, "[relay] journal: %s cannot be restored: %s", path, err_text(e));
 		return e;
 	}

@@ -399,7 +399,9 @@ static void add_half(struct table *t, struct alloc *a, const struct table_reques
 	unsigned local = r->also - 1;
 	uint16_t port;
 
-	if (portmap_take_like(&t->in->map[local], r->want, r->like, r->random, &port) != ERR_OK)
+	port = r->also_port;
+	if ((port != 0 ? portmap_take_this(&t->in->map[local], port)
+		       : portmap_take_like(&t->in->map[local], r->want, r->like, r->random, &port)) != ERR_OK)
 		return;
 	struct alloc *b = &t->slots[local * t->ports + (port - t->port_min)];
 	set_up(t, b, r, local, port);
@@ -408,9 +410,8 @@ static void add_half(struct table *t, struct alloc *a, const struct table_reques
 	a->other = b->slot + 1;
 }
 
-/* Makes the allocation of a port that has been taken. */
-static enum err put_in(struct table *t, const struct table_request *r, unsigned local, uint16_t port, const uint8_t token[8],
-		       struct alloc **out)
+enum err table_put_in(struct table *t, const struct table_request *r, unsigned local, uint16_t port, const uint8_t token[8],
+		      struct alloc **out)
 {
 	struct table_inside *in = t->in;
 	struct alloc *a = &t->slots[local * t->ports + (port - t->port_min)];
@@ -448,7 +449,7 @@ static enum err add_locked(struct table *t, const struct table_request *r, struc
 	enum err e = take_port(in, r, &local, &port, token);
 	if (e != ERR_OK)
 		return e;
-	return put_in(t, r, local, port, token, out);
+	return table_put_in(t, r, local, port, token, out);
 }
 
 enum err table_add(struct table *t, const struct table_request *r, struct alloc **out)
@@ -457,52 +458,6 @@ enum err table_add(struct table *t, const struct table_request *r, struct alloc 
 	spin_lock(&t->in->lock);
 	enum err e = add_locked(t, r, out);
 	spin_unlock(&t->in->lock);
-	return e;
-}
-
-static enum err restore_locked(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out)
-{
-	struct table_inside *in = t->in;
-	const uint8_t no_token[8] = { 0 };
-
-	if (in->count >= MIN(r->max, in->max))
-		return ERR_FULL;
-	if (table_find_one(t, &r->key) != NULL)
-		return ERR_EXISTS;
-	enum err e = portmap_take_this(&in->map[r->local], port);
-	return e == ERR_OK ? put_in(t, r, r->local, port, no_token, out) : e;
-}
-
-enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out)
-{
-	assert(r->username.len <= TURN_USERNAME_MAX && r->local < iface_locals(t->in->ifaces));
-	spin_lock(&t->in->lock);
-	enum err e = restore_locked(t, r, port, out);
-	spin_unlock(&t->in->lock);
-	return e;
-}
-
-enum err table_restore_reservation(struct table *t, unsigned local, uint16_t port, const uint8_t token[8], uint32_t expires_s)
-{
-	struct table_inside *in = t->in;
-	enum err e = ERR_FULL;
-
-	assert(local < iface_locals(in->ifaces));
-	spin_lock(&in->lock);
-	for (unsigned i = 0; i < RESERVATIONS; i++) {
-		struct reservation *v = &in->reservation[i];
-
-		if (v->used)
-			continue;
-		e = portmap_take_this(&in->map[local], port);
-		if (e == ERR_OK) {
-			*v = (struct reservation){ .used = true, .port = port, .local = (uint8_t)local, .expires_s = expires_s };
-			memcpy(v->token, token, sizeof(v->token));
-			journal_put_reservation(in->journal, &v->journal, local, port, token, expires_s);
-		}
-		break;
-	}
-	spin_unlock(&in->lock);
 	return e;
 }
 
@@ -535,6 +490,14 @@ void table_start(struct table *t, struct alloc *a, uint32_t expires_s)
 	set_whole(t, a, expires_s);
 }
 
+/* The whole lasts as long as its longer half. */
+static void set_longer(struct table *t, struct alloc *a, const struct alloc *b)
+{
+	bool own_longer = a->half_expires_s != 0 && (int32_t)(a->half_expires_s - b->expires_s) > 0;
+
+	set_whole(t, a, own_longer ? a->half_expires_s : b->expires_s);
+}
+
 void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expires_s)
 {
 	struct alloc *b = table_other(t, a);
@@ -544,8 +507,16 @@ void table_start_half(struct table *t, struct alloc *a, bool v6, uint32_t expire
 		return;
 	}
 	set_end((a->local & 1) == v6 ? &a->half_expires_s : &b->expires_s, expires_s);
-	bool own_longer = a->half_expires_s != 0 && (int32_t)(a->half_expires_s - b->expires_s) > 0;
-	set_whole(t, a, own_longer ? a->half_expires_s : b->expires_s);
+	set_longer(t, a, b);
+}
+
+void table_start_halves(struct table *t, struct alloc *a, uint32_t own_s, uint32_t other_s)
+{
+	struct alloc *b = table_other(t, a);
+
+	set_end(&b->expires_s, other_s);
+	atomic_store(&a->half_expires_s, own_s);
+	set_longer(t, a, b);
 }
 
 void table_renewed(struct table *t, const struct alloc *a)
@@ -600,6 +571,7 @@ enum err table_remove_half(struct table *t, struct alloc *a, bool v6, uint32_t n
 	bury_half(t, b);
 	a->other = 0;
 	spin_unlock(&t->in->lock);
+	journal_put(t->in->journal, a, a->expires_s); /* as one with one address */
 	return ERR_OK;
 }
 

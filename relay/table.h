@@ -74,6 +74,7 @@ struct table_request {
 	struct str user;       /* the part that limits and revocation go by */
 	uint32_t max, max_of_user, max_of_address; /* 0 = no limit (but of `max`); an address is a /32 or a /64 */
 	uint32_t random, now_s;
+	uint16_t also_port;    /* host order; for table_restore: which port of `also` */
 };
 
 /* A new allocation, not yet alive: the caller fills in what is missing, then calls table_start. Under the
@@ -98,9 +99,13 @@ void table_set_peers(struct table *t, struct alloc *a, struct peers *b);
 void table_remove(struct table *t, struct alloc *a);
 
 /* An allocation or reservation as it was before a restart; before workers run. ERR_EXISTS: port or 5-tuple are taken;
- * ERR_NOT_FOUND: the port is not of this relay; ERR_FULL: no room. Of the request only key, local, username, user, max
- * and now_s count. The allocation is not alive yet, as after table_add. */
+ * ERR_NOT_FOUND: the port is not of this relay; ERR_FULL: no room. Of the request count key, local, also, also_port,
+ * username, user, max and now_s; if the port of `also` cannot be had, out->other is 0. The allocation is not alive yet,
+ * as after table_add. */
 enum err table_restore(struct table *t, const struct table_request *r, uint16_t port, struct alloc **out);
+/* table_start for one that was restored and has two halves: the ends of its own address (0 = it has ended) and of the
+ * other. */
+void table_start_halves(struct table *t, struct alloc *a, uint32_t own_s, uint32_t other_s);
 enum err table_restore_reservation(struct table *t, unsigned local, uint16_t port, const uint8_t token[8], uint32_t expires_s);
 
 /* A client that moves (RFC 8016): table_move.c. Data goes to its old 5-tuple until it uses the new one. */

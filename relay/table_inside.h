@@ -1,4 +1,5 @@
-/* What is behind struct table, for the files that make it up: table.c and table_move.c. */
+/* What is behind struct table, for the files that make it up: table.c, table_move.c and
+ * table_restore.c. */
 #ifndef DUPLEX_RELAY_TABLE_INSIDE_H
 #define DUPLEX_RELAY_TABLE_INSIDE_H
 
@@ -48,6 +49,9 @@ struct table_inside {
 void table_reclaim(struct table *t);
 /* The slot is free again after a grace period. */
 void table_bury(struct table *t, struct alloc *a);
+/* Makes the allocation of a port that has been taken. ERR_FULL: there is no room, and the port is given back. */
+enum err table_put_in(struct table *t, const struct table_request *r, unsigned local, uint16_t port, const uint8_t token[8],
+		      struct alloc **out);
 void table_join_address(struct table *t, const struct flow_key *key);
 void table_leave_address(struct table *t, const struct flow_key *key);
 bool table_address_full(const struct table *t, const struct flow_key *key, uint32_t max);

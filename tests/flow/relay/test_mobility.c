@@ -1,5 +1,7 @@
 /* RFC 8016: a client takes its allocation along to another 5-tuple. Data goes to the old one until the new one is used;
  * a ticket is good for its user and for one move; nothing can be had twice by moving. */
+#include <unistd.h>
+
 #include "tests/flow/relay/rig.h"
 
 static struct policy *mobile_policy(void)
@@ -605,12 +607,45 @@ static void to_another_family(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* Across a restart: who has moved is where he moved to, his ticket of now is good and the one he used is not. */
+static void moves_outlive_the_relay(void **state)
+{
+	struct rig *old = rig_new(1, 50000, 50099, mobile_policy()), *now = rig_new(1, 50000, 50099, mobile_policy());
+	struct client c = client_new(CLIENT_IP, 1000, "alice", "");
+	char path[] = "/tmp/dpx-mobility-XXXXXX", why[512];
+	struct ticket t, used;
+
+	(void)state;
+	assert_int_equal(close(mkstemp(path)), 0);
+	assert_ok(restore_start(old->relay, path, RIG_ALLOCATIONS, path_seconds(old->clock.mono_ms), why, sizeof(why)));
+	assert_int_equal(allocate(old, &c, &t), 0);
+	bind_peer(old, &c);
+	struct client d = at(&c, OTHER_IP, 2000), e = at(&c, OTHER_IP, 3000);
+	used = t;
+	assert_int_equal(move(old, &d, &t), 0);
+	assert_sends(old, &d);
+	struct journal *j = old->relay->journal;
+	table_set_journal(old->relay->table, NULL);
+	journal_close(j, false);
+
+	assert_ok(restore_start(now->relay, path, RIG_ALLOCATIONS, path_seconds(now->clock.mono_ms), why, sizeof(why)));
+	assert_receives(now, &d);
+	assert_nobody(now, &c);
+	assert_int_not_equal(move(now, &e, &used), 0);
+	assert_int_equal(move(now, &e, &t), 0);
+	assert_sends(now, &e);
+	journal_close(now->relay->journal, true);
+	table_set_journal(now->relay->table, NULL);
+	rig_free(old);
+	rig_free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(one_move), T(each_use_finishes), T(strangers_do_not_finish), T(tickets_are_not_made_up), T(only_who_asks), T(forbidden_405),
 		T(retransmissions), T(lost_answers), T(given_up), T(ends_on_the_way), T(quotas_are_not_passed_by), cmocka_unit_test(moves_are_bounded),
-		T(hairpin), cmocka_unit_test(dual_allocations), cmocka_unit_test(to_another_family),
+		T(hairpin), cmocka_unit_test(dual_allocations), cmocka_unit_test(to_another_family), cmocka_unit_test(moves_outlive_the_relay),
 	};
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);

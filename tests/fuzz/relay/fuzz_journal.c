@@ -51,6 +51,7 @@ static struct relay *make_relay(void)
 	policy->lifetime_s = policy->lifetime_max_s = 3600;
 	f->mtu = 1500;
 	must(addr_parse_interface(STR("198.41.0.2/24"), &f->ip[0].addr, &f->ip[0].subnet) == ERR_OK);
+	must(addr_parse_interface(STR("2a00:1::2/64"), &f->ip[1].addr, &f->ip[1].subnet) == ERR_OK);
 	f->ip[0].gateway = addr_v4(__builtin_bswap32(0xc6290001));
 	must(relay_new(&sizes, &ifaces, policy, &r) == ERR_OK);
 	rcu_online(r->rcu, 0);
@@ -94,7 +95,9 @@ static size_t with_header(uint8_t *file, const uint8_t *cells, size_t len, bool 
 	h.cells = (uint32_t)((len + JOURNAL_CELL - 1) / JOURNAL_CELL);
 	h.cells += h.cells == 0;
 	memcpy(h.boot, boot, sizeof(boot));
+	struct cidr subnet;
 	h.local[0] = addr_v4(__builtin_bswap32(0xc6290002));
+	must(addr_parse_interface(STR("2a00:1::2"), &h.local[1], &subnet) == ERR_OK);
 	h.crc = journal_header_crc(&h);
 	memset(file, 0, journal_size(h.cells));
 	memcpy(file, &h, sizeof(h));
@@ -108,15 +111,18 @@ static unsigned remove_all(struct relay *r)
 {
 	unsigned n = 0;
 
-	for (uint16_t port = FIRST_PORT; port <= LAST_PORT; port++) {
-		struct alloc *a = table_by_port(r->table, 0, port);
+	for (unsigned i = 0; i < 2 * (LAST_PORT + 1 - FIRST_PORT); i++) {
+		uint16_t port = (uint16_t)(FIRST_PORT + i / 2);
+		struct alloc *a = table_by_port(r->table, i % 2, port);
 
-		if (!alloc_alive(a, NOW_S))
+		must(a != NULL);
+		if (a->second || !alloc_alive(a, NOW_S))
 			continue;
-		must(table_find_one(r->table, &a->key) == a && swap16(a->relay_port) == port);
+		must(table_find_one(r->table, &a->key) == a && swap16(a->relay_port) == port && a->local == i % 2);
 		must(a->username_len <= TURN_USERNAME_MAX && a->expires_s - NOW_S <= 86400);
-		for (unsigned i = 0; alloc_peers(a) != NULL && i < alloc_peers(a)->chans; i++)
-			must(peers_chans(alloc_peers(a))[i].perm < alloc_peers(a)->perms);
+		must(a->other == 0 || r->table->slots[a->other - 1].second);
+		for (unsigned k = 0; alloc_peers(a) != NULL && k < alloc_peers(a)->chans; k++)
+			must(peers_chans(alloc_peers(a))[k].perm < alloc_peers(a)->perms);
 		table_remove(r->table, a);
 		n++;
 	}

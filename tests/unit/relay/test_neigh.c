@@ -171,13 +171,47 @@ static void wanted_neighbour_resolves_and_moves(void **state)
 
 static unsigned asked_unicast, asked_broadcast;
 
-static void ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
+static bool ask(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
 {
 	(void)user;
 	(void)iface;
 	(void)ip;
 	asked_unicast += mac != NULL;
 	asked_broadcast += mac == NULL;
+	return true;
+}
+
+static bool ask_ten(void *user, unsigned iface, const struct addr *ip, const uint8_t *mac)
+{
+	unsigned *left = user;
+
+	if (*left == 0)
+		return false;
+	(*left)--;
+	return ask(NULL, iface, ip, mac);
+}
+
+/* Many at once, and room for few questions: each is asked once, as soon as there is room. */
+static void who_found_no_room_is_asked_next(void **state)
+{
+	unsigned left, turns = 0;
+	bool all;
+
+	(void)state;
+	neigh_init(&n);
+	asked_broadcast = 0;
+	for (unsigned i = 0; i < 35; i++) {
+		struct addr a = addr_v4(IP(10 + i));
+
+		(void)neigh_get(&n, 0, &a, 10);
+	}
+	do {
+		left = 10;
+		all = neigh_sweep(&n, 10, UINT32_MAX / 2 + 5 + turns, ask_ten, &left);
+		turns++;
+	} while (!all && turns < 100);
+	assert_int_equal(turns, 4);
+	assert_int_equal(asked_broadcast, 35);
 }
 
 static void silent_neighbour_is_given_up(void **state)
@@ -192,16 +226,16 @@ static void silent_neighbour_is_given_up(void **state)
 	hop = get(IP(5), s);
 	for (; s < 1 + NEIGH_STALE_S; s++) {
 		assert_true(neigh_mac(&n, hop, s, mac, &iface));
-		neigh_sweep(&n, s, s * 1000, ask, NULL);
+		(void)neigh_sweep(&n, s, s * 1000, ask, NULL);
 	}
 	assert_int_equal(asked_unicast + asked_broadcast, 0);
 	for (; s < 1 + NEIGH_STALE_S + NEIGH_PROBES; s++) {
 		assert_true(neigh_mac(&n, hop, s, mac, &iface));
-		neigh_sweep(&n, s, s * 1000, ask, NULL);
+		(void)neigh_sweep(&n, s, s * 1000, ask, NULL);
 	}
 	assert_int_equal(asked_unicast, 1);
 	assert_int_equal(asked_broadcast, NEIGH_PROBES - 1);
-	neigh_sweep(&n, s, s * 1000, ask, NULL);
+	(void)neigh_sweep(&n, s, s * 1000, ask, NULL);
 	assert_false(neigh_mac(&n, hop, s, mac, &iface));
 	assert_int_equal(asked_broadcast, NEIGH_PROBES);
 	/* It comes back under the same handle. */
@@ -220,7 +254,7 @@ static void unused_entry_goes_and_its_handle_dies(void **state)
 	arp(f, 1, host, IP(5), IP(2));
 	(void)handle(f, ARP_LEN, 1);
 	hop = get(IP(5), 1);
-	neigh_sweep(&n, 1 + 10 * NEIGH_IDLE_S, 1000, ask, NULL);
+	(void)neigh_sweep(&n, 1 + 10 * NEIGH_IDLE_S, 1000, ask, NULL);
 	assert_false(neigh_mac(&n, hop, 1, mac, &iface));
 	uint32_t again = get(IP(5), 1000);
 	assert_int_not_equal(again, hop);
@@ -238,13 +272,13 @@ static void an_entry_used_by_a_clock_ahead_stays(void **state)
 	(void)handle(f, ARP_LEN, 1);
 	hop = get(IP(5), 1);
 	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
-	neigh_sweep(&n, 10, 10000, ask, NULL);
+	(void)neigh_sweep(&n, 10, 10000, ask, NULL);
 	assert_true(neigh_mac(&n, hop, 11, mac, &iface));
 	arp(f, 1, host, IP(5), IP(2));
 	(void)handle(f, ARP_LEN, 12); /* confirmed ahead, too */
 	asked_unicast = asked_broadcast = 0;
 	assert_true(neigh_mac(&n, hop, 12, mac, &iface));
-	neigh_sweep(&n, 11, 11000, ask, NULL);
+	(void)neigh_sweep(&n, 11, 11000, ask, NULL);
 	assert_int_equal(asked_unicast + asked_broadcast, 0);
 	/* Nor does it make room for another when the cache is full. */
 	for (unsigned i = 0; i < 4096; i++) {
@@ -281,7 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(who_asks_is_answered_and_known), T(address_probe_is_answered_and_teaches_nothing), T(what_teaches_nothing), T(what_is_malformed),
-		T(every_prefix), T(wanted_neighbour_resolves_and_moves), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
+		T(every_prefix), T(wanted_neighbour_resolves_and_moves), T(who_found_no_room_is_asked_next), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
 		T(an_entry_used_by_a_clock_ahead_stays), T(full_cache_keeps_who_is_in_use),
 	};
 
