@@ -4,8 +4,8 @@
  * An address of its own: everything sent to that address, and the questions for it (ARP, neighbour solicitation).
  * The host's address: only UDP to the TURN port and the relayed ports, and ICMP errors about what was sent from
  * them. ARP, neighbour discovery and ping stay with the kernel, which owns the address. Of a fragmented datagram
- * only the first part has ports: it comes to the relay if they are the relay's; the others cannot be told from
- * the kernel's own and go to the kernel.
+ * only the first part has ports: if they are the relay's, that part and those behind it come to the relay, told by
+ * the identification that they share. Parts that overtake the first go to the kernel, and the datagram is lost.
  *
  * The license section names none: no helper that is used here asks for one. */
 #include <linux/bpf.h>
@@ -22,10 +22,14 @@
 #define VLAN_ID 0x0fff
 #define V4_LEN 20
 #define V4_OFFSET 0x1fff
+#define V4_MORE 0x2000
 #define V6_LEN 40
 #define V6_FRAGMENT 44
 #define V6_FRAGMENT_LEN 8
 #define V6_OFFSET 0xfff8
+#define V6_MORE 1
+#define FRAGMENT_NS 30000000000ull /* as long as the kernel waits for the parts of a datagram */
+#define FRAGMENTS_MAX 4096
 #define ICMP_HEADER_LEN 8
 #define ICMP_V6 58
 #define ND_SOLICITATION 135
@@ -43,6 +47,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct xdp_params);
 } duplex_params SEC(".maps");
+
+/* Datagrams of which the relay has the first part. The addresses that are not here are our own. */
+struct datagram {
+	__u32 source[4];
+	__u32 id;
+	__u32 family;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FRAGMENTS_MAX);
+	__type(key, struct datagram);
+	__type(value, __u64);
+} duplex_parts SEC(".maps");
 
 /* The part of a frame that is left to read. */
 struct view {
@@ -105,20 +123,47 @@ static __always_inline int quotes_v6(const struct xdp_params *c, struct view v)
 	return udp_is_ours(c, v, 0);
 }
 
+static __always_inline void remember(const struct datagram *d)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	bpf_map_update_elem(&duplex_parts, d, &now, BPF_ANY);
+}
+
+static __always_inline int is_remembered(const struct datagram *d)
+{
+	const __u64 *then = bpf_map_lookup_elem(&duplex_parts, d);
+
+	/* Identifications come round again. */
+	return then && bpf_ktime_get_ns() - *then < FRAGMENT_NS;
+}
+
 static __always_inline int take_v4(const struct xdp_params *c, struct view v)
 {
+	struct datagram d = { .family = ETH_P_IP };
 	__u8 proto;
+	__u16 part;
+	int ours;
 
 	if (!has(&v, V4_LEN) || !is_v4(c, v.p + 16))
 		return 0;
 	if (!c->shared)
 		return 1;
-	if ((u16_at(v.p + 6) & V4_OFFSET) != 0 || v.p[0] >> 4 != 4)
+	if (v.p[0] >> 4 != 4)
 		return 0;
 	proto = v.p[9];
+	part = u16_at(v.p + 6);
+	d.source[0] = raw32_at(v.p + 12);
+	d.id = u16_at(v.p + 4);
+	if ((part & V4_OFFSET) != 0)
+		return proto == IPPROTO_UDP && is_remembered(&d);
 	v.p += (v.p[0] & 15) * 4;
-	if (proto == IPPROTO_UDP)
-		return udp_is_ours(c, v, 2);
+	if (proto == IPPROTO_UDP) {
+		ours = udp_is_ours(c, v, 2);
+		if (ours && (part & V4_MORE) != 0)
+			remember(&d);
+		return ours;
+	}
 	/* Destination unreachable, time exceeded, parameter problem (RFC 792). */
 	if (proto == IPPROTO_ICMP && has(&v, ICMP_HEADER_LEN) && (v.p[0] == 3 || v.p[0] == 11 || v.p[0] == 12)) {
 		v.p += ICMP_HEADER_LEN;
@@ -129,7 +174,10 @@ static __always_inline int take_v4(const struct xdp_params *c, struct view v)
 
 static __always_inline int take_v6(const struct xdp_params *c, struct view v)
 {
+	struct datagram d = { .family = ETH_P_IPV6 };
+	__u16 part = 0;
 	__u8 proto;
+	int ours;
 
 	if (!has(&v, V6_LEN))
 		return 0;
@@ -142,15 +190,24 @@ static __always_inline int take_v6(const struct xdp_params *c, struct view v)
 	}
 	if (!c->shared)
 		return 1;
+	__builtin_memcpy(d.source, v.p + 8, sizeof(d.source));
 	v.p += V6_LEN;
 	if (proto == V6_FRAGMENT) {
-		if (!has(&v, V6_FRAGMENT_LEN) || (u16_at(v.p + 2) & V6_OFFSET) != 0)
+		if (!has(&v, V6_FRAGMENT_LEN))
 			return 0;
 		proto = v.p[0];
+		part = u16_at(v.p + 2);
+		d.id = raw32_at(v.p + 4);
+		if ((part & V6_OFFSET) != 0)
+			return proto == IPPROTO_UDP && is_remembered(&d);
 		v.p += V6_FRAGMENT_LEN;
 	}
-	if (proto == IPPROTO_UDP)
-		return udp_is_ours(c, v, 2);
+	if (proto == IPPROTO_UDP) {
+		ours = udp_is_ours(c, v, 2);
+		if (ours && (part & V6_MORE) != 0)
+			remember(&d);
+		return ours;
+	}
 	/* Types 1 to 4 are the errors that quote a packet (RFC 4443 §2.1). */
 	if (proto == ICMP_V6 && has(&v, ICMP_HEADER_LEN) && v.p[0] >= 1 && v.p[0] <= 4) {
 		v.p += ICMP_HEADER_LEN;

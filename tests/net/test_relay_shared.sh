@@ -81,6 +81,28 @@ ipv6_too() {
 	until_true 3 stun_from fd00:83::1 fd00:83::2 && in_ns ping -q -c 2 -i 0.05 -W 1 fd00:83::2
 }
 
+# Datagrams of 1700 bytes, in fragments to the relay and back.
+in_fragments() {
+	local out before
+	in_background "$NS" turnutils_peer -L "$PEER_IP" -p 3480 >/dev/null 2>&1
+	before=$(relay_metric duplex_relay_reassembled_total)
+	credentials alice
+	out=$(timeout 30 ip netns exec "$NS" turnutils_uclient -c -n 30 -z 5 -l 1700 -e "$PEER_IP" -r 3480 -u "$USER_NAME" -w "$PASSWORD" -L "$HOST_IP" "$RELAY_IP" 2>&1)
+	grep -q 'Total lost packets 0 (0.0' <<<"$out" || { tail -n 12 <<<"$out"; return 1; }
+	echo "$(relay_metric duplex_relay_reassembled_total) reassembled, $before before"
+	[ "$(relay_metric duplex_relay_reassembled_total)" -ge $((before + 30)) ]
+}
+
+# "Port unreachable" about a relayed datagram reaches the client, as a Data indication, and not a kernel that knows nothing of it.
+icmp_error() {
+	local before
+	credentials alice
+	before=$(relay_metric duplex_relay_icmp_told_total)
+	timeout 20 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$HOST_IP" -c -n 5 -z 200 -e "$PEER_IP" -r 3999 "$RELAY_IP" >/dev/null 2>&1
+	echo "$before before, $(relay_metric duplex_relay_icmp_told_total) after"
+	[ "$(relay_metric duplex_relay_icmp_told_total)" -gt "$before" ]
+}
+
 killed_and_silent() {
 	kill -KILL "$RELAY_PID"
 	wait "$RELAY_PID"
@@ -128,6 +150,8 @@ relay_start "$NS" "${SHARED[@]}" || done_testing
 check 'the kernel serves and asks on the same address' kernel_serves
 check 'answers come to every port that the kernel gives out' kernel_keeps_its_ports
 check 'IPv6, on the address of the interface' ipv6_too
+check 'datagrams in fragments' in_fragments
+check 'an ICMP error about a relayed datagram' icmp_error
 check 'a neighbour with a new MAC is followed' mac_changes
 check 'a client beyond the gateway, and beyond another one later' gateway_changes
 check 'killed by SIGKILL: no port unreachable, and the next start takes over' killed_and_silent

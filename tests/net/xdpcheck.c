@@ -191,16 +191,17 @@ static void solicit(const char *name, unsigned target, bool taken)
 	expect(name, &f, taken);
 }
 
-static void fragment4(const char *name, unsigned frag, unsigned dport, bool taken)
+static void fragment4(const char *name, unsigned id, unsigned frag, unsigned dport, bool taken)
 {
 	struct frame f = eth(V4, 0);
 
 	v4(&f, OTHER, US, UDP, frag, 0);
+	put16(f.b + 14 + 4, id);
 	udp(&f, 5000, dport);
 	expect(name, &f, taken);
 }
 
-static void fragment6(const char *name, unsigned offset, unsigned dport, bool taken)
+static void fragment6(const char *name, unsigned id, unsigned offset, unsigned dport, bool taken)
 {
 	struct frame f = eth(V6, 0);
 
@@ -208,6 +209,7 @@ static void fragment6(const char *name, unsigned offset, unsigned dport, bool ta
 	unsigned char *p = more(&f, 8);
 	p[0] = UDP;
 	put16(p + 2, offset | 1);
+	put16(p + 6, id);
 	udp(&f, 5000, dport);
 	expect(name, &f, taken);
 }
@@ -222,14 +224,14 @@ static void with_own_address(void)
 	plain4("own: TCP to the kernel", HOST, TCP, false);
 	plain4("own: ping to the relay", US, ICMP4, true);
 	plain4("own: ping to the kernel", HOST, ICMP4, false);
-	fragment4("own: a later fragment", 100, 0, true);
+	fragment4("own: a later fragment", 1, 100, 0, true);
 	arp_for("own: ARP for the relay", US, true);
 	arp_for("own: ARP for the kernel", HOST, false);
 	solicit("own: neighbour solicitation for the relay", US, true);
 	solicit("own: neighbour solicitation for the kernel", HOST, false);
 	udp6("own: IPv6 to the relay", US, 53, true);
 	udp6("own: IPv6 to the kernel", HOST, TURN, false);
-	fragment6("own: IPv6 fragment", 800, 0, true);
+	fragment6("own: IPv6 fragment", 1, 800, 0, true);
 }
 
 static void with_shared_address(void)
@@ -249,11 +251,17 @@ static void with_shared_address(void)
 	udp6("shared: IPv6 to the TURN port", US, TURN, true);
 	udp6("shared: IPv6 to a port of the kernel", US, 53, false);
 	udp6("shared: IPv6 to another address", HOST, TURN, false);
-	fragment4("shared: the first fragment for a relayed port", 0x2000, MIN_PORT, true);
-	fragment4("shared: the first fragment for a port of the kernel", 0x2000, 53, false);
-	fragment4("shared: a later fragment", 0x2000 | 100, MIN_PORT, false);
-	fragment6("shared: the first IPv6 fragment for a relayed port", 0, MIN_PORT, true);
-	fragment6("shared: a later IPv6 fragment", 800, MIN_PORT, false);
+	fragment4("shared: a later fragment whose first has not come", 7, 0x2000 | 100, MIN_PORT, false);
+	fragment4("shared: the first fragment for a relayed port", 7, 0x2000, MIN_PORT, true);
+	fragment4("shared: the next of that datagram", 7, 0x2000 | 100, 53, true);
+	fragment4("shared: the last of that datagram", 7, 200, 53, true);
+	fragment4("shared: the first fragment for a port of the kernel", 8, 0x2000, 53, false);
+	fragment4("shared: the next of that datagram", 8, 0x2000 | 100, MIN_PORT, false);
+	fragment6("shared: a later IPv6 fragment whose first has not come", 7, 800, MIN_PORT, false);
+	fragment6("shared: the first IPv6 fragment for a relayed port", 7, 0, MIN_PORT, true);
+	fragment6("shared: the next of that IPv6 datagram", 7, 800, 53, true);
+	fragment6("shared: the first IPv6 fragment for a port of the kernel", 8, 0, 53, false);
+	fragment6("shared: the next of that IPv6 datagram", 8, 800, MIN_PORT, false);
 	struct frame f = eth(V4, 0);
 	v4(&f, OTHER, US, UDP, 0, 3);
 	udp(&f, 5000, TURN);
