@@ -23,22 +23,61 @@ static struct str peer_of(const struct redisReply *fields, struct str me)
 	return str_eq(caller, me) ? rds_field(fields, CDR_CALLEE) : caller;
 }
 
-static json_t *call_json(const struct redisReply *fields, struct str me, struct str peer, struct str display_name)
+static uint64_t media_number(const struct redisReply *media, const char *direction, const char *kind, const char *what)
+{
+	char name[48];
+	uint64_t n = 0;
+
+	(void)snprintf(name, sizeof(name), "%s.%s.%s", direction, kind, what);
+	(void)str_to_u64(rds_field(media, name), INT64_MAX, &n);
+	return n;
+}
+
+/* null where nothing of that kind went that way. */
+static json_t *stream_json(const struct redisReply *media, const char *direction, const char *kind)
+{
+	uint64_t packets = media_number(media, direction, kind, "packets");
+
+	if (packets == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:f}", "packets", (json_int_t)packets, "bytes",
+			 (json_int_t)media_number(media, direction, kind, "bytes"), "lost",
+			 (json_int_t)media_number(media, direction, kind, "lost"), "jitter_ms",
+			 (double)media_number(media, direction, kind, "jitter_us") / 1000);
+}
+
+static json_t *direction_json(const struct redisReply *media, const char *direction)
+{
+	return json_pack("{s:o, s:o}", "audio", stream_json(media, direction, "audio"), "video", stream_json(media, direction, "video"));
+}
+
+/* null for a call that no relay carried, or whose figures are not there yet, or any more. */
+static json_t *quality_json(const struct redisReply *media)
+{
+	if (rds_len(media) == 0)
+		return json_null();
+	return json_pack("{s:o, s:o, s:b}", "sent", direction_json(media, "sent"), "received", direction_json(media, "received"),
+			 "one_way_audio", str_eq(rds_field(media, "one_way_audio"), STR("1")));
+}
+
+static json_t *call_json(const struct redisReply *fields, const struct redisReply *media, struct str me, struct str peer, struct str display_name)
 {
 	bool outgoing = str_eq(rds_field(fields, CDR_CALLER), me);
 	uint64_t status;
 
-	return json_pack("{s:o, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(rds_field(fields, CDR_ID)), "direction",
+	return json_pack("{s:o, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(rds_field(fields, CDR_ID)), "direction",
 			 outgoing ? "outgoing" : "incoming", "peer", "username", reply_str(peer), "display_name",
 			 reply_str(display_name.len > 0 ? display_name : peer), "media", reply_str(rds_field(fields, CDR_MEDIA)),
 			 "started_at", time_of(fields, CDR_STARTED), "answered_at", time_of(fields, CDR_ANSWERED), "ended_at",
 			 time_of(fields, CDR_ENDED), "end_reason", reply_str(rds_field(fields, CDR_REASON)), "sip_status",
 			 str_to_u64(rds_field(fields, CDR_STATUS), 699, &status) == ERR_OK && status > 0 ? json_integer((json_int_t)status)
-													  : json_null());
+													  : json_null(),
+			 "quality", quality_json(media));
 }
 
 struct listing {
 	json_t *items;
+	struct redisReply *const *media; /* of each */
 	const struct redisReply *entries;
 	const struct str *peers;
 	struct str me;
@@ -48,7 +87,7 @@ static void add_item(void *arg, size_t i, struct str display_name)
 {
 	struct listing *l = arg;
 
-	(void)json_array_append_new(l->items, call_json(rds_at(rds_at(l->entries, i), 1), l->me, l->peers[i], display_name));
+	(void)json_array_append_new(l->items, call_json(rds_at(rds_at(l->entries, i), 1), l->media[i], l->me, l->peers[i], display_name));
 }
 
 /* A stream id, "MS-SEQ". */
@@ -73,9 +112,24 @@ static enum err fetch(struct req *r, const struct page *page, struct redisReply 
 	return RDS(r->rds, out, STR("XREVRANGE"), rkey_str(&key), str_from(from), STR("-"), STR("COUNT"), str_from(count));
 }
 
+/* What the relays say of this user's side of each call; an empty reply where they say nothing. On failure none is owned. */
+static enum err fetch_media(struct req *r, const struct redisReply *entries, size_t count, struct redisReply **media)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		const struct redisReply *fields = rds_at(rds_at(entries, i), 1);
+		bool outgoing = str_eq(rds_field(fields, CDR_CALLER), req_user(r));
+		struct rkey key = rkey_media(req_user(r), rds_field(fields, outgoing ? CDR_CALLER_SESSION : CDR_CALLEE_SESSION));
+
+		e = RDS_QUEUE(r->rds, STR("HGETALL"), rkey_str(&key));
+	}
+	return e == ERR_OK && count > 0 ? rds_collect(r->rds, media, count) : e;
+}
+
 enum err h_calls(struct req *r)
 {
-	struct redisReply *entries;
+	struct redisReply *entries, *media[LIMIT_MAX];
 	struct str peers[LIMIT_MAX];
 	struct page page;
 
@@ -89,12 +143,19 @@ enum err h_calls(struct req *r)
 	size_t count = MIN(rds_len(entries), page.limit);
 	for (size_t i = 0; i < count; i++)
 		peers[i] = peer_of(rds_at(rds_at(entries, i), 1), req_user(r));
-	struct listing l = { json_array(), entries, peers, req_user(r) };
+	e = fetch_media(r, entries, count, media);
+	if (e != ERR_OK) {
+		rds_reply_free(entries);
+		return e;
+	}
+	struct listing l = { json_array(), media, entries, peers, req_user(r) };
 	e = users_display_names(r->rds, peers, count, add_item, &l);
 	if (e == ERR_OK)
 		e = reply_list(r, l.items, rds_len(entries) > count ? rds_text(rds_at(rds_at(entries, count - 1), 0)) : STR(""));
 	else
 		json_decref(l.items);
+	for (size_t i = 0; i < count; i++)
+		rds_reply_free(media[i]);
 	rds_reply_free(entries);
 	return e;
 }

@@ -19,6 +19,8 @@
 #define CDR_REASON "reason"
 #define CDR_STATUS "status"       /* final SIP status of the INVITE */
 #define CDR_BY "by"               /* who ended it: caller | callee | server | admin */
+#define CDR_CALLER_SESSION "caller_session" /* Session-ID (RFC 7989) of each side, empty if there was none: names media:{u}:CALL */
+#define CDR_CALLEE_SESSION "callee_session"
 
 #define CDR_REASON_LIST(X)                                     \
 	X(CDR_COMPLETED, "completed")     /* answered, hung up by one side */ \

@@ -79,6 +79,13 @@ struct rkey rkey_busy(struct str user)
 	return of_user("busy", user);
 }
 
+struct rkey rkey_media(struct str user, struct str call)
+{
+	struct rkey k;
+
+	return finish(&k, snprintf(k.z, sizeof(k.z), "media:{%.*s}:%.*s", STR_FMT(user), STR_FMT(call)));
+}
+
 struct rkey rkey_live(struct str worker)
 {
 	return plain("live", worker);

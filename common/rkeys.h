@@ -20,6 +20,8 @@
  *   ticket:HASH      string  "user ID" (for a WebSocket) or "user certificate:SERIAL" (for a login); TICKET_TTL_S
  *   location:{u}     hash    instance + ";" + reg-id -> binding (signalling/location.c)
  *   busy:{u}         hash    WORKER -> boot epoch of a worker on which the user is in a call; BUSY_TTL_S
+ *   media:{u}:CALL   hash    how the media of the user's side of a call went, by the relays: (sent|received).(audio|video).(packets|bytes|lost|
+ *                            jitter_us), one_way_audio; CALL is the side's Session-ID; MEDIA_TTL_S
  *   live:WORKER      hash    call id -> JSON of the live call; the key has a lease
  *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = "boot epoch (ms) address of its SIP socket"
  *   relays           zset    score = lease end (ms), member = NAME of a relay; relay:NAME hash (version, state, addresses, allocations, capacity,
@@ -40,6 +42,7 @@
 #define CDR_MAX "1000000"
 #define EVENTS_MAX "100000"
 #define TICKET_TTL_S 30u
+#define MEDIA_TTL_S "7776000" /* 90 days */
 #define BUSY_TTL_S 86400u
 #define WORKER_LEASE_MS 6000u
 #define RELAY_LEASE_MS 10000u
@@ -76,6 +79,7 @@ struct rkey rkey_sessions(struct str user);
 struct rkey rkey_ticket(struct str hash);
 struct rkey rkey_location(struct str user);
 struct rkey rkey_busy(struct str user);
+struct rkey rkey_media(struct str user, struct str call);
 struct rkey rkey_live(struct str worker);
 struct rkey rkey_peer(struct str worker);
 struct rkey rkey_relay(struct str name);

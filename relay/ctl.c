@@ -12,6 +12,7 @@
 #include "common/rkeys.h"
 #include "relay/announce.h"
 #include "relay/drain.h"
+#include "relay/media_redis.h"
 
 #define BLOCK_MS "400"     /* how long one XREAD waits; also how long stopping may take */
 #define TIMEOUT_MS 1500u   /* of a command; more than BLOCK_MS */
@@ -155,6 +156,8 @@ static void *run(void *arg)
 			wait_ms = RETRY_MIN_MS;
 			e = read_events(c);
 		}
+		if (e == ERR_OK)
+			e = media_redis_write(c->relay->records, c->redis);
 		if (e == ERR_OK)
 			e = announce(c);
 		if (e != ERR_OK) {

@@ -1,5 +1,7 @@
 #include "relay/media.h"
 
+#define AUDIO_LIKE_BYTES 400u /* on average */
+
 const char *const media_kind_names[MEDIA_KINDS] = { [MEDIA_OTHER] = "other", [MEDIA_AUDIO] = "audio", [MEDIA_VIDEO] = "video" };
 
 static uint64_t get64(const _Atomic uint64_t *field)
@@ -29,38 +31,79 @@ void media_reset(struct media_stream *s)
 
 static bool is_stream(const struct media_stream *s, const struct rtp *rtp)
 {
-	return media_get(&s->packets) > 0 && media_get(&s->ssrc) == rtp->ssrc;
+	return media_get(&s->seen) > 0 && media_get(&s->ssrc) == rtp->ssrc;
 }
 
-static void move(struct media_stream *to, struct media_stream *from)
+/* A stream and its counts, out of the place it stands in. */
+struct moved {
+	uint32_t ssrc, packets, base, highest, seen, lost_before, timestamp, last_ms;
+	uint64_t bytes;
+};
+
+static struct moved take(struct media_stream *s)
 {
-	media_set(&to->ssrc, media_get(&from->ssrc));
-	media_set(&to->packets, media_get(&from->packets));
-	set64(&to->bytes, get64(&from->bytes));
-	media_set(&to->base, media_get(&from->base));
-	media_set(&to->highest, media_get(&from->highest));
-	media_set(&to->seen, media_get(&from->seen));
-	media_set(&to->lost_before, media_get(&from->lost_before));
-	media_set(&to->transit, 0);
-	media_set(&to->jitter, 0);
-	media_set(&to->timestamp, media_get(&from->timestamp));
-	media_set(&to->last_ms, media_get(&from->last_ms));
-	media_reset(from);
+	struct moved m = { .ssrc = media_get(&s->ssrc), .packets = media_get(&s->packets), .base = media_get(&s->base),
+			   .highest = media_get(&s->highest), .seen = media_get(&s->seen), .lost_before = media_get(&s->lost_before),
+			   .timestamp = media_get(&s->timestamp), .last_ms = media_get(&s->last_ms), .bytes = get64(&s->bytes) };
+
+	media_reset(s);
+	return m;
 }
 
-static enum media_kind kind_of(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len)
+/* What has been counted there already (probes) stays. The clock of the other kind is another, so jitter begins anew. */
+static void place(struct media_stream *s, enum media_kind kind, const struct moved *m)
+{
+	media_set(&s->ssrc, m->ssrc);
+	media_set(&s->packets, media_get(&s->packets) + m->packets);
+	set64(&s->bytes, get64(&s->bytes) + m->bytes);
+	media_set(&s->base, m->base);
+	media_set(&s->highest, m->highest);
+	media_set(&s->seen, m->seen);
+	media_set(&s->lost_before, m->lost_before);
+	media_set(&s->timestamp, m->timestamp);
+	media_set(&s->last_ms, m->last_ms);
+	media_set(&s->transit, m->last_ms * media_clock(kind) - m->timestamp);
+	media_set(&s->jitter, 0);
+}
+
+/* The stream taken for audio is video. If what stands in the place of video looks like audio, the two change places; if it is video as well,
+ * the new one is counted there and no more. */
+static void make_video(struct media_stream *audio, struct media_stream *video)
+{
+	bool none = media_get(&video->seen) == 0, small = !none && get64(&video->bytes) <= (uint64_t)media_get(&video->packets) * AUDIO_LIKE_BYTES;
+	struct moved was_audio = take(audio);
+
+	if (small) {
+		struct moved was_video = take(video);
+
+		place(audio, MEDIA_AUDIO, &was_video);
+	}
+	if (none || small) {
+		place(video, MEDIA_VIDEO, &was_audio);
+		return;
+	}
+	media_set(&video->packets, media_get(&video->packets) + was_audio.packets);
+	set64(&video->bytes, get64(&video->bytes) + was_audio.bytes);
+}
+
+static bool is_silent(const struct media_stream *s, uint32_t now_ms)
+{
+	return media_get(&s->seen) == 0 || now_ms - media_get(&s->last_ms) >= MEDIA_SILENT_MS;
+}
+
+/* An unknown SSRC is audio only where it can be: while the audio stream itself lives it is a retransmission or probe of video. */
+static enum media_kind kind_of(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
 	if (is_stream(video, rtp))
 		return MEDIA_VIDEO;
 	bool large = len > MEDIA_VIDEO_BYTES;
 	if (!is_stream(audio, rtp))
-		return large ? MEDIA_VIDEO : MEDIA_AUDIO;
+		return large || rtp->padded || !is_silent(audio, now_ms) ? MEDIA_VIDEO : MEDIA_AUDIO;
 	/* The next packet with the timestamp of the one before: a frame in several packets. Repeated sequence numbers are duplicates. */
 	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp->sequence - media_get(&audio->highest)) == 1;
 	if (!large && !frame)
 		return MEDIA_AUDIO;
-	if (media_get(&video->packets) == 0)
-		move(video, audio);
+	make_video(audio, video);
 	return MEDIA_VIDEO;
 }
 
@@ -75,6 +118,8 @@ static uint32_t lost_of(const struct media_stream *s)
 static void begin(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
 {
 	media_set(&s->lost_before, media_get(&s->lost_before) + lost_of(s));
+	if (media_get(&s->ssrc) != rtp->ssrc)
+		media_set(&s->jitter, 0);
 	media_set(&s->ssrc, rtp->ssrc);
 	media_set(&s->base, rtp->sequence);
 	media_set(&s->highest, rtp->sequence);
@@ -85,12 +130,11 @@ static void begin(struct media_stream *s, enum media_kind kind, const struct rtp
 
 static void count(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
-	bool first = media_get(&s->packets) == 0, same = !first && media_get(&s->ssrc) == rtp->ssrc;
-	uint32_t last_ms = media_get(&s->last_ms);
+	bool same = is_stream(s, rtp);
 
 	media_add(s, len);
 	/* Retransmissions (RFC 4588) and probes have an SSRC of their own: while the stream itself lives they are counted, and no more. */
-	if (!same && !first && now_ms - last_ms < MEDIA_SILENT_MS)
+	if (!same && (rtp->padded || !is_silent(s, now_ms)))
 		return;
 	media_set(&s->last_ms, now_ms);
 	uint32_t highest = media_get(&s->highest);
@@ -108,7 +152,7 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 
 enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
-	enum media_kind kind = kind_of(audio, video, rtp, len);
+	enum media_kind kind = kind_of(audio, video, rtp, len, now_ms);
 
 	count(kind == MEDIA_VIDEO ? video : audio, kind, rtp, len, now_ms);
 	return kind;

@@ -27,7 +27,7 @@ struct media_stream {
 	_Atomic uint32_t ssrc, packets; /* packets: of this kind, whatever their SSRC; 0 = none yet */
 	_Atomic uint64_t bytes;         /* the same, of UDP payload */
 	_Atomic uint32_t base, highest; /* extended sequence numbers of the present SSRC; RFC 3550 A.1 */
-	_Atomic uint32_t seen;          /* packets of the present SSRC */
+	_Atomic uint32_t seen;          /* packets of the present SSRC; 0 = there is none yet */
 	_Atomic uint32_t lost_before;   /* of earlier SSRCs */
 	_Atomic uint32_t transit, jitter; /* in units of the RTP clock, 8 kHz scaled to 48; jitter is 16 times as large */
 	_Atomic uint32_t timestamp, last_ms;
@@ -38,6 +38,7 @@ static_assert(sizeof(struct media_stream) == 48, "shares a cache line with the c
 struct rtp {
 	uint16_t sequence;
 	uint8_t payload_type;
+	bool padded; /* probes for bandwidth are padding only; no audio packet has any */
 	uint32_t timestamp, ssrc;
 };
 
@@ -46,7 +47,8 @@ static inline bool rtp_read(const uint8_t *p, uint32_t len, struct rtp *out)
 {
 	if (len < RTP_LEN || p[0] >> 6 != 2 || (uint8_t)(p[1] - 192u) < 32u)
 		return false;
-	*out = (struct rtp){ .sequence = be16_get(p + 2), .payload_type = p[1] & 0x7f, .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
+	*out = (struct rtp){ .sequence = be16_get(p + 2), .payload_type = p[1] & 0x7f, .padded = (p[0] & 0x20) != 0,
+			     .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
 	return true;
 }
 

@@ -80,6 +80,8 @@ void media_stats_write(struct buf *out, const struct relay *r, uint32_t now_s)
 	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++)
 		metrics_line(out, "duplex_relay_media_jitter_microseconds", "kind", media_kind_names[k],
 			     sums[k].streams > 0 ? (uint64_t)(sums[k].jitter_ms * US_PER_MS / (double)sums[k].streams) : 0);
+	metrics_head(out, "duplex_relay_media_records_lost_total", "counter", "Records of calls that could not be kept until Redis took them");
+	metrics_line(out, "duplex_relay_media_records_lost_total", NULL, NULL, stats_get(&r->records->lost));
 	metrics_head(out, "duplex_relay_one_way_audio", "gauge", "Live allocations whose audio goes one way only");
 	metrics_line(out, "duplex_relay_one_way_audio", NULL, NULL, one_way);
 }

@@ -25,9 +25,12 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 		.ifaces = &r->ifaces, .port_min = size->port_min, .port_max = size->port_max, .max = size->max_allocations
 	};
 	r->stats = aligned_alloc(CACHE_LINE, (size->workers + 1) * sizeof(*r->stats));
-	enum err e = r->stats != NULL ? rcu_new(size->workers, &r->rcu) : ERR_NO_MEMORY;
+	r->records = records_new();
+	enum err e = r->stats != NULL && r->records != NULL ? rcu_new(size->workers, &r->rcu) : ERR_NO_MEMORY;
 	if (e == ERR_OK)
 		e = table_new(&t, r->rcu, &r->table);
+	if (e == ERR_OK)
+		table_set_records(r->table, r->records);
 	if (e != ERR_OK) {
 		relay_free(r);
 		return e;
@@ -43,6 +46,7 @@ void relay_free(struct relay *r)
 	if (r == NULL)
 		return;
 	table_free(r->table);
+	records_free(r->records);
 	rcu_free(r->rcu);
 	policy_free((struct policy *)(uintptr_t)r->policy);
 	free((struct drain *)(uintptr_t)r->drain);

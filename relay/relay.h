@@ -6,6 +6,7 @@
 #include "relay/journal.h"
 #include "relay/limit.h"
 #include "relay/policy.h"
+#include "relay/records.h"
 #include "relay/restore.h"
 #include "relay/revoked.h"
 #include "relay/stats.h"
@@ -25,6 +26,7 @@ struct relay {
 	struct limit challenges;
 	struct ended ended;
 	struct revoked revoked;
+	struct records *records;               /* owned */
 	struct stats *stats;                   /* owned: one block a worker, and one behind them for the stream thread */
 	unsigned workers;
 	_Atomic uint32_t links;                /* a bit for each port that has a link */

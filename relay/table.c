@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "relay/records.h"
 #include "relay/table_inside.h"
 
 static enum err fill(struct table *t, const struct table_size *size, struct rcu *rcu)
@@ -68,6 +69,11 @@ enum err table_new(const struct table_size *size, struct rcu *rcu, struct table 
 void table_set_journal(struct table *t, struct journal *j)
 {
 	t->in->journal = j;
+}
+
+void table_set_records(struct table *t, struct records *r)
+{
+	t->in->records = r;
 }
 
 static void free_blocks(struct table_inside *in, bool all)
@@ -582,6 +588,8 @@ void table_remove(struct table *t, struct alloc *a)
 
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
 	journal_drop(in->journal, a);
+	if (in->records != NULL)
+		records_put(in->records, a);
 	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
 	table_move_forget(t, a);

@@ -36,6 +36,10 @@ void table_free(struct table *t);
 /* From now on what changes is also written to the journal, which is borrowed until table_free. Before workers run. */
 void table_set_journal(struct table *t, struct journal *j);
 
+struct records;
+/* From now on what ends leaves its media there; borrowed until table_free. Before workers run. */
+void table_set_records(struct table *t, struct records *r);
+
 /* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
 static inline struct alloc *table_by_port(const struct table *t, unsigned local, uint16_t port)
 {

@@ -26,6 +26,7 @@ struct table_inside {
 	struct rcu *rcu;            /* borrowed */
 	const struct ifaces *ifaces; /* borrowed */
 	struct journal *journal;    /* borrowed; NULL = none */
+	struct records *records;    /* borrowed; NULL = none */
 	struct portmap *map;        /* owned: one per address */
 	struct users users, addresses;
 	struct numbers numbers;     /* of user_buckets, one a user */

@@ -151,6 +151,24 @@ export function callChapter(world) {
       }
     });
 
+    test("the record of a call says how its media went, as the relay saw it", async () => {
+      for (const person of [anna, ben]) {
+        const quality = async () => {
+          const { items } = await person.page.evaluate(() => fetch("/api/v1/calls").then((reply) => reply.json()));
+          return items.find((call) => call.media === "video")?.quality;
+        };
+        await until("the relay's figures in the record", async () => (await quality()) != null);
+        const { sent, received, one_way_audio } = await quality();
+        for (const direction of [sent, received]) {
+          assert.ok(direction.audio.packets > 200 && direction.audio.bytes > 5000, JSON.stringify(direction));
+          assert.ok(direction.video.packets > 50 && direction.video.bytes > 20000, JSON.stringify(direction));
+          assert.ok(direction.audio.lost < direction.audio.packets / 10, JSON.stringify(direction));
+          assert.ok(direction.audio.jitter_ms < 100, JSON.stringify(direction));
+        }
+        assert.equal(one_way_audio, false);
+      }
+    });
+
     test("the media went through the relay, from channel to channel inside it", async () => {
       const text = await world.instance.relayMetrics();
       assert.ok(metric(text, 'duplex_relay_relayed_packets_total{direction="hairpin"}') > 1000, text);

@@ -198,6 +198,42 @@ static void limits_of_a_user(void **state)
 	assert_int_equal(rig_drops(r, DROP_LIMIT_OTHER), 30);
 }
 
+/* What is left when an allocation has ended, however it ended. */
+static void records_of_what_has_ended(void **state)
+{
+	struct rig *r = *state;
+	struct media_record m;
+	uint8_t p[160];
+
+	speak(r, 0, 60);
+	assert_false(records_take(r->relay->records, &m));
+	assert_int_equal(client_refresh(r, &alice, 0), 0);
+	assert_true(records_take(r->relay->records, &m));
+	assert_str(str_of(m.username, m.username_len), alice.username);
+	assert_int_equal(m.sent[MEDIA_AUDIO].packets, 60);
+	assert_int_equal(m.received[MEDIA_AUDIO].packets, 0);
+	assert_true(m.one_way);
+	/* None for what had no media, or no call. */
+	assert_int_equal(client_allocate(r, &alice), 0);
+	assert_int_equal(client_refresh(r, &alice, 0), 0);
+	assert_int_equal(client_bind(r, &bob, 0x4001, PEER_IP, 9000), 0);
+	client_channel_data(r, &bob, 0x4001, rtp(p, 111, 0x1111, 1, 960, 120), 120, 0);
+	assert_int_equal(client_refresh(r, &bob, 0), 0);
+	assert_false(records_take(r->relay->records, &m));
+	/* When nobody takes them the oldest are lost, and counted. */
+	assert_int_equal(client_allocate(r, &alice), 0);
+	assert_int_equal(client_bind(r, &alice, 0x4001, PEER_IP, 9000), 0);
+	client_channel_data(r, &alice, 0x4001, rtp(p, 111, 0x1111, 1, 960, 120), 120, 0);
+	const struct alloc *a = table_by_port(r->relay->table, 0, alice.relayed);
+	for (unsigned i = 0; i < RECORDS_MAX + 5; i++)
+		records_put(r->relay->records, a);
+	assert_int_equal(r->relay->records->lost, 5);
+	unsigned taken = 0;
+	while (records_take(r->relay->records, &m))
+		taken++;
+	assert_int_equal(taken, RECORDS_MAX);
+}
+
 static void metrics_sum_up(void **state)
 {
 	struct rig *r = *state;
@@ -224,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(dscp_by_kind, start, stop),
 		cmocka_unit_test_setup_teardown(limits_drop_video_first, start, stop),
 		cmocka_unit_test_setup_teardown(limits_of_a_user, start, stop),
+		cmocka_unit_test_setup_teardown(records_of_what_has_ended, start, stop),
 		cmocka_unit_test_setup_teardown(metrics_sum_up, start, stop),
 	};
 

@@ -140,6 +140,33 @@ static void video_by_size_or_by_frames(UNUSED void **state)
 	assert_int_equal(pass(&twin, 120), MEDIA_AUDIO);
 }
 
+/* As a browser begins: probes of padding before anything else, then the first, small packet of video, then audio, then the picture. */
+static void the_first_packets_of_a_call(UNUSED void **state)
+{
+	uint8_t probe[230] = { 0xa0, 97 }, small[300] = { 0x80, 96 };
+
+	for (uint32_t i = 0; i < 8; i++) {
+		be16_put(probe + 2, (uint16_t)(9000 + 3 * i));
+		be32_put(probe + 4, 0x12345678 + i * 1000000);
+		be32_put(probe + 8, 10);
+		assert_int_equal(media_pass(&audio, &video, probe, sizeof(probe), now_ms++), MEDIA_VIDEO);
+	}
+	be32_put(small + 8, 9);
+	assert_int_equal(media_pass(&audio, &video, small, sizeof(small), now_ms), MEDIA_AUDIO);
+	struct rtp first = packet(7, 1, 960), second = packet(7, 2, 1920), picture = packet(9, 1, 3000);
+	assert_int_equal(pass(&first, 120), MEDIA_VIDEO); /* not known better yet */
+	now_ms += 20;
+	assert_int_equal(pass(&picture, 1200), MEDIA_VIDEO);
+	assert_int_equal(pass(&second, 120), MEDIA_AUDIO);
+	speak(7, 3, 50);
+	struct media_report a = media_report(&audio, MEDIA_AUDIO), v = media_report(&video, MEDIA_VIDEO);
+	assert_int_equal(a.packets, 52 + 8);
+	assert_int_equal(a.lost, 0);
+	assert_true(a.jitter_ms < 1);
+	assert_int_equal(v.packets, 2);
+	assert_int_equal(v.lost, 0);
+}
+
 static void one_way(UNUSED void **state)
 {
 	struct media_stream back;
@@ -209,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup(jitter_is_that_of_the_rfc, fresh),
 		cmocka_unit_test_setup(jitter_of_a_clock_of_8_khz, fresh),
 		cmocka_unit_test_setup(video_by_size_or_by_frames, fresh),
+		cmocka_unit_test_setup(the_first_packets_of_a_call, fresh),
 		cmocka_unit_test_setup(one_way, fresh),
 		cmocka_unit_test_setup(video_gives_way_before_audio, fresh),
 		cmocka_unit_test_setup(a_limit_holds_for_audio_too, fresh),
