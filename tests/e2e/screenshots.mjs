@@ -16,7 +16,12 @@ const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, isM
 const instance = await Instance.start();
 const browser = await launch();
 try {
-  const shot = (person, name) => person.page.screenshot({ path: `${target}/${name}.png` });
+  // Without the notices of before, and once everything that moves has arrived.
+  const shot = async (person, name) => {
+    await until("notices gone", async () => (await person.id("toast").count()) === 0);
+    await person.page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations === 1).map((a) => a.finished)));
+    await person.page.screenshot({ path: `${target}/${name}.png` });
+  };
   for (const [name, display] of people) await instance.addUser(name, display, password);
 
   const anna = await Person.open(browser, instance.origin, { ...wide, colorScheme: "dark" });
@@ -27,6 +32,7 @@ try {
 
   const bela = await Person.open(browser, instance.origin, { ...phone, colorScheme: "light" });
   await bela.logIn("bela", password);
+  for (const name of ["anna", "dora"]) await bela.addContact(name);
   const dora = await Person.open(browser, instance.origin, { ...wide, colorScheme: "light" });
   await dora.logIn("dora", password);
   await anna.sees("bela", "online");
