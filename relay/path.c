@@ -435,13 +435,13 @@ void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_
 
 void path_message_end(struct path *c, const struct flow_key *key)
 {
-	struct spin *lock = table_stripe(c->relay->table, key);
+	struct table_hold hold;
+	struct alloc *a = table_lock(c->relay->table, key, NULL, &hold);
 
-	spin_lock(lock);
-	struct alloc *a = table_find_one(c->relay->table, key);
-	if (a != NULL)
+	/* One that was moving to this connection lives on where it was; the move is given up in time. */
+	if (a != NULL && table_stood_for(c->relay->table, a) == NULL)
 		table_remove(c->relay->table, a);
-	spin_unlock(lock);
+	table_unlock(c->relay->table, &hold);
 }
 
 bool path_message_alive(const struct path *c, const struct flow_key *key)

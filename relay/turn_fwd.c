@@ -293,7 +293,7 @@ static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const 
 	uint8_t turns = alloc_turns(b);
 
 	send_to_client(c, p, b, chan, t, from, port);
-	if (unlikely(alloc_turned(b, turns)) && p->verdict == PKT_SEND)
+	if (unlikely(alloc_turned(b, turns)) && (p->verdict == PKT_SEND || p->verdict == PKT_STREAM))
 		pkt_drop(p, DROP_CLIENT_MOVING);
 }
 

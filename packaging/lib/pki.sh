@@ -2,7 +2,7 @@
 # The instance's certificates, by the openssl program. Sourced by duplex-run and by the keeper service.
 #
 #   ca.crt, ca.key               local authority, 10 years, EC P-256, may sign for this instance's names only (name constraints)
-#   server.crt, server.key       for nginx, 397 days, renewed 30 days before the end
+#   server.crt, server.key       for nginx and the relay, 397 days, renewed 30 days before the end
 #   users-ca/{ca.crt,ca.key}     signs the client certificates that the API issues; apart, so that neither authority can stand in
 #                                for the other
 #   users-ca/revoked.crl         rewritten by the API, read by nginx (the API also checks each serial in Redis)
@@ -12,8 +12,8 @@ PKI_RENEW_S=$((30 * 86400))
 # The names the server answers to, as subjectAltName entries.
 pki_names() {
 	local host
-	if [[ $DOMAIN =~ ^[0-9.]+$ ]]; then echo "IP:$DOMAIN"; else printf 'DNS:%s\nDNS:cert.%s\n' "$DOMAIN" "$DOMAIN"; fi
-	printf '%s\n' DNS:localhost DNS:cert.localhost IP:127.0.0.1 IP:::1
+	if [[ $DOMAIN =~ ^[0-9.]+$ ]]; then echo "IP:$DOMAIN"; else printf 'DNS:%s\nDNS:cert.%s\nDNS:turn.%s\n' "$DOMAIN" "$DOMAIN" "$DOMAIN"; fi
+	printf '%s\n' DNS:localhost DNS:cert.localhost DNS:turn.localhost IP:127.0.0.1 IP:::1
 	host=$(hostname 2>/dev/null | tr '[:upper:]' '[:lower:]') || host=
 	[[ ! $host =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ ]] || printf 'DNS:%s\n' "$host"
 }

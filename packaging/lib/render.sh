@@ -39,9 +39,14 @@ render_duplex() {
 		address = $SUBNET_BASE.2/24${IFACE:+ host}
 		tap-host-address = $SUBNET_BASE.1/24${IFACE:+ -}
 		cores = $RELAY_CORES
-		; Anyone may sign up: nobody may take all ports. A call takes one or two for each device.
+		; Anyone may sign up: nobody may take all ports. A call takes one for each of the turn-urls and device.
 		user-allocations = 64
 		file-prefix = $INSTANCE
+		; TCP on this host's addresses beside the relay's own; TLS on the public port, where nginx tells it from the page.
+		stream-listen = tcp:$SUBNET_BASE.1:3478${IFACE:+ tcp:$(iface_address):3478} tls-proxy:unix:$RUN_DIR/turns.sock
+		stream-socket-group = www-data
+		tls-cert = $PKI_DIR/server.crt
+		tls-key = $PKI_DIR/server.key
 	EOF
 }
 
@@ -51,6 +56,10 @@ turn_urls() {
 	local address
 	address=$(iface_address)
 	printf '%sturn:%s.2:3478?transport=udp' "${address:+turn:$address:3478?transport=udp }" "$SUBNET_BASE"
+	# For networks that let no UDP out: TCP, and TLS on the public port. There a browser tells it from the page by the host name alone, and an address
+	# is none.
+	printf ' %sturn:%s.1:3478?transport=tcp' "${address:+turn:$address:3478?transport=tcp }" "$SUBNET_BASE"
+	[[ $DOMAIN =~ ^[0-9.]+$ ]] || printf ' turns:turn.%s:%s?transport=tcp' "$DOMAIN" "$HTTPS_PORT"
 }
 
 render_redis() {
@@ -84,7 +93,7 @@ render_nginx() {
 	local file target
 	rm -rf "$ETC_DIR/nginx.new"
 	mkdir -p "$ETC_DIR/nginx.new/conf.d" "$ETC_DIR/nginx.new/snippets"
-	for file in nginx.conf conf.d/{limits,log,tls,upstream,problem,page,main,certificate,unknown}.conf \
+	for file in nginx.conf stream.conf conf.d/{client,limits,log,tls,upstream,problem,page,main,certificate,unknown}.conf \
 		snippets/{problems,security_headers,fastcgi}.conf; do
 		render_template "$TREE/nginx/$file" >"$ETC_DIR/nginx.new/$file"
 	done
@@ -103,7 +112,7 @@ render_template() {
 	sed -e "s,@RUN_DIR@,$RUN_DIR,g; s,@STATE_DIR@,$STATE_DIR,g; s,@ETC_DIR@,$ETC_DIR,g; s,@APP_DIR@,$APP_DIR,g; s,@PKI_DIR@,$PKI_DIR,g" \
 		-e "s,@FILES@,$files,g; s,@CONNECTIONS@,$((files - 64 > 65536 ? 65536 : files - 64)),g" \
 		-e "s,@DOMAIN@,$DOMAIN,g; s,@HOST_PORT@,$host_port,g; s,@HTTP_LISTEN@,${BIND:+$BIND:}$HTTP_PORT,g" \
-		-e "s,^@LISTEN@\$,$(listen_lines ''),; s,^@LISTEN_MORE@\$,$(listen_lines ''),; s,^@LISTEN_DEFAULT@\$,$(listen_lines ' default_server')," \
+		-e "s,^@LISTEN@\$,$(listen_lines)," \
 		-e "s,^@SIGNALLING_SERVERS@\$,$(signalling_servers)," "$1"
 }
 
@@ -114,15 +123,14 @@ open_files() {
 	if [ "$hard" = unlimited ] || [ "$hard" -gt 262144 ]; then echo 262144; else echo "$hard"; fi
 }
 
-# One listening socket for all server blocks; its options stand in the default one. As text for sed.
+# The public port, as text for sed.
 listen_lines() {
-	local options="ssl http2$1"
-	[ -z "$1" ] || options+=" backlog=4096 reuseport"
+	local options='backlog=4096 reuseport'
 	if [ -n "$BIND" ]; then
-		printf '\\tlisten %s:%s %s;' "$BIND" "$HTTPS_PORT" "$options"
+		printf '\\t\\tlisten %s:%s %s;' "$BIND" "$HTTPS_PORT" "$options"
 	else
-		printf '\\tlisten %s %s;' "$HTTPS_PORT" "$options"
-		[ ! -e /proc/net/if_inet6 ] || printf '\\n\\tlisten [::]:%s %s ;' "$HTTPS_PORT" "$options"
+		printf '\\t\\tlisten %s %s;' "$HTTPS_PORT" "$options"
+		[ ! -e /proc/net/if_inet6 ] || printf '\\n\\t\\tlisten [::]:%s %s;' "$HTTPS_PORT" "$options"
 	fi
 }
 

@@ -25,7 +25,7 @@ services_write() {
 		write_service "signalling.$w" "chpst -u duplex:duplex:www-data $bin/duplex-signalling --config $conf --worker $w"
 	done
 	write_service nginx "/usr/sbin/nginx -p $STATE_DIR/nginx-tmp/ -c $ETC_DIR/nginx/nginx.conf" \
-		"export PATH=\$PATH:/usr/sbin"
+		"export PATH=\$PATH:/usr/sbin; rm -f $RUN_DIR/front.sock" # a killed nginx leaves it, and could not bind it again
 	write_service keeper "$bin/keeper $STATE_DIR"
 	rm -rf "$SERVICE_DIR"
 	mv "$SERVICE_DIR.new" "$SERVICE_DIR"

@@ -9,6 +9,7 @@ import { Instance } from "./lib/instance.mjs";
 import { callChapter } from "./call.mjs";
 import { failuresChapter } from "./failures.mjs";
 import { sessionsChapter } from "./sessions.mjs";
+import { transportsChapter } from "./transports.mjs";
 import { pageChapter } from "./page.mjs";
 import { layoutChapter } from "./layout.mjs";
 import { keyboardChapter } from "./keyboard.mjs";
@@ -33,4 +34,5 @@ describe("Duplex", () => {
   pageChapter(world);
   layoutChapter(world);
   keyboardChapter(world);
+  transportsChapter(world);
 });

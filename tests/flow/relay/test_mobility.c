@@ -605,6 +605,23 @@ static void to_another_family(void **state)
 	rig_free(r);
 }
 
+/* Not to a connection, whose end is the end of what it has. */
+static void not_over_streams(void **state)
+{
+	struct rig *r = *state;
+	struct client a = client_new(CLIENT_IP, 1000, "alice", ""), b = at(&a, CLIENT_IP, 2000);
+	struct ticket t;
+
+	client_on_stream(r, &b);
+	assert_int_equal(allocate(r, &b, &t), 405);
+	assert_int_equal(allocate(r, &a, &t), 0);
+	bind_peer(r, &a);
+	assert_int_equal(move(r, &b, &t), 405);
+	assert_receives(r, &a);
+	path_message_end(&r->path[0], &b.stream_key);
+	assert_receives(r, &a);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 /* Across a restart: who has moved is where he moved to, his ticket of now is good and the one he used is not. */
@@ -645,7 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(one_move), T(each_use_finishes), T(strangers_do_not_finish), T(tickets_are_not_made_up), T(only_who_asks), T(forbidden_405),
 		T(retransmissions), T(lost_answers), T(given_up), T(ends_on_the_way), T(quotas_are_not_passed_by), cmocka_unit_test(moves_are_bounded),
-		T(hairpin), cmocka_unit_test(dual_allocations), cmocka_unit_test(to_another_family), cmocka_unit_test(moves_outlive_the_relay),
+		T(hairpin), T(not_over_streams), cmocka_unit_test(dual_allocations), cmocka_unit_test(to_another_family), cmocka_unit_test(moves_outlive_the_relay),
 	};
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);
