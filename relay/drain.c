@@ -79,20 +79,26 @@ enum err relay_set_drain(struct relay *r, const struct drain *d)
 			return ERR_NO_MEMORY;
 		*fresh = *d;
 	}
+	(void)pthread_mutex_lock(&r->control);
 	const struct drain *old = atomic_exchange(&r->drain, fresh);
 	if (old != NULL)
 		rcu_wait(r->rcu);
 	free((struct drain *)(uintptr_t)old);
+	(void)pthread_mutex_unlock(&r->control);
 	return ERR_OK;
 }
 
 enum err relay_drain_as_configured(struct relay *r, uint64_t mono_ms)
 {
-	const struct policy *p = atomic_load(&r->policy);
-	struct drain d = { .mode = p->drain_to.count > 0 ? DRAIN_REDIRECT : DRAIN_REFUSE, .to = p->drain_to };
+	struct drain d = { .deadline_ms = 0 };
 
+	(void)pthread_mutex_lock(&r->control);
+	const struct policy *p = atomic_load(&r->policy);
+	d.mode = p->drain_to.count > 0 ? DRAIN_REDIRECT : DRAIN_REFUSE;
+	d.to = p->drain_to;
 	if (p->drain_time_s > 0)
 		d.deadline_ms = mono_ms + p->drain_time_s * (uint64_t)MS_PER_S;
+	(void)pthread_mutex_unlock(&r->control);
 	return relay_set_drain(r, &d);
 }
 
@@ -101,9 +107,11 @@ bool relay_draining(const struct relay *r)
 	return atomic_load(&r->drain) != NULL;
 }
 
-bool relay_drained(const struct relay *r, uint64_t mono_ms)
+bool relay_drained(struct relay *r, uint64_t mono_ms)
 {
+	(void)pthread_mutex_lock(&r->control);
 	const struct drain *d = atomic_load(&r->drain);
-
-	return d != NULL && (table_count(r->table) == 0 || (d->deadline_ms != 0 && mono_ms >= d->deadline_ms));
+	bool over = d != NULL && (table_count(r->table) == 0 || (d->deadline_ms != 0 && mono_ms >= d->deadline_ms));
+	(void)pthread_mutex_unlock(&r->control);
+	return over;
 }

@@ -32,13 +32,13 @@ enum err alternates_parse(const char *text, struct alternates *out, struct str *
 const struct stun_addr *alternates_pick(const struct alternates *a, const struct addr *client);
 
 struct relay;
-/* Starts draining, changes how, or (DRAIN_OFF) takes clients again. Not from a worker; one caller at a time.
+/* Starts draining, changes how, or (DRAIN_OFF) takes clients again. Not from a worker.
  * ERR_INVALID: redirecting to nowhere. ERR_NO_MEMORY. */
 enum err relay_set_drain(struct relay *r, const struct drain *d);
 /* As the configuration says (drain-to, drain-time), from now on. */
 enum err relay_drain_as_configured(struct relay *r, uint64_t mono_ms);
 bool relay_draining(const struct relay *r);
 /* Draining, and the last allocation has ended or the deadline is over: the program may end. */
-bool relay_drained(const struct relay *r, uint64_t mono_ms);
+bool relay_drained(struct relay *r, uint64_t mono_ms);
 
 #endif

@@ -9,6 +9,7 @@ enum err relay_new(const struct relay_size *size, const struct ifaces *ifaces, s
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	memset(r, 0, sizeof(*r));
+	(void)pthread_mutex_init(&r->control, NULL);
 	r->ifaces = *ifaces;
 	for (unsigned i = 0; i < iface_locals(ifaces); i++)
 		r->own[i] = iface_local(ifaces, i)->addr;
@@ -51,13 +52,16 @@ void relay_free(struct relay *r)
 	policy_free((struct policy *)(uintptr_t)r->policy);
 	free((struct drain *)(uintptr_t)r->drain);
 	free(r->stats);
+	(void)pthread_mutex_destroy(&r->control);
 	free(r);
 }
 
 void relay_set_policy(struct relay *r, struct policy *policy)
 {
+	(void)pthread_mutex_lock(&r->control);
 	const struct policy *old = atomic_exchange(&r->policy, policy);
 
 	rcu_wait(r->rcu);
 	policy_free((struct policy *)(uintptr_t)old);
+	(void)pthread_mutex_unlock(&r->control);
 }

@@ -2,6 +2,8 @@
 #ifndef DUPLEX_RELAY_RELAY_H
 #define DUPLEX_RELAY_RELAY_H
 
+#include <pthread.h>
+
 #include "relay/ended.h"
 #include "relay/journal.h"
 #include "relay/limit.h"
@@ -16,6 +18,7 @@
 struct relay {
 	_Atomic(const struct policy *) policy; /* owned; read once a burst */
 	_Atomic(const struct drain *) drain;   /* owned; NULL = not draining */
+	pthread_mutex_t control;               /* of threads that replace these two, or read them without being workers */
 	_Atomic(struct capture *) capture;     /* borrowed; NULL = nobody looks (capture.h) */
 	struct ifaces ifaces;
 	struct addr own[LOCAL_MAX];            /* our addresses by number, side by side */

@@ -164,6 +164,34 @@ static const struct row rows[] = {
 	{ "a second Allocate on the same 5-tuple", ALLOCATED, TS_ALLOCATE, GOOD, { UDP }, .expect = { 437 } },
 	{ "a second Allocate on the same 5-tuple by another user", ALLOCATED, TS_ALLOCATE, STRANGER, { UDP }, .expect = { 437 } },
 
+	{ "Allocate with EVEN-PORT", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_EVEN_PORT, "\0") }, .expect = { OK } },
+	{ "Allocate with EVEN-PORT and a reserved pair", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_EVEN_PORT, "\x80") }, .expect = { OK },
+	  .has = { TS_RESERVATION } },
+	{ "Allocate with DONT-FRAGMENT", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_DONT_FRAGMENT, "") }, .expect = { OK, 420 } },
+	{ "Allocate with the longest LIFETIME there is", FRESH, TS_ALLOCATE, GOOD, { UDP, U32(TS_LIFETIME, UINT32_MAX) }, .expect = { OK },
+	  .has = { TS_LIFETIME } },
+	{ "Allocate with LIFETIME 0", FRESH, TS_ALLOCATE, GOOD, { UDP, U32(TS_LIFETIME, 0) }, .expect = { OK }, .has = { TS_LIFETIME } },
+	{ "Allocate with attributes of ICE", FRESH, TS_ALLOCATE, GOOD, { UDP, U32(0x0024, 1), RAW(0x0025, "") }, .expect = { 420 },
+	  .has = { TS_UNKNOWN } },
+	{ "what is wrong in several ways is first of all not understood", FRESH, TS_ALLOCATE, GOOD, { U32(TS_TRANSPORT, 6u << 24), ODD_ATTR },
+	  .expect = { 420 }, .has = { TS_UNKNOWN } },
+	{ "and before that not authenticated", FRESH, TS_ALLOCATE, WRONG_KEY, { U32(TS_TRANSPORT, 6u << 24), ODD_ATTR }, .expect = { 401 } },
+
+	/* Methods of TCP relays (RFC 6062), which are not offered (REQUESTED-TRANSPORT gives 442), and of indications */
+	{ "Connect", ALLOCATED, 0x00a, GOOD, { AT_PEER(9) }, .expect = { SILENCE, 400 } },
+	{ "ConnectionBind", FRESH, 0x00b, GOOD, { U32(0x002a, 1) }, .expect = { SILENCE, 400 } },
+	{ "Send as a request", ALLOCATED, TS_SEND, GOOD, { AT_PEER(9), RAW(TS_DATA_ATTR, "x") }, .expect = { SILENCE, 400 } },
+	{ "Data as a request", ALLOCATED, TS_DATA, GOOD, { AT_PEER(9), RAW(TS_DATA_ATTR, "x") }, .expect = { SILENCE, 400 } },
+
+	/* Mobility, RFC 8016; a server without it says 405 */
+	{ "Allocate that asks for a MOBILITY-TICKET", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_TICKET, "") }, .expect = { OK, 405 },
+	  .has = { TS_TICKET } },
+	{ "Allocate with a ticket", FRESH, TS_ALLOCATE, GOOD, { UDP, RAW(TS_TICKET, "aaaabbbbccccddddeeee") }, .expect = { 400, 405 } },
+	{ "Refresh with a ticket that nobody gave", FRESH, TS_REFRESH, GOOD, { RAW(TS_TICKET, "aaaabbbbccccddddeeee") }, .expect = { 437, 405 } },
+	{ "Refresh of an allocation with such a ticket", ALLOCATED, TS_REFRESH, GOOD, { RAW(TS_TICKET, "aaaabbbbccccddddeeee") },
+	  .expect = { 437, 405, 400 } },
+	{ "Refresh with an empty ticket", ALLOCATED, TS_REFRESH, GOOD, { RAW(TS_TICKET, "") }, .expect = { 400, 405 } },
+
 	/* Refresh, §7.3 */
 	{ "Refresh", ALLOCATED, TS_REFRESH, GOOD, .expect = { OK }, .has = { TS_LIFETIME, TS_INTEGRITY } },
 	{ "Refresh without allocation", FRESH, TS_REFRESH, GOOD, .expect = { 437 } },
@@ -377,7 +405,7 @@ static const char *into_state(struct tc *c, const struct check_setup *s, const s
 		return check_because("CreatePermission gave %d", code);
 	if (state >= BOUND && (code = tc_bind(c, 0x4001, peer)) != 0)
 		return check_because("ChannelBind gave %d", code);
-	if ((c->nonce[0] == '\0' || r->auth >= SHA256) && tc_challenge(c) != 401)
+	if (c->nonce[0] == '\0' && tc_challenge(c) != 401)
 		return "Allocate without credentials was not challenged";
 	if (r->auth >= SHA256 && c->algorithms_len == 0)
 		return "SKIP no PASSWORD-ALGORITHMS offered";

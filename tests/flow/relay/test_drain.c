@@ -1,5 +1,7 @@
 /* A relay that sends clients elsewhere, for good or because it is to end: new allocations are refused or redirected,
  * everything else goes on. */
+#include <pthread.h>
+
 #include "tests/flow/relay/rig.h"
 
 static int set_up(void **state)
@@ -175,11 +177,59 @@ static void for_good(void **state)
 	assert_int_equal(client_allocate(r, &b), 0);
 }
 
+/* The control socket, Redis and a signal may all ask at once, while the configuration is read again. */
+static atomic_bool asked_enough;
+
+static void *asker(void *arg)
+{
+	struct relay *r = arg;
+
+	for (unsigned n = 0; n < 300; n++) {
+		struct drain d = { .mode = n % 2 == 0 ? DRAIN_REFUSE : DRAIN_OFF, .deadline_ms = n };
+
+		assert_ok(n % 3 == 0 ? relay_drain_as_configured(r, n) : relay_set_drain(r, &d));
+		(void)relay_drained(r, n);
+	}
+	return NULL;
+}
+
+static void *reloader(void *arg)
+{
+	struct relay *r = arg;
+
+	while (!atomic_load(&asked_enough)) {
+		struct policy *p = rig_policy();
+
+		p->drain_to = servers("192.0.2.1");
+		p->drain_time_s = 5;
+		relay_set_policy(r, p);
+	}
+	return NULL;
+}
+
+static void all_ask_at_once(void **state)
+{
+	struct rig *r = *state;
+	pthread_t threads[4];
+
+	rcu_offline(r->relay->rcu, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, i < 3 ? asker : reloader, r->relay), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	atomic_store(&asked_enough, true);
+	assert_int_equal(pthread_join(threads[3], NULL), 0);
+	assert_ok(relay_set_drain(r->relay, &(struct drain){ .mode = DRAIN_OFF }));
+	rcu_online(r->relay->rcu, 0);
+	struct client c = client_new(CLIENT_IP, 1, "alice", "");
+	assert_int_equal(client_allocate(r, &c), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(refusing), T(redirecting), T(as_configured), T(for_good) };
+	const struct CMUnitTest tests[] = { T(refusing), T(redirecting), T(as_configured), T(for_good), T(all_ask_at_once) };
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);
 }
