@@ -111,7 +111,7 @@ static void finish_locked(struct table *t, struct alloc *a, struct alloc *p)
 	bool added = flowmap_add(&t->flows, hash, a->slot) == ERR_OK;
 	flowmap_remove(&t->flows, hash, p->slot);
 	if (!added && flowmap_add(&t->flows, hash, a->slot) != ERR_OK)
-		assert(!"an entry fits where one was taken out");
+		assert(false && "an entry fits where one was taken out");
 	table_leave_address(t, &old);
 	unlink_and_bury(t, a, p);
 	a->ticket++;

@@ -11,6 +11,7 @@
 #include "relay/path.h"
 #include "relay/stream_frame.h"
 #include "relay/turn_auth.h"
+#include "relay/vlan.h"
 #include "relay/turn.h"
 
 #define FRAME 2048u
@@ -130,10 +131,13 @@ static void take(struct world *w, struct pkt *p)
 	if (p->verdict == PKT_HOLD)
 		return;
 	if (p->verdict == PKT_STREAM) {
+		uint8_t padded[FRAME + 4] = { 0 }; /* as the stream does it */
 		struct stream_piece piece;
-		enum stream_cut cut = stream_cut(p->data, p->len + (-p->len & 3), &piece); /* zeros may follow */
 
-		must(p->data >= p->start && p->data + p->len + 3 <= p->end && p->stream == STREAM_HANDLE && p->media < STREAM_KINDS);
+		must(p->data >= p->start && p->data + p->len <= p->end);
+		memcpy(padded, p->data, p->len);
+		enum stream_cut cut = stream_cut(padded, p->len + (-p->len & 3), &piece);
+		must(p->stream == STREAM_HANDLE && p->media < STREAM_KINDS);
 		must((cut == STREAM_CUT_STUN || cut == STREAM_CUT_CHANNEL) && piece.len == p->len);
 		give_buf(w, p);
 		return;
@@ -455,6 +459,25 @@ static void tear_down(struct world *w)
 	neigh_init(&w->relay->neigh);
 }
 
+/* A frame as a port in a VLAN sees it: what is taken off is put on again. */
+static void tag_in(const uint8_t *frame, size_t len)
+{
+	static const struct iface port = { .vlan = 100 };
+	uint8_t room[FRAME];
+	struct pkt p = { .start = room, .end = room + sizeof(room), .data = room, .len = (uint32_t)len };
+
+	memcpy(room, frame, len);
+	if (!vlan_strip(&p, &port)) {
+		must(p.verdict == PKT_DROP && p.reason == DROP_VLAN && p.len == len);
+		return;
+	}
+	must(p.len == len - VLAN_TAG_LEN && p.data == room + VLAN_TAG_LEN);
+	p.verdict = PKT_SEND;
+	vlan_insert(&p, &port);
+	must(p.verdict == PKT_SEND && p.data == room && p.len == len && memcmp(room, frame, ETH_LEN) == 0);
+	must(memcmp(room + ETH_LEN + 2, frame + ETH_LEN + 2, len - ETH_LEN - 2) == 0);
+}
+
 static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 {
 	unsigned who = len > 0 ? p[0] : 0;
@@ -478,6 +501,8 @@ static void step(struct world *w, unsigned kind, const uint8_t *p, size_t len)
 		break;
 	case 0:
 		w->honest = false;
+		if (len > 0)
+			tag_in(p, MIN(len, (size_t)FRAME));
 		frame_in(w, p, MIN(len, (size_t)(FRAME - HEADROOM)));
 		break;
 	case 1:
