@@ -16,7 +16,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
-enum { ETH = 14, IP = 20, UDP = 8, HEADERS = ETH + IP + UDP, ARP = ETH + 28, RTP = 12, FRAME = 2048 };
+enum { ETH = 14, IP = 20, UDP = 8, HEADERS = ETH + IP + UDP, ARP = ETH + 28, RTP = 12, JUMP = 20000, FRAME = 2048 };
 enum cut { CUT_NONE, CUT_MAC, CUT_PORT, CUT_FLOW, CUT_CHANNEL, CUT_TTL };
 static const char *const cuts[] = { "none", "mac", "port", "flow", "channel", "ttl" };
 static const uint8_t gateway_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
@@ -24,6 +24,7 @@ static const uint8_t gateway_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
 struct options {
 	const char *out;
 	unsigned flows, devices, device, frames, payload;
+	unsigned half; /* of the frames of one sender */
 	enum cut cut;
 	bool hairpin;
 	uint8_t mac[6];
@@ -104,14 +105,17 @@ static size_t udp_frame(uint8_t *f, const struct options *o, const struct udp *u
 	return HEADERS + u->len;
 }
 
-/* Media as a client would send it: RTP (RFC 3550 §5.1) of an Opus stream, 20 ms a packet, its content random as SRTP's is. When the file begins
- * anew, so does the stream. */
-static void payload(uint8_t *p, unsigned len, uint32_t stream, unsigned number)
+/* Media as a client would send it: RTP (RFC 3550 §5.1) of an Opus stream, 20 ms a packet, its content random as SRTP's is. The file is replayed
+ * without end; in its middle the sequence numbers jump so far that going on from the end with the first ones is another stream's beginning,
+ * too, and not a thousand late packets. */
+static void payload(uint8_t *p, unsigned len, uint32_t stream, unsigned number, unsigned half)
 {
 	for (unsigned i = 0; i < len; i++)
 		p[i] = (uint8_t)random32();
 	if (len < RTP)
 		return;
+	if (number >= half)
+		number += JUMP;
 	p[0] = 0x80;
 	p[1] = 111;
 	put16(p + 2, number & 0xffff);
@@ -126,7 +130,7 @@ static size_t client_frame(uint8_t *f, const struct options *o, const struct flo
 
 	put16(f + HEADERS, FLOWS_CHANNEL + (o->cut == CUT_CHANNEL));
 	put16(f + HEADERS + 2, o->payload);
-	payload(f + HEADERS + 4, o->payload, stream, number);
+	payload(f + HEADERS + 4, o->payload, stream, number, o->half);
 	if (o->cut == CUT_FLOW)
 		u.sport ^= 1;
 	if (o->cut == CUT_PORT)
@@ -141,7 +145,7 @@ static size_t peer_frame(uint8_t *f, const struct options *o, const struct flow_
 	struct udp u = { .src = e->peer_ip, .dst = e->relay_ip, .sport = e->peer_port, .dport = e->relayed_port, .ttl = 60,
 			 .len = o->payload };
 
-	payload(f + HEADERS, o->payload, stream, number);
+	payload(f + HEADERS, o->payload, stream, number, o->half);
 	if (o->cut == CUT_PORT || o->cut == CUT_FLOW)
 		u.dport = o->cut == CUT_PORT ? 3479 : 65535;
 	if (o->cut == CUT_CHANNEL)
@@ -270,6 +274,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--tsc") == 0)
 		return print_tsc();
 	parse(argc, argv, &o);
+	o.half = o.frames / (o.flows / o.devices) / (o.hairpin ? 2 : 4);
 	o.mac[5] = (uint8_t)o.device;
 	FILE *out = fopen(o.out, "wb");
 	if (out == NULL)

@@ -94,15 +94,17 @@ static bool is_silent(const struct media_stream *s, uint32_t now_ms)
 /* An unknown SSRC is audio only where it can be: while the audio stream itself lives it is a retransmission or probe of video. */
 static enum media_kind kind_of(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
-	if (is_stream(video, rtp))
-		return MEDIA_VIDEO;
-	bool large = len > MEDIA_VIDEO_BYTES;
-	if (!is_stream(audio, rtp))
-		return large || rtp->padded || !is_silent(audio, now_ms) ? MEDIA_VIDEO : MEDIA_AUDIO;
+	bool large = len > MEDIA_VIDEO_BYTES, heard = is_stream(audio, rtp);
 	/* The next packet with the timestamp of the one before: a frame in several packets. Repeated sequence numbers are duplicates. */
 	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp->sequence - media_get(&audio->highest)) == 1;
-	if (!large && !frame)
+
+	/* Asked first: the video stream lies in another cache line, which audio alone never needs. */
+	if (heard && !large && !frame)
 		return MEDIA_AUDIO;
+	if (is_stream(video, rtp))
+		return MEDIA_VIDEO;
+	if (!heard)
+		return large || rtp->padded || !is_silent(audio, now_ms) ? MEDIA_VIDEO : MEDIA_AUDIO;
 	make_video(audio, video);
 	return MEDIA_VIDEO;
 }
@@ -150,11 +152,15 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 	}
 }
 
-enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
+enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms)
 {
-	enum media_kind kind = kind_of(audio, video, rtp, len, now_ms);
+	if (media_get(&audio->ssrc) != rtp.ssrc && media_is_next(video, &rtp)) {
+		media_next(video, MEDIA_VIDEO, &rtp, len, now_ms);
+		return MEDIA_VIDEO;
+	}
+	enum media_kind kind = kind_of(audio, video, &rtp, len, now_ms);
 
-	count(kind == MEDIA_VIDEO ? video : audio, kind, rtp, len, now_ms);
+	count(kind == MEDIA_VIDEO ? video : audio, kind, &rtp, len, now_ms);
 	return kind;
 }
 

@@ -95,31 +95,38 @@ static inline void media_transit(struct media_stream *s, enum media_kind kind, c
 	media_set(&s->jitter, jitter + (uint32_t)(d < 0 ? -d : d) - ((jitter + 8) >> 4));
 }
 
-/* For every packet that is not just the next of a stream that is known. */
-enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, const struct rtp *rtp, uint32_t len, uint32_t now_ms);
+/* For every packet that is not just the next of the audio stream that is known. The header by value: it fits into two registers. */
+enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms);
+
+/* Whether it is just the next packet of this stream. */
+static inline bool media_is_next(const struct media_stream *s, const struct rtp *rtp)
+{
+	return media_get(&s->ssrc) == rtp->ssrc && media_get(&s->seen) != 0 && (uint16_t)(rtp->sequence - media_get(&s->highest)) == 1;
+}
+
+static inline void media_next(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
+{
+	media_add(s, len);
+	media_set(&s->last_ms, now_ms);
+	media_set(&s->seen, media_get(&s->seen) + 1);
+	media_set(&s->highest, media_get(&s->highest) + 1);
+	media_transit(s, kind, rtp, now_ms);
+}
 
 /* One UDP payload of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video
  * by what its packets look like; one taken for audio that turns out to be video (large, or several packets of one timestamp) changes place,
  * and its counts with it. */
-static inline enum media_kind media_pass(struct media_stream *audio, struct media_stream *video, const uint8_t *p, uint32_t len, uint32_t now_ms)
+static inline __attribute__((always_inline)) enum media_kind media_pass(struct media_stream *audio, struct media_stream *video,
+									const uint8_t *p, uint32_t len, uint32_t now_ms)
 {
 	struct rtp rtp;
 
 	if (!rtp_read(p, len, &rtp))
 		return MEDIA_OTHER;
-	bool heard = media_get(&audio->ssrc) == rtp.ssrc;
-	struct media_stream *s = heard ? audio : video;
-	enum media_kind kind = heard ? MEDIA_AUDIO : MEDIA_VIDEO;
-	uint32_t highest = media_get(&s->highest);
-	if (media_get(&s->ssrc) != rtp.ssrc || media_get(&s->seen) == 0 || (uint16_t)(rtp.sequence - highest) != 1 ||
-	    (heard && (len > MEDIA_VIDEO_BYTES || rtp.timestamp == media_get(&s->timestamp))))
-		return media_other_pass(audio, video, &rtp, len, now_ms);
-	media_add(s, len);
-	media_set(&s->last_ms, now_ms);
-	media_set(&s->seen, media_get(&s->seen) + 1);
-	media_set(&s->highest, highest + 1);
-	media_transit(s, kind, &rtp, now_ms);
-	return kind;
+	if (!media_is_next(audio, &rtp) || len > MEDIA_VIDEO_BYTES || rtp.timestamp == media_get(&audio->timestamp))
+		return media_other_pass(audio, video, rtp, len, now_ms);
+	media_next(audio, MEDIA_AUDIO, &rtp, len, now_ms);
+	return MEDIA_AUDIO;
 }
 
 /* A new allocation begins with nothing. */
