@@ -114,6 +114,29 @@ export function layoutChapter(world) {
       await ida.click("conversation-back");
     });
 
+    test("the news that the line is lost covers nothing, and is covered by nothing", async () => {
+      await ida.page.routeWebSocket("**/sip", (socket) => void socket.close());
+      await ida.page.reload();
+      await ida.see("line-banner");
+      for (const size of [{ width: 390, height: 780 }, laptop.viewport]) {
+        await ida.page.setViewportSize(size);
+        const banner = await box(ida, ida.id("line-banner"));
+        assert.ok(banner.inside && banner.height < 80, `${banner.height} px`);
+        for (const part of ["settings", "logout", "search", "open-jan", "self-status"]) {
+          const other = await box(ida, ida.id(part));
+          assert.ok(other.inside && apart(other, banner), `${part} at ${size.width}x${size.height}`);
+        }
+        await ida.call("jan", "audio");
+        await ida.failure("socket-lost");
+        await ida.closeFailure();
+        await ida.click("open-jan");
+        await ida.chat("never mind");
+        await ida.id("toast").first().waitFor();
+        assert.ok(apart(await box(ida, ida.id("toast").first()), banner), "the notice");
+        if (size.width < 761) await ida.click("conversation-back");
+      }
+    });
+
     test("the choices of appearance fit their places at phone width", async () => {
       await jan.page.setViewportSize({ width: 390, height: 780 });
       await jan.click("settings");
