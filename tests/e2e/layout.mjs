@@ -4,6 +4,7 @@ import { after, before, describe } from "node:test";
 
 import { steps } from "./lib/chapter.mjs";
 import { Person } from "./lib/person.mjs";
+import { until } from "./lib/wait.mjs";
 
 const laptop = { viewport: { width: 1280, height: 800 } };
 
@@ -111,6 +112,11 @@ export function layoutChapter(world) {
       assert.ok(toast.inside);
       assert.ok(apart(toast, await box(ida, ida.id("chat-message").last())), "the newest message");
       assert.ok(apart(toast, await box(ida, ida.id("conversation-audio"))), "the buttons");
+      // Turned to its side, and back.
+      for (const size of [{ width: 780, height: 360 }, { width: 390, height: 780 }]) {
+        await ida.page.setViewportSize(size);
+        await until("the newest message is in sight", async () => (await box(ida, ida.id("chat-message").last())).y + 20 < (await box(ida, ida.id("chat-input"))).y, 2000);
+      }
       await ida.click("conversation-back");
     });
 

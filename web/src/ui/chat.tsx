@@ -25,6 +25,24 @@ export function Chat({ client, peer }: { client: Client; peer: string }) {
 	useEffect(() => {
 		if (log.current) log.current.scrollTop = log.current.scrollHeight;
 	}, [items, peer]);
+	// A phone that is turned, or opens its keyboard: who was at the newest message stays there.
+	useEffect(() => {
+		const e = log.current;
+		if (!e) return;
+		let atEnd = true;
+		const look = (): void => {
+			atEnd = e.scrollHeight - e.scrollTop - e.clientHeight < 24;
+		};
+		const resized = new ResizeObserver(() => {
+			if (atEnd) e.scrollTop = e.scrollHeight;
+		});
+		e.addEventListener('scroll', look);
+		resized.observe(e);
+		return () => {
+			e.removeEventListener('scroll', look);
+			resized.disconnect();
+		};
+	}, []);
 	return (
 		<div class="chat">
 			<div class="chat-log" ref={log} data-testid="chat-log" role="log" aria-label={`Messages with ${name}`} aria-live="polite" tabIndex={0}>
