@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "relay/capture.h"
 #include "relay/kernel.h"
+#include "relay/partial.h"
 
 #define TX_ROOM (2 * BURST + PATH_EXTRA)
 #define SLEEP_MS 100          /* longest sleep; expiry is swept this often at least */
@@ -236,6 +237,8 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	}
 	stats_add(&w->path.stats->rx_packets, n);
 	stats_add(&w->path.stats->rx_bytes, bytes);
+	for (unsigned i = 0; port->kernel_if[0] != '\0' && i < k; i++)
+		(void)partial_complete(&p[i]);
 	look_for_capture(w);
 	for (unsigned i = 0; unlikely(w->capture != NULL) && i < k; i++)
 		capture_frame(w->capture, w->id, &p[i], clock_wall_us());

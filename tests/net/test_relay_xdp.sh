@@ -161,6 +161,14 @@ check 'receive queues that cannot be served: a clear sentence' refuses 'has 2 re
 check 'as that sentence says, it works' one_queue
 check 'one queue: SIGTERM ends it with status 0' relay_stop
 
+# As containers have it: checksums are left for a card that never comes.
+cable
+ip netns exec "$NS" ethtool -K dpx0 tx on >/dev/null
+ip netns exec "$RELAY_NS" ethtool -K vs0 tx on >/dev/null
+on_interface 'checksums left out' native
+check 'checksums left out: none was taken for damage' test "$(relay_metric duplex_relay_drops_total 'reason="udp_checksum"')" = 0
+check 'checksums left out: SIGTERM ends it with status 0' relay_stop
+
 # A veth whose peer has a large MTU refuses native XDP.
 cable 1 9000
 on_interface 'generic' generic
