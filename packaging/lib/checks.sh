@@ -55,6 +55,10 @@ check_tun() {
 	[ -c /dev/net/tun ] || die 'The device /dev/net/tun is missing: load the kernel module tun (in a container: pass --device /dev/net/tun).'
 	# Opening it needs the driver, attaching needs CAP_NET_ADMIN.
 	(exec 3<>/dev/net/tun) 2>/dev/null || die 'The device /dev/net/tun cannot be opened: the kernel module tun or the right to use it is missing.'
+	# The kernel keeps it for a relay that was killed; without a carrier nobody holds it.
+	if [[ $(ip -d link show dev "$TAP" 2>/dev/null) == *NO-CARRIER*tun*persist\ on* ]]; then
+		ip link delete dev "$TAP"
+	fi
 	ip link show dev "$TAP" >/dev/null 2>&1 &&
 		die "The network interface $TAP exists already: remove it (ip link delete $TAP) or choose another name with TAP=…"
 	ip tuntap add dev "$TAP" mode tap 2>/dev/null ||

@@ -47,6 +47,8 @@ render_duplex() {
 		stream-socket-group = www-data
 		tls-cert = $PKI_DIR/server.crt
 		tls-key = $PKI_DIR/server.key
+		; A relay that was killed or upgraded goes on with what it had; make down removes this.
+		journal = $RUN_DIR/relay.journal
 	EOF
 }
 

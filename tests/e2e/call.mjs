@@ -77,6 +77,24 @@ export function callChapter(world) {
       assert.ok(a.dataMessages >= 1 && b.dataMessages >= 1);
     });
 
+    test("the relay is killed and comes back: sound and picture go on, on the same paths, without an ICE restart", async () => {
+      const before = await Promise.all([anna.ice(), ben.ice()]);
+      await Promise.all([anna.listenForSilence(), ben.listenForSilence()]);
+      await world.instance.killRelay();
+      await until("the relay is back", async () => {
+        const text = await world.instance.relayMetrics().catch(() => "");
+        return metric(text, 'duplex_relay_restored{what="allocations"}') >= 2;
+      });
+      await Promise.all([anna.hears(true), ben.hears(true)]);
+      assert.deepEqual(await Promise.all([anna.ice(), ben.ice()]), before);
+      const silence = await Promise.all([anna.longestSilence(), ben.longestSilence()]);
+      console.log(`# longest time without sound: ${silence.join(" and ")} ms`);
+      // A second on a machine that has time for it; here two browsers and whatever else runs share it.
+      assert.ok(Math.max(...silence) < 3000, `${silence}`);
+      await anna.phase("active");
+      await ben.phase("active");
+    });
+
     test("mute silences, and camera off stops the picture, at the other side", async () => {
       const level = async (person) => {
         const s = (await person.stats()).find((x) => x.type === "inbound-rtp" && x.kind === "audio");

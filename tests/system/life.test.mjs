@@ -235,6 +235,9 @@ describe("up, status, down", () => {
 	test("a second start is quick, keeps the users, and prints no password; a network that cannot be is not taken from the first", async () => {
 		const saved = `${stateDir(settings)}/etc/settings`;
 		writeFileSync(saved, readFileSync(saved, "utf8").replace(/^SUBNET=.*$/m, "SUBNET=999.1.1.0/24"));
+		// As it is after everything was killed: the kernel still keeps the relay's device, and nobody holds it.
+		assert.equal((await run("ip", ["tuntap", "add", "dev", settings.TAP, "mode", "tap"])).status, 0);
+		await run("ip", ["link", "set", "dev", settings.TAP, "up"]);
 		const result = await duplexRun("up", settings);
 		assert.equal(result.status, 0, result.err);
 		assert.equal(result.out.trim(), "");

@@ -80,6 +80,11 @@ export class Instance {
     await child;
   }
 
+  // As the kernel would when memory is out; its supervisor starts it again.
+  async killRelay() {
+    await run("sv", ["kill", `${this.stateDir}/service/relay`]);
+  }
+
   relayMetrics() {
     return scrape(`${this.runDir}/metrics.relay.sock`);
   }

@@ -144,6 +144,36 @@ export class Person {
     };
   }
 
+  // What an ICE restart would change: user fragment and selected path.
+  async ice() {
+    const all = await this.stats();
+    const transport = all.find((s) => s.type === "transport");
+    const ufrag = await this.page.evaluate(() => /a=ice-ufrag:(\S+)/.exec(window.__duplex.debug.peerConnection.localDescription.sdp)[1]);
+    return { ufrag, pair: transport?.selectedCandidatePairId, changes: transport?.selectedCandidatePairChanges };
+  }
+
+  // From now on until longestSilence(): how long at most no sound came in, in milliseconds, looked at every 50.
+  listenForSilence() {
+    return this.page.evaluate(() => {
+      const pc = window.__duplex.debug.peerConnection;
+      const seen = { packets: -1, at: performance.now(), longest: 0 };
+      window.__silence = seen;
+      seen.timer = setInterval(async () => {
+        const sound = [...(await pc.getStats()).values()].find((s) => s.type === "inbound-rtp" && s.kind === "audio");
+        const now = performance.now();
+        seen.longest = Math.max(seen.longest, now - seen.at);
+        if (sound && sound.packetsReceived !== seen.packets) Object.assign(seen, { packets: sound.packetsReceived, at: now });
+      }, 50);
+    });
+  }
+
+  longestSilence() {
+    return this.page.evaluate(() => {
+      clearInterval(window.__silence.timer);
+      return Math.round(window.__silence.longest);
+    });
+  }
+
   async hears(andSees, timeout = 20_000) {
     let last;
     const start = await this.media();
