@@ -70,6 +70,12 @@ asan: ## unit, flow, fuzz seeds and the black boxes of API and SIP under Address
 check-asan: $(needs_unit) $(needs_flow) $(needs_fuzz) $(needs_api)
 	$(Q)DUPLEX_BUILD=$(BUILD) DUPLEX_SIGNALLING=$(BUILD)/duplex-signalling $(RUN_TESTS) $(call groups,unit flow fuzz api sip)
 
+# Churn of allocations for minutes instead of seconds.
+MIN ?= 10
+.PHONY: soak-relay
+soak-relay: programs ## churn of allocations with data for MIN=10 minutes: memory flat, ports returned, counters add up (root)
+	$(Q)SOAK_S=$$(($(MIN) * 60)) $(RUN_TESTS) --group soak:$$(($(MIN) * 60 + 300)):1 tests/net/test_relay_soak.sh
+
 # Each fuzzer for TIME seconds, from its seeds; new inputs go to build/fuzz/corpus, a crash to build/fuzz/crashes.
 TIME ?= 60
 .PHONY: fuzz
