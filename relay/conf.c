@@ -134,7 +134,7 @@ const struct conf_option relay_options[] = {
 	     "certificate chains (PEM) for TLS, the first for clients that name none of the others; a reload reads them again"),
 	LIST("tls-key", tls_key, "", true, "their private keys (PEM), in the same order"),
 	NUM("stream-queue", stream_queue_ms, "200", 10, 10000, "ms", true,
-	    "how long media may wait for a client on TCP or TLS before it is dropped"),
+	    "how long media may wait for a client on TCP or TLS before it is dropped; video half as long"),
 	NUM("stream-queue-bytes", stream_queue_bytes, "262144", 4096, 16777216, "bytes", true,
 	    "media that may wait for one such client"),
 	NUM("stream-memory", stream_memory_mb, "64", 1, 65536, "MB", true, "media and answers that may wait for all such clients"),

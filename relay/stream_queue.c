@@ -108,7 +108,9 @@ bool stream_queue_add(struct stream_queue *q, const struct stream_limits *l, enu
 void stream_queue_age(struct stream_queue *q, const struct stream_limits *l, uint64_t now_ms, struct stream_dropped *dropped)
 {
 	for (unsigned k = STREAM_CONTROL + 1; k < STREAM_KINDS; k++) {
-		while (q->oldest[k] != NULL && now_ms - q->oldest[k]->ms > l->media_ms) {
+		uint32_t most_ms = k == STREAM_VIDEO ? l->media_ms / 2 : l->media_ms;
+
+		while (q->oldest[k] != NULL && now_ms - q->oldest[k]->ms > most_ms) {
 			take_out(q, q->oldest[k]);
 			dropped->late++;
 		}

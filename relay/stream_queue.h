@@ -12,7 +12,7 @@
 enum stream_kind {
 	STREAM_CONTROL, /* answers: never dropped */
 	STREAM_AUDIO,
-	STREAM_MEDIA,   /* data of unknown kind */
+	STREAM_MEDIA,   /* other data: checks, handshakes, reports, data channels */
 	STREAM_VIDEO,
 	STREAM_KINDS,
 };
@@ -31,7 +31,7 @@ struct stream_queue {
 
 struct stream_limits {
 	uint32_t bytes;     /* of one queue */
-	uint32_t media_ms;  /* media that has waited longer is dropped */
+	uint32_t media_ms;  /* media that has waited longer is dropped; video after half the time, so that audio gets through a line too narrow for both */
 	uint64_t all_bytes; /* over all queues */
 };
 

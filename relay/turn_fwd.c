@@ -12,6 +12,7 @@ struct transit {
 	uint16_t sum;     /* old UDP checksum */
 	uint16_t frag;    /* DF for IPv4, network order */
 	uint8_t tos, ttl; /* in IPv6 traffic class and hop limit */
+	uint8_t kind;     /* enum media_kind, once judged */
 };
 
 /* Where it goes from here. */
@@ -88,6 +89,7 @@ static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flo
 	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms);
 
 	stats_add(&c->stats->media_packets[kind], 1);
+	t->kind = (uint8_t)kind;
 	if (t->tos < 4)
 		t->tos |= c->policy->dscp[kind];
 	return likely((c->policy->allocation_rate | c->policy->user_rate) == 0) || within_limits(c, p, a, kind, t->len);
@@ -104,12 +106,13 @@ static inline uint32_t flow_label(const struct way *w)
 static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
 			 struct way w)
 {
+	static const enum stream_kind kinds[MEDIA_KINDS] = { STREAM_MEDIA, STREAM_AUDIO, STREAM_VIDEO };
 	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
 	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
 	if (w.to != NULL && flow_is_stream(w.to)) {
 		/* RFC 8656 §16: nothing but the message. */
-		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, STREAM_MEDIA);
+		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, kinds[t.kind]);
 		return;
 	}
 	if (unlikely(ip - ETH_LEN < p->start)) {

@@ -53,6 +53,7 @@ struct rig {
 		uint16_t port;
 	} stream[8]; /* clients on streams, by the index in their handle */
 	unsigned streams;
+	uint8_t media; /* kind of the last thing that went to one */
 };
 
 static bool rig_new_buf(void *user, struct pkt *p)
@@ -294,7 +295,8 @@ static void rig_take_stream(struct rig *r, struct pkt *p)
 	assert_true(r->outs < RIG_OUT);
 	assert_true((p->stream & UINT16_MAX) < r->streams && p->stream >> 16 == 7);
 	assert_true(p->data >= p->start + STREAM_META_LEN && p->data + p->len <= p->end);
-	assert_int_equal(p->media, p->data[0] <= 1 && p->data[1] != 0x17 ? STREAM_CONTROL : STREAM_MEDIA);
+	assert_int_equal(p->media == STREAM_CONTROL, p->data[0] <= 1 && p->data[1] != 0x17);
+	r->media = p->media;
 	f->len = rig_udp(f->bytes, RELAY_IP, TURN_PORT, s->ip, s->port, p->data, p->len);
 	memcpy(f->bytes, rig_host_mac, 6);
 	f->iface = 0;

@@ -88,6 +88,30 @@ static void indications(void **state)
 	}
 }
 
+/* What is RTP is told apart for the queue towards the client. The rig sees to it that data is never taken for an answer. */
+static void kinds(void **state)
+{
+	struct rig *r = *state;
+	uint8_t rtp[1100] = { 0x80, 111 };
+
+	assert_int_equal(client_bind(r, &alice, 0x4001, PEER_IP, 9000), 0);
+	for (uint16_t i = 1; i < 10; i++) {
+		be16_put(rtp + 2, i);
+		be32_put(rtp + 4, 960u * i);
+		peer_datagram(r, 0, PEER_IP, 9000, alice.relayed, rtp, 120);
+		assert_int_equal(r->media, STREAM_AUDIO);
+	}
+	rtp[1] = 96;
+	rtp[8] = 7; /* another SSRC */
+	for (uint16_t i = 1; i < 10; i++) {
+		be16_put(rtp + 2, i);
+		peer_datagram(r, 0, PEER_IP, 9000, alice.relayed, rtp, sizeof(rtp));
+	}
+	assert_int_equal(r->media, STREAM_VIDEO);
+	peer_datagram(r, 0, PEER_IP, 9000, alice.relayed, "\x16\xfe\xfd handshake", 12);
+	assert_int_equal(r->media, STREAM_MEDIA);
+}
+
 /* Over the relay from the stream to UDP and back. */
 static void hairpin(void **state)
 {
@@ -177,7 +201,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(channel_all_lengths), TEST(checksum_never_zero), TEST(indications), TEST(hairpin), TEST(connections_are_clients),
+		TEST(channel_all_lengths), TEST(checksum_never_zero), TEST(indications), TEST(kinds), TEST(hairpin), TEST(connections_are_clients),
 		TEST(the_end), TEST(challenges_are_answered), TEST(not_turn),
 	};
 

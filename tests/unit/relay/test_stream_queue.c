@@ -117,6 +117,48 @@ static void video_before_audio(void **state)
 	assert_int_equal(dropped.late, 0);
 }
 
+/* A line of 60 kB/s, audio of 8 kB/s and video of 200 kB/s: the audio comes, all of it and soon; the video gives way. */
+static void audio_through_a_narrow_line(void **state)
+{
+	const struct stream_limits wide = { .bytes = 262144, .media_ms = 200, .all_bytes = 1000000 };
+	unsigned audio_in = 0, audio_out = 0, video_in = 0, video_out = 0, budget = 0;
+	struct iovec v;
+
+	(void)state;
+	for (uint64_t ms = 0; ms < 20000; ms += 5) {
+		uint8_t m[1000] = { 0 };
+
+		memcpy(m + 1, &ms, sizeof(ms));
+		if (ms < 19000) {
+			m[0] = STREAM_VIDEO;
+			assert_true(stream_queue_add(&q, &wide, STREAM_VIDEO, m, sizeof(m), 0, ms, &dropped));
+			video_in++;
+		}
+		if (ms % 20 == 0 && ms < 19000) {
+			m[0] = STREAM_AUDIO;
+			assert_true(stream_queue_add(&q, &wide, STREAM_AUDIO, m, 160, 0, ms, &dropped));
+			audio_in++;
+		}
+		stream_queue_age(&q, &wide, ms, &dropped);
+		for (budget += 300; stream_queue_peek(&q, &v, 1, UINT32_MAX) == 1 && v.iov_len <= budget; budget -= (unsigned)v.iov_len) {
+			uint64_t sent;
+
+			memcpy(&sent, (uint8_t *)v.iov_base + 1, sizeof(sent));
+			assert_true(ms - sent <= 120);
+			audio_out += *(uint8_t *)v.iov_base == STREAM_AUDIO;
+			video_out += *(uint8_t *)v.iov_base == STREAM_VIDEO;
+			unsigned len = (unsigned)v.iov_len;
+			assert_int_equal(stream_queue_written(&q, len, 0), 1);
+			v.iov_len = len;
+		}
+		budget = MIN(budget, 1000u);
+	}
+	assert_int_equal(audio_out, audio_in);
+	assert_in_range(video_out, video_in / 5, video_in / 3);
+	assert_int_equal(video_in - video_out, dropped.late);
+	assert_int_equal(dropped.full, 0);
+}
+
 static void answers_always(void **state)
 {
 	(void)state;
@@ -237,7 +279,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(in_order_with_padding), TEST(old_media_goes),   TEST(video_before_audio), TEST(answers_always),
+		TEST(in_order_with_padding), TEST(old_media_goes),   TEST(video_before_audio), TEST(audio_through_a_narrow_line), TEST(answers_always),
 		TEST(begun_is_completed),    TEST(bounded_over_all), TEST(at_random),
 	};
 
