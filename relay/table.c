@@ -24,6 +24,9 @@ static enum err fill(struct table *t, const struct table_size *size, struct rcu 
 	t->slots = mmap(NULL, in->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->slots == MAP_FAILED)
 		t->slots = NULL;
+	/* Any packet may be for any slot: with small pages most would miss the TLB. Where there are no huge ones, nothing changes. */
+	if (t->slots != NULL)
+		(void)madvise(t->slots, in->bytes, MADV_HUGEPAGE);
 	if (in->map == NULL || t->slots == NULL || users_init(&in->users, size->max) != ERR_OK ||
 	    users_init(&in->addresses, size->max) != ERR_OK || numbers_init(&in->numbers, size->max) != ERR_OK)
 		return ERR_NO_MEMORY;
