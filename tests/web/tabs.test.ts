@@ -1,5 +1,6 @@
 /** web/src/tabs.ts: who has the line, when tabs come and go. Locks and the channel are played after their specifications (Web Locks API §4, HTML §9.5). */
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import test from 'node:test';
 import { TabGuard } from '../../web/src/tabs.ts';
 
@@ -69,6 +70,7 @@ class Channel {
 const locks = new Locks();
 Object.defineProperty(globalThis, 'navigator', { value: { locks }, configurable: true });
 Object.assign(globalThis, { BroadcastChannel: Channel });
+globalThis.crypto ??= webcrypto as Crypto; // Debian's Node 18 has it in a module only
 
 /** A tab that is as busy as it is told, and counts what becomes of it. */
 function tab() {
