@@ -133,6 +133,38 @@ static void what_is_lost_is_counted(void **state)
 	rig_free(old);
 }
 
+/* A kill between a new snapshot and the end of the old one leaves both: the new one counts, wherever it lies. */
+static void of_two_snapshots_the_newer_counts(void **state)
+{
+	struct client c = client_new(CLIENT_IP, 3000, "bob", "");
+	struct rig *old = begin(5000);
+	uint8_t *before, *after;
+
+	(void)state;
+	assert_int_equal(client_allocate(old, &c), 0);
+	assert_int_equal(client_permit(old, &c, PEER_IP), 0);
+	size_t len = load(&before);
+	assert_int_equal(client_permit(old, &c, OTHER_IP), 0);
+	end(old);
+	assert_int_equal(load(&after), len);
+	for (size_t at = JOURNAL_PAGE; at < len - JOURNAL_PAGE; at += JOURNAL_CELL) {
+		static const uint8_t wiped[JOURNAL_CELL];
+
+		if (memcmp(after + at, wiped, sizeof(wiped)) == 0)
+			memcpy(after + at, before + at, JOURNAL_CELL);
+	}
+	store(after, len);
+	struct rig *now = begin(old->clock.mono_ms);
+	assert_int_equal(now->relay->restored.drops[RESTORE_SUPERSEDED], 1);
+	assert_int_equal(now->relay->restored.permissions, 2);
+	assert_int_equal(compare(old, now, false), 1);
+	end(now);
+	free(before);
+	free(after);
+	rig_free(now);
+	rig_free(old);
+}
+
 /* --- the file --- */
 
 static void one_journal_one_relay(void **state)
@@ -392,7 +424,7 @@ int main(int argc, char **argv)
 		return victim(argv[2], argv[3], (unsigned)strtoul(argv[4], NULL, 10));
 
 	const struct CMUnitTest tests[] = {
-		T(of_a_damaged_journal_the_intact_part_is_used), T(what_is_lost_is_counted), T(one_journal_one_relay),
+		T(of_a_damaged_journal_the_intact_part_is_used), T(what_is_lost_is_counted), T(of_two_snapshots_the_newer_counts), T(one_journal_one_relay),
 		T(starts_that_get_nowhere_give_it_up), T(what_clients_were_told_outlives_a_kill), T(a_full_journal_refuses_nobody),
 	};
 
