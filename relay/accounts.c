@@ -51,13 +51,22 @@ static enum err read_keys(struct str text, struct account *a, bool *keys)
 	return ERR_OK;
 }
 
+static bool is_name(struct str name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f)
+			return false;
+	}
+	return name.len > 0 && name.len <= TURN_USERNAME_MAX;
+}
+
 static enum err read_line(const struct accounts *all, struct str line, struct account *a)
 {
 	struct str realm = str_of(all->realm, all->realm_len), password = line, name = str_cut(&password, ':');
 	bool keys = false;
 
 	*a = (struct account){ 0 };
-	if (name.len == 0 || name.len > sizeof(a->name) || password.p == NULL || password.len == 0)
+	if (!is_name(name) || password.p == NULL || password.len == 0)
 		return ERR_INVALID;
 	memcpy(a->name, name.p, name.len);
 	a->name_len = (uint8_t)name.len;

@@ -23,9 +23,9 @@ static inline struct str account_name(const struct account *a)
 struct accounts;
 
 /* Lines `name:password`, or with keys made elsewhere `name:md5=HEX`, `name:sha256=HEX` or both with a blank
- * between; # begins a comment line. Names have no colon and at most TURN_USERNAME_MAX bytes. On failure `why`
- * holds one sentence with the number of the line, never its text. ERR_INVALID, ERR_EXISTS for a name given
- * twice, ERR_TOO_LARGE, ERR_NO_MEMORY. */
+ * between; # begins a comment line. Names have no colon, no control characters and at most TURN_USERNAME_MAX
+ * bytes. On failure `why` holds one sentence with the number of the line, never its text. ERR_INVALID, ERR_EXISTS
+ * for a name given twice, ERR_TOO_LARGE, ERR_NO_MEMORY. */
 enum err accounts_parse(struct str text, struct str realm, struct accounts **out, char *why, size_t why_size);
 /* The same from a file, which others must not be able to read. ERR_NOT_FOUND, ERR_FORBIDDEN. */
 enum err accounts_load(const char *path, struct str realm, struct accounts **out, char *why, size_t why_size);

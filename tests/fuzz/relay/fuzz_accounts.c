@@ -21,11 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size_t lines = 0;
 	while (rest.p != NULL) {
-		struct str line = str_cut(&rest, '\n'), name = str_cut(&line, ':');
+		struct str line = str_cut(&rest, '\n'), name;
 		uint8_t hash[SHA256_LEN];
 
-		if (name.len == 0 || name.p[0] == '#' || (name.len == 1 && name.p[0] == '\r'))
+		if (line.len == 0 || line.p[0] == '#' || str_eq(line, STR("\r")))
 			continue;
+		name = str_cut(&line, ':');
 		const struct account *a = accounts_by_name(all, name);
 		must(a != NULL && str_eq(account_name(a), name) && (a->md5.len > 0 || a->sha256.len > 0));
 		must(turn_userhash(name, STR("realm"), hash) == ERR_OK && accounts_by_hash(all, hash) == a);

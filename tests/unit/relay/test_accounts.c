@@ -78,7 +78,7 @@ static void nobody(void **state)
 static void wrong_lines(void **state)
 {
 	static const char *const lines[] = {
-		"alice", ":password", "alice:", "alice:md5=", "alice:md5=zz0102030405060708090a0b0c0d0e0f", "alice:md5=00010203",
+		"alice", "\r:x", "al\tice:x", "\x7f:x", ":password", "alice:", "alice:md5=", "alice:md5=zz0102030405060708090a0b0c0d0e0f", "alice:md5=00010203",
 		"alice:sha256=000102030405060708090a0b0c0d0e0f", "alice:md5=000102030405060708090a0b0c0d0e0f hunter2",
 		"alice:md5=000102030405060708090a0b0c0d0e0f md5=000102030405060708090a0b0c0d0e0f",
 		"alice:md5=000102030405060708090a0b0c0d0e0f ",
