@@ -104,7 +104,8 @@ static inline bool media_is_next(const struct media_stream *s, const struct rtp 
 	return media_get(&s->ssrc) == rtp->ssrc && media_get(&s->seen) != 0 && (uint16_t)(rtp->sequence - media_get(&s->highest)) == 1;
 }
 
-static inline void media_next(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
+static inline __attribute__((always_inline)) void media_next(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len,
+							     uint32_t now_ms)
 {
 	media_add(s, len);
 	media_set(&s->last_ms, now_ms);
