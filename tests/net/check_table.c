@@ -327,6 +327,7 @@ static void put_spec(const struct tc *c, struct ts_msg *m, const struct spec *a)
 		ts_put_xaddr(m, a->type, (const struct sockaddr *)&c->relayed);
 		break;
 	case SERVER:
+		sa.sin_addr = c->env->relay;
 		ts_put_xaddr(m, a->type, (struct sockaddr *)&sa);
 		break;
 	case END:

@@ -19,11 +19,11 @@ static void die(const char *what)
 	exit(2);
 }
 
-static int bound_socket(struct in_addr ip, struct sockaddr_in *out)
+static int bound_socket(struct in_addr ip, int type, struct sockaddr_in *out)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = ip };
 	socklen_t size = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || getsockname(fd, (struct sockaddr *)&sa, &size) != 0)
 		die("binding a client socket");
@@ -35,7 +35,9 @@ void tc_open_until(struct tc *c, const struct tc_env *env, const char *name, con
 {
 	memset(c, 0, sizeof(*c));
 	c->env = env;
-	c->fd = bound_socket(env->local, &c->self);
+	c->fd = bound_socket(env->local, env->tcp ? SOCK_STREAM : SOCK_DGRAM, &c->self);
+	if (env->tcp && connect(c->fd, (const struct sockaddr *)&env->server, sizeof(env->server)) != 0)
+		die("connecting");
 	snprintf(c->realm, sizeof(c->realm), "%s", env->realm);
 	ts_credentials(env->secret, env->realm, expiry, name, call, c->user, sizeof(c->user), c->key);
 }
@@ -77,6 +79,8 @@ bool tc_send_raw(struct tc *c, const void *data, size_t len)
 {
 	const struct sockaddr_in *to = &c->env->server;
 
+	if (c->env->tcp)
+		return send(c->fd, data, len, MSG_NOSIGNAL) == (ssize_t)len;
 	return sendto(c->fd, data, len, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)len;
 }
 
@@ -90,8 +94,44 @@ static long recv_within(int fd, void *buf, size_t size, struct sockaddr_in *from
 	return recvfrom(fd, buf, size, 0, (struct sockaddr *)from, &fromlen);
 }
 
+/* The length of the message that begins in the stream (RFC 8656 §12.5: channel data is padded to four), 0 = not known yet. */
+static size_t whole(const struct tc *c)
+{
+	if (c->stream_len < 4)
+		return 0;
+	size_t len = (size_t)c->stream[2] << 8 | c->stream[3];
+
+	return c->stream[0] < 0x40 ? 20 + len : 4 + (len + 3) / 4 * 4;
+}
+
+/* False, too, when the server has closed. */
+static bool recv_message(struct tc *c, int ms)
+{
+	for (int64_t end = (int64_t)clock_mono_ms() + ms;;) {
+		size_t len = whole(c);
+		struct pollfd p = { .fd = c->fd, .events = POLLIN };
+		int64_t left = end - (int64_t)clock_mono_ms();
+
+		if (len > 0 && len <= c->stream_len) {
+			memcpy(c->in, c->stream, len);
+			c->in_len = len;
+			c->stream_len -= len;
+			memmove(c->stream, c->stream + len, c->stream_len);
+			return true;
+		}
+		if (left <= 0 || poll(&p, 1, (int)left) != 1)
+			return false;
+		ssize_t n = recv(c->fd, c->stream + c->stream_len, sizeof(c->stream) - c->stream_len, 0);
+		if (n <= 0)
+			return false;
+		c->stream_len += (size_t)n;
+	}
+}
+
 bool tc_recv(struct tc *c, int ms)
 {
+	if (c->env->tcp)
+		return recv_message(c, ms);
 	long n = recv_within(c->fd, c->in, sizeof(c->in), &c->from, ms);
 
 	if (n < 0)
@@ -107,8 +147,11 @@ bool tc_transact(struct tc *c, const struct ts_msg *m)
 {
 	for (int try = 0; try < TRIES; try++) {
 		int64_t end = (int64_t)clock_mono_ms() + RTO_MS;
-		if (!tc_send_raw(c, m->b, m->len))
+		if (!tc_send_raw(c, m->b, m->len)) {
+			if (c->env->tcp)
+				return false; /* the server has closed */
 			die("sending");
+		}
 		for (int64_t left; (left = end - (int64_t)clock_mono_ms()) > 0 && tc_recv(c, (int)left);)
 			if (ts_is_stun(c->in, c->in_len) && ts_class(c->in) >= TS_SUCCESS && memcmp(c->in + 8, m->b + 8, TS_TXID) == 0)
 				return true;
@@ -228,12 +271,12 @@ void tc_send_channel(struct tc *c, uint16_t channel, const void *data, size_t le
 	uint8_t b[TS_MAX] = { (uint8_t)(channel >> 8), (uint8_t)channel, (uint8_t)(len >> 8), (uint8_t)len };
 
 	memcpy(b + 4, data, len);
-	tc_send_raw(c, b, 4 + len);
+	tc_send_raw(c, b, 4 + (c->env->tcp ? (len + 3) / 4 * 4 : len));
 }
 
 int tc_peer_open(struct in_addr ip, struct sockaddr_in *bound)
 {
-	return bound_socket(ip, bound);
+	return bound_socket(ip, SOCK_DGRAM, bound);
 }
 
 long tc_peer_recv(int fd, void *buf, size_t size, struct sockaddr_in *from, int ms)

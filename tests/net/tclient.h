@@ -1,4 +1,4 @@
-/* A plain TURN client over one UDP socket of the kernel: the second opinion about the relay. Blocking, with deadlines; transactions are
+/* A plain TURN client over one socket of the kernel, UDP or TCP: the second opinion about the relay. Blocking, with deadlines; transactions are
  * retransmitted as RFC 8489 §6.2.1 says, scaled down because the "network" is a cable inside this machine. */
 #ifndef DUPLEX_TESTS_NET_TCLIENT_H
 #define DUPLEX_TESTS_NET_TCLIENT_H
@@ -7,6 +7,8 @@
 
 struct tc_env {
 	struct sockaddr_in server;
+	bool tcp;              /* instead of UDP; `relay` is then another address than the server's */
+	struct in_addr relay;  /* where relayed addresses are */
 	struct in_addr local;  /* clients */
 	struct in_addr peer;   /* a peer the relay allows; ours */
 	struct in_addr other;  /* a second one */
@@ -25,6 +27,8 @@ struct tc {
 	struct sockaddr_in relayed;
 	uint8_t in[65536]; /* the last datagram received */
 	size_t in_len;
+	uint8_t stream[65536]; /* TCP: what has come and is no whole message yet */
+	size_t stream_len;
 	struct sockaddr_in from;
 };
 
@@ -44,7 +48,7 @@ void tc_request(struct ts_msg *m, unsigned method);
 void tc_sign(const struct tc *c, struct ts_msg *m);
 
 bool tc_send_raw(struct tc *c, const void *data, size_t len);
-/* Next datagram from the server into c->in, or false after `ms`. Frames from elsewhere are an error of the test and end it. */
+/* Next datagram (TCP: message) from the server into c->in, or false after `ms`. Frames from elsewhere are an error of the test and end it. */
 bool tc_recv(struct tc *c, int ms);
 /* Sends `m` and waits for the response with its transaction id (others are skipped); retransmits twice. False if there is none. */
 bool tc_transact(struct tc *c, const struct ts_msg *m);

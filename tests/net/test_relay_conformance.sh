@@ -21,6 +21,15 @@ for cores in 1 2; do
 	namespace NS
 	relay_start "$NS" "cores = $cores" && with_sums "$cores" turncheck "$NS"
 done
+# The same table over TCP, which the relay takes at an address of the kernel's: the same answers, but that what gets no answer may also end the
+# connection.
+namespace NS
+relay_start "$NS" "stream-listen = tcp:$HOST_IP:3478" && {
+	take_tap tcp ip netns exec "$NS" "$BIN/turncheck" --server "$HOST_IP" --tcp --relay "$RELAY_IP" --realm "$REALM" --secret-file "$TMP/secret" \
+		--local "$HOST_IP" --peer "$PEER_IP" --other "$OTHER_IP" --group table
+	check 'tcp: no allocation is left behind' until_true 5 no_allocations
+	check 'tcp: SIGTERM ends it with status 0' relay_stop
+}
 namespace NS
 relay_start "$NS" 'port-min = 50000' 'port-max = 50049' 'user-allocations = 7' 'max-peers = 5' &&
 	with_sums limits turncheck "$NS" --group limits --ports 50 --user-quota 7 --peers 5

@@ -167,13 +167,14 @@ static void usage(void)
 	     "                      (six minutes); may be given again. What the server was configured with, for some of them:\n"
 	     "  --user-quota N, --ports N, --peers N    limits        --challenges N     challenges\n"
 	     "  --lifetime S, --nonce-lifetime S        expiry        --strict-expiry    credentials\n"
+	     "  --tcp --relay IP            over TCP, to a server whose relayed addresses are at IP (the group table only)\n"
 	     "  --seed N, --rounds N         for `hostile` (1, 200)\n"
 	     "  --hold N [--user U] [--call C] [--wait-gone MS]   hold allocations instead");
 	exit(0);
 }
 
 enum { OPT_SERVER = 256, OPT_REALM, OPT_SECRET, OPT_LOCAL, OPT_PEER, OPT_OTHER, OPT_GROUP, OPT_QUOTA, OPT_PORTS, OPT_SEED, OPT_ROUNDS,
-       OPT_PEERS, OPT_CHALLENGES, OPT_LIFETIME, OPT_NONCE, OPT_STRICT, OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_HELP };
+       OPT_PEERS, OPT_CHALLENGES, OPT_LIFETIME, OPT_NONCE, OPT_STRICT, OPT_HOLD, OPT_USER, OPT_CALL, OPT_GONE, OPT_TCP, OPT_RELAY, OPT_HELP };
 
 static void option(struct options *o, int c, char *arg)
 {
@@ -200,6 +201,8 @@ static void option(struct options *o, int c, char *arg)
 	case OPT_USER: o->user = arg; break;
 	case OPT_CALL: o->call = arg; break;
 	case OPT_GONE: o->wait_gone_ms = (int)strtol(arg, NULL, 10); break;
+	case OPT_TCP: env->tcp = true; break;
+	case OPT_RELAY: env->relay = address(arg); break;
 	case OPT_HELP: usage(); break;
 	default: die("unknown option; --help lists them");
 	}
@@ -215,7 +218,7 @@ int main(int argc, char **argv)
 		{ "user", 1, NULL, OPT_USER }, { "call", 1, NULL, OPT_CALL }, { "wait-gone", 1, NULL, OPT_GONE },
 		{ "peers", 1, NULL, OPT_PEERS }, { "challenges", 1, NULL, OPT_CHALLENGES }, { "strict-expiry", 0, NULL, OPT_STRICT },
 		{ "lifetime", 1, NULL, OPT_LIFETIME }, { "nonce-lifetime", 1, NULL, OPT_NONCE },
-		{ "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
+		{ "tcp", 0, NULL, OPT_TCP }, { "relay", 1, NULL, OPT_RELAY }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
 	};
 	struct options o = { .setup = { .seed = 1, .rounds = 200 }, .user = "holder" };
 	int c;
@@ -225,6 +228,8 @@ int main(int argc, char **argv)
 	if (o.setup.env.server.sin_port == 0 || o.setup.env.secret == NULL || o.setup.env.realm[0] == '\0' ||
 	    o.setup.env.local.s_addr == 0 || o.setup.env.peer.s_addr == 0 || o.setup.env.other.s_addr == 0)
 		die("--server, --realm, --secret-file, --local, --peer and --other are needed; --help lists the options");
+	if (o.setup.env.relay.s_addr == 0)
+		o.setup.env.relay = o.setup.env.server.sin_addr;
 	if (o.hold > HOLD_MAX)
 		die("--hold is at most 1024");
 	if (o.hold > 0)
