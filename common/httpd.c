@@ -71,6 +71,9 @@ static enum MHD_Result answer(struct MHD_Connection *conn, const struct httpd_ca
 	if (r == NULL)
 		return MHD_NO;
 	(void)MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, c->type);
+	/* A long answer may have nothing to say for as long as it likes. */
+	if (c->more != NULL)
+		(void)MHD_set_connection_option(conn, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
 	enum MHD_Result done = MHD_queue_response(conn, c->body.overflow ? MHD_HTTP_INTERNAL_SERVER_ERROR : c->status, r);
 	MHD_destroy_response(r);
 	return done;

@@ -116,7 +116,7 @@ const struct conf_option relay_options[] = {
 	     "it holds their keys, so only its owner may read it; empty = none"),
 	O("relay", "keep-on-stop", CONF_BOOL, keep_on_stop, "yes", 0, 0, "", false,
 	  "a relay that is stopped leaves its journal for the next start (an upgrade); no = it removes it"),
-	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges that clients may relay to"),
+	LIST("peer-allow", peer_allow, "", true, "prefixes of private or special ranges, and addresses of this machine, that clients may relay to"),
 	LIST("peer-deny", peer_deny, "", true, "prefixes that clients may not relay to"),
 	TEXT("peer-mode", peer_mode, "any", true,
 	     "any; or relays-only: no peer but other relayed addresses of this relay"),

@@ -26,10 +26,17 @@ static void put_endpoint(struct buf *b, const char *name, const struct addr *a, 
 	buf_printf(b, ",\"%s\":\"%s%s%s:%u\"", name, v4 ? "" : "[", text, v4 ? "" : "]", swap16(port));
 }
 
-static void put_flow(struct buf *b, const char *name, const struct flow_count *f)
+static uint64_t relaxed(const _Atomic uint64_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+/* One direction; `more` is that of the second half of a dual allocation, or NULL. */
+static void put_flow(struct buf *b, const char *name, const struct flow_count *f, const struct flow_count *more)
 {
 	buf_printf(b, ",\"%s\":{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 "}", name,
-		   atomic_load_explicit(&f->packets, memory_order_relaxed), atomic_load_explicit(&f->bytes, memory_order_relaxed));
+		   relaxed(&f->packets) + (more != NULL ? relaxed(&more->packets) : 0),
+		   relaxed(&f->bytes) + (more != NULL ? relaxed(&more->bytes) : 0));
 }
 
 static void put_peers(struct buf *b, const struct alloc *a, uint32_t now_s)
@@ -81,13 +88,14 @@ static void put_alloc(struct buf *b, const struct table *t, const struct alloc *
 	if (other != 0)
 		put_endpoint(b, "also_relayed", &t->slots[other - 1].relay, t->slots[other - 1].relay_port);
 	buf_printf(b, ",\"expires_in\":%u", atomic_load(&a->expires_s) - now_s);
-	put_flow(b, "to_peer", &a->to_peer);
-	put_flow(b, "to_client", &a->to_client);
-	struct media_summary m = media_summary(a);
+	const struct alloc *half = other != 0 ? &t->slots[other - 1] : NULL;
+	put_flow(b, "to_peer", &a->to_peer, half != NULL ? &half->to_peer : NULL);
+	put_flow(b, "to_client", &a->to_client, half != NULL ? &half->to_client : NULL);
+	struct media_summary m = media_summary(a, half);
 	buf_z(b, ",\"media\":{\"sent\":");
-	media_direction_json(b, &m.sent);
+	media_direction_json(b, m.sent);
 	buf_z(b, ",\"received\":");
-	media_direction_json(b, &m.received);
+	media_direction_json(b, m.received);
 	buf_printf(b, ",\"one_way_audio\":%s}", m.one_way ? "true" : "false");
 	put_peers(b, a, now_s);
 }

@@ -47,8 +47,11 @@ static unsigned revoke(struct ctl *c, struct str user, struct str until, bool pa
 
 	if (until.len > 0 && str_to_u64(until, UINT64_MAX, &until_s) != ERR_OK)
 		return 0;
-	if (until.len > 0)
+	if (until.len > 0) {
 		revoked_note(&c->relay->revoked, user, until_s, clock_wall_ms() / MS_PER_S);
+		/* Who was let through just before has made the allocation after this, and it is found. */
+		rcu_wait(c->relay->rcu);
+	}
 	return until_s > 0 ? table_revoke_user(c->relay->table, user, until_s) : 0;
 }
 

@@ -41,7 +41,6 @@
 	X(DROP_SEND_MALFORMED, "send_malformed", "Send indication without what it needs, or with what is not understood") \
 	X(DROP_NO_PERMISSION, "no_permission", "no permission for this peer")                           \
 	X(DROP_PEER_PORT, "peer_port", "relayed port that no allocation holds")                         \
-	X(DROP_PEER_DENIED, "peer_denied", "peer address that is never relayed to")                     \
 	X(DROP_HAIRPIN_GONE, "hairpin_gone", "peer on this relay whose allocation is gone")             \
 	X(DROP_HAIRPIN_PERMISSION, "hairpin_permission", "peer on this relay gave no permission")       \
 	X(DROP_LIMIT_VIDEO, "limit_video", "video beyond the bandwidth of an allocation or user")       \

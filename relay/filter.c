@@ -73,11 +73,20 @@ static bool embedded_v4(const struct addr *a, struct addr *out)
 	return true;
 }
 
+static bool is_host(const struct filter *f, const struct addr *a)
+{
+	for (unsigned i = 0; i < f->hosts; i++) {
+		if (addr_eq(&f->host[i], a))
+			return true;
+	}
+	return false;
+}
+
 static bool permits_plain(const struct filter *f, const struct addr *a)
 {
 	if (in_any(a, never, ARRAY_LEN(never)) || in_any(a, f->deny, f->denies))
 		return false;
-	return in_any(a, f->allow, f->allows) || !in_any(a, special, ARRAY_LEN(special));
+	return in_any(a, f->allow, f->allows) || (!in_any(a, special, ARRAY_LEN(special)) && !is_host(f, a));
 }
 
 bool filter_permits(const struct filter *f, const struct addr *peer)

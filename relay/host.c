@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <sys/ioctl.h>
@@ -88,4 +89,31 @@ bool host_has_link(const char *name)
 	if (fd >= 0)
 		(void)close(fd);
 	return up;
+}
+
+unsigned host_addresses(struct addr *out, unsigned max)
+{
+	struct ifaddrs *all;
+	unsigned n = 0;
+
+	if (getifaddrs(&all) != 0)
+		return 0;
+	for (const struct ifaddrs *i = all; i != NULL && n < max; i = i->ifa_next) {
+		const struct sockaddr *s = i->ifa_addr;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+
+		if (s == NULL || (s->sa_family != AF_INET && s->sa_family != AF_INET6))
+			continue;
+		if (s->sa_family == AF_INET) {
+			memcpy(&v4, s, sizeof(v4));
+			out[n] = addr_v4(v4.sin_addr.s_addr);
+		} else {
+			memcpy(&v6, s, sizeof(v6));
+			memcpy(&out[n], &v6.sin6_addr, sizeof(out[n]));
+		}
+		n++;
+	}
+	freeifaddrs(all);
+	return n;
 }

@@ -12,4 +12,7 @@ enum err host_join(const char *name, const uint8_t *group);
 /* Whether an interface of the kernel is up and has a carrier. */
 bool host_has_link(const char *name);
 
+/* The addresses that this machine has now, at most `max`. Returns how many; 0 if the kernel does not say. */
+unsigned host_addresses(struct addr *out, unsigned max);
+
 #endif

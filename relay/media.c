@@ -174,9 +174,8 @@ struct media_report media_report(const struct media_stream *s, enum media_kind k
 	};
 }
 
-bool media_one_way(const struct media_stream *audio_to_peer, const struct media_stream *audio_to_client)
+struct media_report media_sum(struct media_report a, struct media_report b)
 {
-	uint32_t there = media_get(&audio_to_peer->packets), back = media_get(&audio_to_client->packets);
-
-	return (there >= MEDIA_ONE_WAY_PACKETS && back == 0) || (back >= MEDIA_ONE_WAY_PACKETS && there == 0);
+	return (struct media_report){ .packets = a.packets + b.packets, .bytes = a.bytes + b.bytes, .lost = a.lost + b.lost,
+				      .jitter_ms = MAX(a.jitter_ms, b.jitter_ms) };
 }

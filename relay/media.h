@@ -141,9 +141,15 @@ struct media_report {
 };
 struct media_report media_report(const struct media_stream *s, enum media_kind kind);
 
+/* Of two streams of one kind and direction, as the halves of a dual allocation have them: counts added, the larger jitter. */
+struct media_report media_sum(struct media_report a, struct media_report b);
+
 /* Audio that goes one way only: a second of it at least one way, nothing the other. */
 #define MEDIA_ONE_WAY_PACKETS 50u
-bool media_one_way(const struct media_stream *audio_to_peer, const struct media_stream *audio_to_client);
+static inline bool media_one_way(uint64_t audio_there, uint64_t audio_back)
+{
+	return (audio_there >= MEDIA_ONE_WAY_PACKETS && audio_back == 0) || (audio_back >= MEDIA_ONE_WAY_PACKETS && audio_there == 0);
+}
 
 extern const char *const media_kind_names[MEDIA_KINDS];
 

@@ -62,10 +62,10 @@ static void add_record(struct batch *b, const struct media_record *m)
 		return;
 	struct rkey key = rkey_media(cred.user, cred.call);
 	for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++) {
-		add_stream(b, rkey_str(&key), "sent", (enum media_kind)k, &m->sent[k]);
-		add_stream(b, rkey_str(&key), "received", (enum media_kind)k, &m->received[k]);
+		add_stream(b, rkey_str(&key), "sent", (enum media_kind)k, &m->media.sent[k]);
+		add_stream(b, rkey_str(&key), "received", (enum media_kind)k, &m->media.received[k]);
 	}
-	put(b, rkey_str(&key), "one_way_audio", m->one_way);
+	put(b, rkey_str(&key), "one_way_audio", m->media.one_way);
 	if (b->err == ERR_OK)
 		b->err = RDS_QUEUE(b->redis, STR("EXPIRE"), rkey_str(&key), STR(MEDIA_TTL_S));
 	b->queued += b->err == ERR_OK;

@@ -6,32 +6,18 @@
 
 #define US_PER_MS 1000.0
 
-struct media_summary media_summary(const struct alloc *a)
-{
-	return (struct media_summary){
-		.sent = { media_report(&a->to_peer.audio, MEDIA_AUDIO), media_report(&a->video_to_peer, MEDIA_VIDEO) },
-		.received = { media_report(&a->to_client.audio, MEDIA_AUDIO), media_report(&a->video_to_client, MEDIA_VIDEO) },
-		.one_way = media_one_way(&a->to_peer.audio, &a->to_client.audio),
-	};
-}
-
-bool media_any(const struct media_summary *m)
-{
-	return m->sent.audio.packets + m->sent.video.packets + m->received.audio.packets + m->received.video.packets > 0;
-}
-
 static void report_json(struct buf *b, const char *name, const struct media_report *r)
 {
 	buf_printf(b, "\"%s\":{\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"jitter_ms\":%.1f}", name, r->packets, r->bytes,
 		   r->lost, r->jitter_ms);
 }
 
-void media_direction_json(struct buf *b, const struct media_direction *d)
+void media_direction_json(struct buf *b, const struct media_report kinds[MEDIA_KINDS])
 {
 	buf_char(b, '{');
-	report_json(b, "audio", &d->audio);
+	report_json(b, "audio", &kinds[MEDIA_AUDIO]);
 	buf_char(b, ',');
-	report_json(b, "video", &d->video);
+	report_json(b, "video", &kinds[MEDIA_VIDEO]);
 	buf_char(b, '}');
 }
 
@@ -58,13 +44,15 @@ void media_stats_write(struct buf *out, const struct relay *r, uint32_t now_s)
 	for (uint32_t i = 0; i < r->table->slot_count; i++) {
 		const struct alloc *a = &r->table->slots[i];
 
-		if (!alloc_alive(a, now_s))
+		uint32_t other = atomic_load_explicit(&a->other, memory_order_relaxed);
+
+		if (!alloc_alive(a, now_s) || atomic_load_explicit(&a->second, memory_order_relaxed))
 			continue;
-		struct media_summary m = media_summary(a);
-		add(&sums[MEDIA_AUDIO], &m.sent.audio);
-		add(&sums[MEDIA_AUDIO], &m.received.audio);
-		add(&sums[MEDIA_VIDEO], &m.sent.video);
-		add(&sums[MEDIA_VIDEO], &m.received.video);
+		struct media_summary m = media_summary(a, other != 0 ? &r->table->slots[other - 1] : NULL);
+		for (unsigned k = MEDIA_AUDIO; k < MEDIA_KINDS; k++) {
+			add(&sums[k], &m.sent[k]);
+			add(&sums[k], &m.received[k]);
+		}
 		one_way += m.one_way;
 	}
 	metrics_head(out, "duplex_relay_media_streams", "gauge", "RTP streams of live allocations, each direction one");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "relay/conf.h"
+#include "relay/host.h"
 
 /* RFC 8837 table 1, for the usual priority ("medium") of audio and of interactive video. */
 #define DSCP_EF 46u
@@ -84,6 +85,8 @@ static enum err build(const struct relay_conf *c, struct policy *p, char *why, s
 			FILTER_RULES_MAX, STR_FMT(bad));
 		return ERR_INVALID;
 	}
+	/* Whoever administers this machine listens there, and a client of the relay comes from inside. */
+	p->filter.hosts = host_addresses(p->filter.host, FILTER_HOSTS_MAX);
 	if (strcmp(c->credential_expiry, "allocate") != 0 && strcmp(c->credential_expiry, "always") != 0) {
 		(void)snprintf(why, size, "[relay] credential-expiry must be allocate or always, not '%s'", c->credential_expiry);
 		return ERR_INVALID;

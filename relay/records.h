@@ -8,12 +8,19 @@
 
 #define RECORDS_MAX 8192u
 
-/* Both directions of an allocation, as they ended. */
+/* Both directions of an allocation, over both halves of a dual one. */
+struct media_summary {
+	struct media_report sent[MEDIA_KINDS], received[MEDIA_KINDS]; /* by the client; MEDIA_OTHER is not used */
+	bool one_way; /* audio */
+};
+/* `other` is the second half, or NULL. From any thread while the allocation lives. */
+struct media_summary media_summary(const struct alloc *a, const struct alloc *other);
+bool media_any(const struct media_summary *m);
+
 struct media_record {
 	uint8_t username_len;
 	char username[TURN_USERNAME_MAX];
-	struct media_report sent[MEDIA_KINDS], received[MEDIA_KINDS]; /* by the client; MEDIA_OTHER is not used */
-	bool one_way; /* audio */
+	struct media_summary media;
 };
 
 struct records {
@@ -27,7 +34,7 @@ struct records {
 struct records *records_new(void);
 void records_free(struct records *r);
 /* At the end of an allocation; nothing is put for one without media, or without a call in its user name. Under its stripe lock. */
-void records_put(struct records *r, const struct alloc *a);
+void records_put(struct records *r, const struct alloc *a, const struct alloc *other);
 /* The oldest. False if there is none. */
 bool records_take(struct records *r, struct media_record *out);
 

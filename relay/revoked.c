@@ -45,6 +45,8 @@ void revoked_note(struct revoked *r, struct str user, uint64_t until_s, uint64_t
 		return;
 	spin_lock(&s->lock);
 	struct revoked_entry *e = place(s, id, wall_s);
+	if (e->user != id && e->until_s > wall_s)
+		atomic_fetch_add_explicit(&r->forgotten, 1, memory_order_relaxed);
 	if (e->user != id || e->until_s < until_s)
 		*e = (struct revoked_entry){ .user = id, .until_s = until_s };
 	spin_unlock(&s->lock);

@@ -1,17 +1,18 @@
 /* Whose credentials no longer count although their time is not over: users that an administrator has disabled. A credential is known by the
  * time at which it ends; those made after the user was let in again end later. Asked for new allocations only, never on the packet path.
- * Of fixed size: where there is no room, the entry that ends first gives way. */
+ * Of fixed size: where there is no room, the entry that ends first gives way, and is counted. */
 #ifndef DUPLEX_RELAY_REVOKED_H
 #define DUPLEX_RELAY_REVOKED_H
 
 #include "common/crypto.h"
 #include "relay/spin.h"
 
-#define REVOKED_SETS 1024u
+#define REVOKED_SETS 4096u
 #define REVOKED_WAYS 8u
 
 struct revoked {
 	uint8_t key[16]; /* of the hash of names, random */
+	_Atomic uint64_t forgotten; /* entries that gave way although they still counted */
 	struct revoked_set {
 		struct spin lock;
 		struct revoked_entry {

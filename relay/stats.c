@@ -173,6 +173,8 @@ void stats_write(struct buf *out, void *user)
 	write_refused(out, r);
 	write_links(out, r);
 	write_cores(out, r);
+	metrics_head(out, "duplex_relay_revocations_forgotten_total", "counter", "Revocations that gave way to others before they were over");
+	metrics_line(out, "duplex_relay_revocations_forgotten_total", NULL, NULL, stats_get(&r->revoked.forgotten));
 	write_journal(out, r);
 	if (r->link != NULL)
 		stream_stats_write(out, &r->stream);

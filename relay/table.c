@@ -145,11 +145,6 @@ static uint32_t stripe_of(const struct table *t, const struct flow_key *key)
 	return (uint32_t)(flowmap_hash(&t->flows, key) >> 32) % STRIPES;
 }
 
-struct spin *table_stripe(const struct table *t, const struct flow_key *key)
-{
-	return &t->in->stripe[stripe_of(t, key)];
-}
-
 struct alloc *table_lock(struct table *t, const struct flow_key *key, const struct alloc *also, struct table_hold *hold)
 {
 	uint32_t own = stripe_of(t, key), other = own;
@@ -434,6 +429,9 @@ enum err table_put_in(struct table *t, const struct table_request *r, unsigned l
 	if (r->also > 0)
 		add_half(t, a, r);
 	join_user(t, a, users_get(&in->users, r->user));
+	struct alloc *half = table_other(t, a);
+	if (half != NULL)
+		half->user_bucket = a->user_bucket;
 	table_join_address(t, &a->key);
 	in->count++;
 	*out = a;
@@ -592,7 +590,7 @@ void table_remove(struct table *t, struct alloc *a)
 	atomic_store_explicit(&a->expires_s, 0, memory_order_release);
 	journal_drop(in->journal, a);
 	if (in->records != NULL)
-		records_put(in->records, a);
+		records_put(in->records, a, table_other(t, a));
 	atomic_store_explicit(&a->half_expires_s, 0, memory_order_release);
 	spin_lock(&in->lock);
 	table_move_forget(t, a);

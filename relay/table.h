@@ -53,10 +53,6 @@ static inline struct alloc *table_by_port(const struct table *t, unsigned local,
 void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
-/* The lock for everything that changes whose this 5-tuple is. What changes an allocation needs the lock of the 5-tuple
- * that it was made with, too, which after a move is another. */
-struct spin *table_stripe(const struct table *t, const struct flow_key *key);
-
 struct table_hold {
 	uint32_t one, two; /* stripes, the lower first */
 };

@@ -1,5 +1,7 @@
 #include "relay/table_walk.h"
 
+#include "relay/table_inside.h"
+
 static bool is_of(const struct alloc *a, struct str user)
 {
 	struct turn_cred cred = { .user = alloc_username(a) };
@@ -10,16 +12,26 @@ static bool is_of(const struct alloc *a, struct str user)
 	return str_eq(cred.user, user);
 }
 
-/* Calls `fn` while the allocation cannot change. The key says which lock that is; if another use of the slot began between reading it and
- * holding the lock, this use is over. */
-static void look(struct table *t, const struct alloc *a, struct str user, uint32_t now_s, table_fn fn, void *ctx)
+/* Takes the lock that guards this use of the slot. It stays that of the 5-tuple the allocation was made with, wherever its client has moved; if
+ * another use began meanwhile, the generation has changed, and nothing is said of the lock. NULL then, and no lock is held. */
+static struct spin *lock_use(struct table *t, const struct alloc *a, uint32_t generation)
 {
-	uint32_t generation = atomic_load(&a->generation);
-	struct flow_key key = a->key;
-	struct spin *lock = table_stripe(t, &key);
+	struct spin *lock = &t->in->stripe[atomic_load(&a->stripe) % STRIPES];
 
 	spin_lock(lock);
-	if (atomic_load(&a->generation) == generation && flow_key_eq(&a->key, &key) && alloc_alive(a, now_s) && is_of(a, user))
+	if (atomic_load(&a->generation) == generation && &t->in->stripe[atomic_load(&a->stripe) % STRIPES] == lock)
+		return lock;
+	spin_unlock(lock);
+	return NULL;
+}
+
+static void look(struct table *t, const struct alloc *a, struct str user, uint32_t now_s, table_fn fn, void *ctx)
+{
+	struct spin *lock = lock_use(t, a, atomic_load(&a->generation));
+
+	if (lock == NULL)
+		return;
+	if (alloc_alive(a, now_s) && is_of(a, user))
 		fn(ctx, a);
 	spin_unlock(lock);
 }
@@ -40,14 +52,13 @@ void table_look(struct table *t, uint32_t slot, uint32_t now_s, table_fn fn, voi
 bool table_remove_slot(struct table *t, uint32_t slot, uint32_t generation)
 {
 	struct alloc *a = &t->slots[slot];
-	struct flow_key key = a->key;
-	struct spin *lock = table_stripe(t, &key);
+	struct spin *lock = lock_use(t, a, generation);
 	bool gone = false;
 
-	spin_lock(lock);
-	struct alloc *first = table_find_one(t, &key);
-	if (first != NULL && atomic_load(&a->generation) == generation && flow_key_eq(&a->key, &key) &&
-	    atomic_load(&first->expires_s) != 0) {
+	if (lock == NULL)
+		return false;
+	struct alloc *first = atomic_load(&a->second) ? table_other(t, a) : a;
+	if (first != NULL && atomic_load(&a->expires_s) != 0 && atomic_load(&first->expires_s) != 0) {
 		table_remove(t, first);
 		gone = true;
 	}

@@ -31,7 +31,7 @@ struct worker {
 	unsigned id;
 	bool interrupts;           /* every port can wake us */
 	struct path_clock clock;
-	struct capture *capture;   /* valid while a burst is served; seldom not NULL */
+	struct capture *capture;   /* looked up at each turn, valid during it; seldom not NULL */
 	uint64_t clock_tsc;        /* when `clock` was read */
 	uint64_t last_packet_tsc, turn_tsc;
 	uint64_t busy, idle;       /* cycles not yet in the statistics */
@@ -239,7 +239,6 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	stats_add(&w->path.stats->rx_bytes, bytes);
 	for (unsigned i = 0; port->kernel_if[0] != '\0' && i < k; i++)
 		(void)partial_complete(&p[i]);
-	look_for_capture(w);
 	for (unsigned i = 0; unlikely(w->capture != NULL) && i < k; i++)
 		capture_frame(w->capture, w->id, &p[i], clock_wall_us());
 	path_burst(&w->path, p, k, &w->clock);
@@ -311,6 +310,8 @@ static unsigned serve_all(struct worker *w)
 {
 	unsigned n = 0;
 
+	/* Before anything is sent: what an earlier turn saw may be gone since we were quiescent. */
+	look_for_capture(w);
 	if (unlikely(w->all->relay->link != NULL))
 		n += serve_streams(w);
 	for (unsigned i = 0; i < w->all->ports->count; i++) {

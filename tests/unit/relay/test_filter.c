@@ -196,12 +196,35 @@ static void prefixes(void **state)
 	}
 }
 
+/* What listens on this machine is no peer, though its address be public; `allow` can open it, `deny` closes it again. */
+static void own_machine(UNUSED void **state)
+{
+	struct filter f = filter("", "", false);
+
+	check(&f, "8.8.4.4", true);
+	check(&f, "2001:4860::1", true);
+	f.host[f.hosts++] = parse("8.8.4.4");
+	f.host[f.hosts++] = parse("2001:4860::1");
+	check(&f, "8.8.4.4", false);
+	check(&f, "::ffff:8.8.4.4", false);
+	check(&f, "64:ff9b::8.8.4.4", false);
+	check(&f, "2001:4860::1", false);
+	check(&f, "8.8.4.5", true);
+	f = filter("8.8.4.0/24", "", false);
+	f.host[f.hosts++] = parse("8.8.4.4");
+	check(&f, "8.8.4.4", true);
+	f = filter("8.8.4.0/24", "8.8.4.4", false);
+	f.host[f.hosts++] = parse("8.8.4.4");
+	check(&f, "8.8.4.4", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),       cmocka_unit_test(nothing_opens_what_is_never),
 		cmocka_unit_test(allow_opens_only_its_prefix), cmocka_unit_test(deny_beats_allow_and_sees_through_disguise),
 		cmocka_unit_test(relays_only),    cmocka_unit_test(lists_that_are_wrong),
+		cmocka_unit_test(own_machine),
 		cmocka_unit_test(prefixes),
 	};
 
