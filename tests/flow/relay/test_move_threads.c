@@ -3,6 +3,7 @@
  * the end every port and every stand-in is back. */
 #include <pthread.h>
 
+#include "relay/table_walk.h"
 #include "relay/turn.h"
 #include "tests/flow/relay/rig.h"
 
@@ -120,6 +121,40 @@ static void *revoker(void *arg)
 	return NULL;
 }
 
+/* The last that was seen while its lock was held. */
+struct seen {
+	uint32_t slot, generation, count;
+};
+
+static void see(void *ctx, const struct alloc *a)
+{
+	struct seen *s = ctx;
+	const struct peers *b = alloc_peers(a);
+
+	/* A block that was freed under us would be caught by the sanitizer. */
+	for (unsigned i = 0; b != NULL && i < b->perms; i++)
+		s->count += peers_perms(b)[i].expires_s != 0;
+	s->slot = a->slot;
+	s->generation = atomic_load(&a->generation);
+}
+
+/* An administrator who lists all the time, and now and then ends one of those listed, while its client moves or its user is revoked. */
+static void *looker(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 300000 };
+	struct rig *r = arg;
+
+	for (unsigned n = 0; !atomic_load(&done); n++) {
+		struct seen s = { 0 };
+
+		table_each(r->relay->table, STR_NONE, r->path[1].now_s, see, &s);
+		if (n % 8 == 0 && s.generation != 0)
+			(void)table_remove_slot(r->relay->table, s.slot, s.generation);
+		(void)nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
 struct mover {
 	struct client c;
 	unsigned place;
@@ -213,7 +248,7 @@ static void no_torn_address(void **state)
 	struct policy *policy = rig_policy();
 	struct side *one = calloc(1, sizeof(*one)), *two = calloc(1, sizeof(*two));
 	struct mover v[CLIENTS];
-	pthread_t threads[2];
+	pthread_t threads[3];
 	uint8_t arp[ARP_LEN];
 	struct iface gateway = { .net.ip = GATEWAY_IP };
 
@@ -238,12 +273,14 @@ static void no_torn_address(void **state)
 	}
 	assert_int_equal(pthread_create(&threads[0], NULL, forwarder, one), 0);
 	assert_int_equal(pthread_create(&threads[1], NULL, revoker, r), 0);
+	assert_int_equal(pthread_create(&threads[2], NULL, looker, r), 0);
 	for (unsigned round = 0; round < MOVES || (table_moves(r->relay->table) < MOVES / 20 && round < 50 * MOVES); round++)
 		move(two, &v[round % CLIENTS], round % CLIENTS, round);
 	atomic_store(&done, true);
 	rcu_offline(r->relay->rcu, 1);
 	assert_int_equal(pthread_join(threads[0], NULL), 0);
 	assert_int_equal(pthread_join(threads[1], NULL), 0);
+	assert_int_equal(pthread_join(threads[2], NULL), 0);
 	assert_true(delivered[0] > 0 && delivered[1] > 0 && sent_out > 0);
 	assert_true(table_moves(r->relay->table) >= MOVES / 20);
 
