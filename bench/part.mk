@@ -18,5 +18,5 @@ $(eval $(call tool,turnpair,tests/net/turnpair.c tests/net/tclient.c tests/net/t
 BENCH_QUICK := $(if $(QUICK),$(QUICK),0)
 
 .PHONY: bench-relay
-bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay mkjournal survive) ## the relay against testpmd and coturn (root; QUICK=1: under a minute)
+bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay mkjournal survive) ## the relay against testpmd and coturn (root; QUICK=1: about a minute)
 	$(Q)BIN=$(BUILD) QUICK=$(BENCH_QUICK) bench/bench-relay

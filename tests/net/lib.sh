@@ -231,3 +231,20 @@ credentials() {
 	# shellcheck disable=SC2034
 	PASSWORD=$(printf '%s' "$USER_NAME" | openssl dgst -sha1 -hmac "$SECRET" -binary | base64)
 }
+
+# uclient_from LOCAL SERVER ARGUMENT…: coturn's client in NS; all messages sent come back. It leaves allocations behind; a later run that by chance
+# gets, or moves to, the port of one is refused with 437, or 441, rightly, and is repeated.
+uclient_from() {
+	local out try from=$1 server=$2
+	shift 2
+	credentials alice
+	for try in 1 2 3; do
+		out=$(timeout 60 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$from" "$@" "$server" 2>&1)
+		grep -Eq 'error (437|441)' <<<"$out" || break
+		echo "try $try: the port of an allocation that was left behind"
+	done
+	if ! grep -Eq 'Total lost packets 0 \(0\.0' <<<"$out" || ! grep -Eq 'tot_recv_msgs=[1-9]|Total transmit time' <<<"$out"; then
+		tail -n 15 <<<"$out"
+		return 1
+	fi
+}

@@ -28,20 +28,8 @@ reflexive_address() {
 	grep -q "UDP reflexive addr: $HOST_IP" <<<"$stun_out" || { printf '%s\n' "$stun_out"; return 1; }
 }
 
-# uclient ARGUMENT…: all messages sent come back. It leaves allocations behind; a later run that by chance gets, or moves to, the port of one is
-# refused with 437, or 441, rightly, and is repeated.
 uclient() {
-	local out try
-	credentials alice
-	for try in 1 2 3; do
-		out=$(timeout 60 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$HOST_IP" "$@" "$RELAY_IP" 2>&1)
-		grep -Eq 'error (437|441)' <<<"$out" || break
-		echo "try $try: the port of an allocation that was left behind"
-	done
-	if ! grep -Eq 'Total lost packets 0 \(0\.0' <<<"$out" || ! grep -Eq 'tot_recv_msgs=[1-9]|Total transmit time' <<<"$out"; then
-		tail -n 15 <<<"$out"
-		return 1
-	fi
+	uclient_from "$HOST_IP" "$RELAY_IP" "$@"
 }
 
 moved() {

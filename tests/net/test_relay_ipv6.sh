@@ -26,22 +26,6 @@ reflexive_address() {
 	grep -q "UDP reflexive addr: $1" <<<"$out" || { printf '%s\n' "$out"; return 1; }
 }
 
-# uclient LOCAL SERVER ARGUMENT…: all messages sent come back.
-uclient() {
-	local out try from=$1 server=$2
-	shift 2
-	credentials alice
-	for try in 1 2 3; do
-		out=$(timeout 60 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$from" "$@" "$server" 2>&1)
-		grep -q 'error 437' <<<"$out" || break
-		echo "try $try: 437"
-	done
-	if ! grep -Eq 'Total lost packets 0 \(0\.0' <<<"$out" || ! grep -Eq 'tot_recv_msgs=[1-9]|Total transmit time' <<<"$out"; then
-		tail -n 15 <<<"$out"
-		return 1
-	fi
-}
-
 # How many datagrams went to the other family: of the peer side and of the client side alike.
 crossed() {
 	[ "$(relay_metric duplex_relay_relayed_packets_total)" -ge 1000 ]
@@ -54,7 +38,7 @@ new_mac() {
 
 # Within 12 seconds the relay has asked again: the first try may still go to the old MAC.
 recovers() {
-	uclient "$@" || uclient "$@"
+	uclient_from "$@" || uclient_from "$@"
 }
 
 namespace NS
@@ -73,17 +57,17 @@ check 'ping from behind the link-local gateway' pings -I "$FAR6" "$RELAY6"
 check 'STUN Binding' reflexive_address "$HOST6"
 check 'STUN Binding from behind the gateway' reflexive_address "$FAR6"
 for size in 100 101 1200; do
-	check "IPv6 client, IPv6 peer, $size bytes" uclient "$HOST6" "$RELAY6" -c -x -n 50 -z 5 -l $size -e "$PEER6" -r 3480
-	check "IPv6 client, IPv4 peer, $size bytes" uclient "$HOST6" "$RELAY6" -c -n 50 -z 5 -l $size -e "$PEER_IP" -r 3480
-	check "IPv4 client, IPv6 peer, $size bytes" uclient "$HOST_IP" "$RELAY_IP" -c -x -n 50 -z 5 -l $size -e "$PEER6" -r 3480
+	check "IPv6 client, IPv6 peer, $size bytes" uclient_from "$HOST6" "$RELAY6" -c -x -n 50 -z 5 -l $size -e "$PEER6" -r 3480
+	check "IPv6 client, IPv4 peer, $size bytes" uclient_from "$HOST6" "$RELAY6" -c -n 50 -z 5 -l $size -e "$PEER_IP" -r 3480
+	check "IPv4 client, IPv6 peer, $size bytes" uclient_from "$HOST_IP" "$RELAY_IP" -c -x -n 50 -z 5 -l $size -e "$PEER6" -r 3480
 done
-check 'indications, IPv6 client and peer' uclient "$HOST6" "$RELAY6" -c -x -s -n 50 -z 5 -e "$PEER6" -r 3480
-check 'indications, IPv6 client, IPv4 peer' uclient "$HOST6" "$RELAY6" -c -s -n 50 -z 5 -e "$PEER_IP" -r 3480
-check 'indications, IPv4 client, IPv6 peer' uclient "$HOST_IP" "$RELAY_IP" -c -x -s -n 50 -z 5 -e "$PEER6" -r 3480
-check 'client to client, all IPv6' uclient "$HOST6" "$RELAY6" -c -x -y -m 4 -n 50 -z 10
-check 'client to client, IPv4 clients on IPv6 addresses' uclient "$HOST_IP" "$RELAY_IP" -c -x -y -m 4 -n 50 -z 10
-check 'client to client, IPv6 clients on IPv4 addresses' uclient "$HOST6" "$RELAY6" -c -y -m 4 -n 50 -z 10
-check 'a client behind the gateway' uclient "$FAR6" "$RELAY6" -c -x -n 50 -z 5 -e "$PEER6" -r 3480
+check 'indications, IPv6 client and peer' uclient_from "$HOST6" "$RELAY6" -c -x -s -n 50 -z 5 -e "$PEER6" -r 3480
+check 'indications, IPv6 client, IPv4 peer' uclient_from "$HOST6" "$RELAY6" -c -s -n 50 -z 5 -e "$PEER_IP" -r 3480
+check 'indications, IPv4 client, IPv6 peer' uclient_from "$HOST_IP" "$RELAY_IP" -c -x -s -n 50 -z 5 -e "$PEER6" -r 3480
+check 'client to client, all IPv6' uclient_from "$HOST6" "$RELAY6" -c -x -y -m 4 -n 50 -z 10
+check 'client to client, IPv4 clients on IPv6 addresses' uclient_from "$HOST_IP" "$RELAY_IP" -c -x -y -m 4 -n 50 -z 10
+check 'client to client, IPv6 clients on IPv4 addresses' uclient_from "$HOST6" "$RELAY6" -c -y -m 4 -n 50 -z 10
+check 'a client behind the gateway' uclient_from "$FAR6" "$RELAY6" -c -x -n 50 -z 5 -e "$PEER6" -r 3480
 check 'all that was relayed is counted' crossed
 
 # The neighbours (gateway, clients and peers are one host here) change their MAC: the relay hears of it, or asks again.

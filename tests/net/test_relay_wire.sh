@@ -10,22 +10,6 @@ need_root
 RELAY6=fd00:83::2 HOST6=fd00:83::1 PEER6=fd00:83::11
 export PEER_ALLOW='10.83.84.0/24 fd00:83::/64'
 
-# uclient LOCAL SERVER ARGUMENT…: all messages sent come back.
-uclient() {
-	local out try from=$1 server=$2
-	shift 2
-	credentials alice
-	for try in 1 2 3; do
-		out=$(timeout 60 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$from" "$@" "$server" 2>&1)
-		grep -q 'error 437' <<<"$out" || break
-		echo "try $try: 437"
-	done
-	if ! grep -Eq 'Total lost packets 0 \(0\.0' <<<"$out" || ! grep -Eq 'tot_recv_msgs=[1-9]|Total transmit time' <<<"$out"; then
-		tail -n 15 <<<"$out"
-		return 1
-	fi
-}
-
 # closed LOCAL SERVER ARGUMENT…: nobody listens at the peer; its host says so, and the client is told.
 closed() {
 	local from=$1 server=$2 before after
@@ -55,10 +39,10 @@ sizes_and_errors() {
 	ip -n "$NS" addr add "$PEER6/64" dev dpx0 nodad
 	in_background "$NS" turnutils_peer -L "$PEER_IP" -L "$PEER6" -p 3480 >/dev/null 2>&1
 	sums_start "$NS" fragments
-	check 'IPv4, 1700 bytes' uclient "$HOST_IP" "$RELAY_IP" -c -n 30 -z 10 -l 1700 -e "$PEER_IP" -r 3480
-	check 'IPv6, 1700 bytes' uclient "$HOST6" "$RELAY6" -c -x -n 30 -z 10 -l 1700 -e "$PEER6" -r 3480
-	check 'IPv6 client, IPv4 peer, 1700 bytes' uclient "$HOST6" "$RELAY6" -c -n 30 -z 10 -l 1700 -e "$PEER_IP" -r 3480
-	check 'IPv4 client, IPv6 peer, 1700 bytes by indications' uclient "$HOST_IP" "$RELAY_IP" -c -x -s -n 30 -z 10 -l 1700 -e "$PEER6" -r 3480
+	check 'IPv4, 1700 bytes' uclient_from "$HOST_IP" "$RELAY_IP" -c -n 30 -z 10 -l 1700 -e "$PEER_IP" -r 3480
+	check 'IPv6, 1700 bytes' uclient_from "$HOST6" "$RELAY6" -c -x -n 30 -z 10 -l 1700 -e "$PEER6" -r 3480
+	check 'IPv6 client, IPv4 peer, 1700 bytes' uclient_from "$HOST6" "$RELAY6" -c -n 30 -z 10 -l 1700 -e "$PEER_IP" -r 3480
+	check 'IPv4 client, IPv6 peer, 1700 bytes by indications' uclient_from "$HOST_IP" "$RELAY_IP" -c -x -s -n 30 -z 10 -l 1700 -e "$PEER6" -r 3480
 	check 'they were put together' at_least duplex_relay_reassembled_total 200
 	check 'and sent in fragments' at_least duplex_relay_fragmented_total 200
 	check 'none was given up' test "$(relay_metric duplex_relay_reassembly_failed_total)" = 0
@@ -88,8 +72,8 @@ in_a_vlan() {
 	in_background "$NS" turnutils_peer -L "$PEER_IP" -p 3480 >/dev/null 2>&1
 	until_true 20 stun_or_dead "$NS" "$RELAY_PID"
 	check 'VLAN: ping' reaches "$RELAY_IP"
-	check 'VLAN: channels' uclient "$HOST_IP" "$RELAY_IP" -c -n 50 -z 5 -e "$PEER_IP" -r 3480
-	check 'VLAN: client to client' uclient "$HOST_IP" "$RELAY_IP" -c -y -m 4 -n 50 -z 10
+	check 'VLAN: channels' uclient_from "$HOST_IP" "$RELAY_IP" -c -n 50 -z 5 -e "$PEER_IP" -r 3480
+	check 'VLAN: client to client' uclient_from "$HOST_IP" "$RELAY_IP" -c -y -m 4 -n 50 -z 10
 	# The same addresses in another VLAN, and without one.
 	ip -n "$NS" addr flush dev dpx0.100
 	ip -n "$NS" link set dpx0.200 up
@@ -108,8 +92,8 @@ behind_a_nat() {
 	namespace NS
 	relay_start "$NS" 'external-address = 203.0.113.7' || return
 	in_background "$NS" turnutils_peer -L "$PEER_IP" -p 3480 >/dev/null 2>&1
-	check 'external address: channels to a peer' uclient "$HOST_IP" "$RELAY_IP" -c -n 50 -z 5 -e "$PEER_IP" -r 3480
-	check 'external address: client to client' uclient "$HOST_IP" "$RELAY_IP" -c -y -m 4 -n 50 -z 10
+	check 'external address: channels to a peer' uclient_from "$HOST_IP" "$RELAY_IP" -c -n 50 -z 5 -e "$PEER_IP" -r 3480
+	check 'external address: client to client' uclient_from "$HOST_IP" "$RELAY_IP" -c -y -m 4 -n 50 -z 10
 	check 'external address: it was data inside the relay' at_least duplex_relay_relayed_packets_total 300
 	credentials alice
 	check 'external address: that is what clients are told' told_external
