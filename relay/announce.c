@@ -38,7 +38,7 @@ static void put_addresses(struct buf *b, const struct ifaces *all)
 	for (unsigned i = 0; i < iface_locals(all); i++) {
 		const struct addr *a = &iface_local(all, i)->addr;
 
-		if (!addr_eq(a, &(struct addr){ 0 }))
+		if (!addr_is_none(a))
 			buf_printf(b, "%s%s", b->len > 0 ? " " : "", addr_text(a, text));
 	}
 }

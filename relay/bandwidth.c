@@ -1,16 +1,9 @@
 #include "relay/bandwidth.h"
 
+#include "relay/limit.h"
+
 #define MS_PER_S 1000u
 #define BURST_LEAST (16u * 1500u)
-#define BEHIND_MS 1000u
-
-/* A worker whose clock is behind by a moment sees no time gone. */
-static uint32_t passed(uint32_t seen_ms, uint32_t now_ms)
-{
-	uint32_t since = now_ms - seen_ms;
-
-	return since <= UINT32_MAX - BEHIND_MS ? since : 0;
-}
 
 bool bandwidth_take(bucket *b, uint32_t rate, enum media_kind kind, uint32_t bytes, uint32_t now_ms)
 {
@@ -23,7 +16,7 @@ bool bandwidth_take(bucket *b, uint32_t rate, enum media_kind kind, uint32_t byt
 		left = burst;
 		since = 0;
 	} else {
-		since = passed((uint32_t)now, now_ms);
+		since = limit_passed((uint32_t)now, now_ms);
 	}
 	uint64_t back = (uint64_t)since * rate / MS_PER_S;
 	uint32_t seen = now == 0 || back > 0 ? now_ms : (uint32_t)now;

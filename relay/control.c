@@ -57,7 +57,7 @@ static void put_addresses(struct buf *b, const struct ifaces *all)
 
 	buf_char(b, '[');
 	for (unsigned i = 0; i < iface_locals(all); i++) {
-		if ((i & 1) != 0 && addr_eq(&iface_local(all, i)->addr, &(struct addr){ 0 }))
+		if (addr_is_none(&iface_local(all, i)->addr))
 			continue;
 		buf_printf(b, "%s\"%s\"", first ? "" : ",", addr_text(&iface_local(all, i)->addr, text));
 		first = false;

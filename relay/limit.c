@@ -1,7 +1,5 @@
 #include "relay/limit.h"
 
-#define BEHIND_MS 1000u
-
 void limit_init(struct limit *l)
 {
 	memset(l, 0, sizeof(*l));
@@ -18,14 +16,6 @@ static uint64_t prefix_hash(const struct limit *l, const struct addr *a)
 	return x ^ x >> 32;
 }
 
-/* Each worker reads the clock on its own: one that is behind by a moment sees no time gone, not all of it. */
-static uint32_t passed(uint32_t seen_ms, uint32_t now_ms)
-{
-	uint32_t since = now_ms - seen_ms;
-
-	return since <= UINT32_MAX - BEHIND_MS ? since : 0;
-}
-
 bool limit_take(struct limit *l, const struct addr *source, uint32_t rate, uint32_t burst, uint32_t now_ms)
 {
 	uint64_t h = prefix_hash(l, source);
@@ -37,7 +27,7 @@ bool limit_take(struct limit *l, const struct addr *source, uint32_t rate, uint3
 		return true;
 	burst = MIN(burst, (uint32_t)UINT16_MAX);
 	do {
-		uint32_t seen = (uint32_t)old, since = passed(seen, now_ms);
+		uint32_t seen = (uint32_t)old, since = limit_passed(seen, now_ms);
 		uint64_t tokens = old >> 32 & 0xffff, back = (uint64_t)since * rate / 1000;
 
 		if (old == 0) {
