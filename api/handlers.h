@@ -37,6 +37,13 @@ enum err h_certificate_issue(struct req *r);
 /* DELETE /me/certificates/{serial}: ends the sessions that were opened with it. */
 enum err h_certificate_revoke(struct req *r);
 
+/* GET /me/devices. */
+enum err h_devices(struct req *r);
+/* POST /me/devices: a desk phone; its secret is told here and nowhere else. */
+enum err h_device_add(struct req *r);
+/* DELETE /me/devices/{id}: its registration, connections and calls end. */
+enum err h_device_remove(struct req *r);
+
 /* GET /contacts: by name, a page at a time. */
 enum err h_contacts(struct req *r);
 /* POST /contacts: 201, or 200 if it is there already. Watchers are told. */
@@ -55,6 +62,10 @@ enum err h_admin_users(struct req *r);
 enum err h_admin_user(struct req *r);
 /* PATCH /admin/users/{username}: state, role, permissions; what changes takes effect on open sockets at once. */
 enum err h_admin_user_patch(struct req *r);
+/* GET /admin/users/{username}/devices. */
+enum err h_admin_devices(struct req *r);
+/* DELETE /admin/users/{username}/devices/{id}. */
+enum err h_admin_device_remove(struct req *r);
 /* GET /admin/calls: live calls of all workers. */
 enum err h_admin_calls(struct req *r);
 /* DELETE /admin/calls/{id}: forced hang-up; 202, for the worker does it. */

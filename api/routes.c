@@ -24,6 +24,9 @@ const struct route route_table[] = {
 	{ HTTP_GET, V1 "/me/certificates", ACCESS_SESSION, ANY, BODY_NONE, h_certificates, "listMyCertificates" },
 	{ HTTP_POST, V1 "/me/certificates", ACCESS_SESSION, PERM_CERT_ISSUE, BODY_CSR, h_certificate_issue, "issueCertificate" },
 	{ HTTP_DELETE, V1 "/me/certificates/{serial}", ACCESS_SESSION, ANY, BODY_NONE, h_certificate_revoke, "revokeCertificate" },
+	{ HTTP_GET, V1 "/me/devices", ACCESS_SESSION, ANY, BODY_NONE, h_devices, "listMyDevices" },
+	{ HTTP_POST, V1 "/me/devices", ACCESS_SESSION, ANY, BODY_FORM, h_device_add, "addDevice" },
+	{ HTTP_DELETE, V1 "/me/devices/{id}", ACCESS_SESSION, ANY, BODY_NONE, h_device_remove, "removeDevice" },
 
 	{ HTTP_GET, V1 "/contacts", ACCESS_SESSION, ANY, BODY_NONE, h_contacts, "listContacts" },
 	{ HTTP_POST, V1 "/contacts", ACCESS_SESSION, ANY, BODY_FORM, h_contact_add, "addContact" },
@@ -34,6 +37,9 @@ const struct route route_table[] = {
 	{ HTTP_GET, V1 "/admin/users", ACCESS_SESSION, PERM_USERS_READ, BODY_NONE, h_admin_users, "adminListUsers" },
 	{ HTTP_GET, V1 "/admin/users/{username}", ACCESS_SESSION, PERM_USERS_READ, BODY_NONE, h_admin_user, "adminGetUser" },
 	{ HTTP_PATCH, V1 "/admin/users/{username}", ACCESS_SESSION, PERM_USERS_WRITE, BODY_FORM, h_admin_user_patch, "adminChangeUser" },
+	{ HTTP_GET, V1 "/admin/users/{username}/devices", ACCESS_SESSION, PERM_USERS_READ, BODY_NONE, h_admin_devices, "adminListDevices" },
+	{ HTTP_DELETE, V1 "/admin/users/{username}/devices/{id}", ACCESS_SESSION, PERM_USERS_WRITE, BODY_NONE, h_admin_device_remove,
+	  "adminRemoveDevice" },
 	{ HTTP_GET, V1 "/admin/calls", ACCESS_SESSION, PERM_CALLS_READ, BODY_NONE, h_admin_calls, "adminListCalls" },
 	{ HTTP_DELETE, V1 "/admin/calls/{id}", ACCESS_SESSION, PERM_CALLS_HANGUP, BODY_NONE, h_admin_call_end, "adminEndCall" },
 

@@ -52,6 +52,18 @@ struct rkey rkey_revoked(struct str user)
 	return of_user("revoked", user);
 }
 
+struct rkey rkey_device(struct str user, struct str id)
+{
+	struct rkey k;
+
+	return finish(&k, snprintf(k.z, sizeof(k.z), "device:{%.*s}:%.*s", STR_FMT(user), STR_FMT(id)));
+}
+
+struct rkey rkey_devices(struct str user)
+{
+	return of_user("devices", user);
+}
+
 struct rkey rkey_session(struct str user, struct str id)
 {
 	struct rkey k;

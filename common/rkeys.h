@@ -12,6 +12,8 @@
  *   cdrs             stream  every call record once, MAXLEN ~ CDR_MAX
  *   messages:{u}     stream  SIP MESSAGEs waiting for delivery: from, id, type, body, time
  *   cert:{u}         hash    serial (hex) -> "not_after_s label" ; revoked:{u} set of serials
+ *   device:{u}:ID    hash    a desk phone: name, created (ms), used (ms, 0 = never), sha256, md5 (HA1, common/device.h)
+ *   devices:{u}      zset    score = created (ms), member = ID; at most DEVICES_PER_USER
  *   crl              zset    score = end of validity (s), member = serial (hex) + " " + time of revocation (s): what the CRL file lists
  * live (rebuilt by the clients when lost)
  *   session:{u}:ID   hash    created, seen, expires (ms), method (password|certificate), address, agent, certificate (serial, or empty); expires
@@ -38,6 +40,7 @@
 #define RKEY_SIZE 160u /* longest key with NUL */
 
 #define CONTACTS_MAX 500u
+#define DEVICES_PER_USER 16u
 #define HISTORY_MAX "1000"
 #define CDR_MAX "1000000"
 #define EVENTS_MAX "100000"
@@ -74,6 +77,8 @@ struct rkey rkey_history(struct str user);
 struct rkey rkey_messages(struct str user);
 struct rkey rkey_certs(struct str user);
 struct rkey rkey_revoked(struct str user);
+struct rkey rkey_device(struct str user, struct str id);
+struct rkey rkey_devices(struct str user);
 struct rkey rkey_session(struct str user, struct str id);
 struct rkey rkey_sessions(struct str user);
 struct rkey rkey_ticket(struct str hash);
