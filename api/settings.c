@@ -22,7 +22,7 @@
 const struct conf_option settings_table[] = {
 	TEXT("common", "domain", domain, NULL, "SIP domain and TURN realm"),
 	TEXT("common", "run-dir", run_dir, NULL, "folder of the unix sockets"),
-	TEXT("common", "redis", redis, NULL, "Redis: path of its unix socket, or host:port"),
+	TEXT("common", "redis", redis, NULL, "Redis: path of its unix socket, or host:port; several, separated by commas, of which one is the master"),
 	TEXT("common", "log-level", log_level, "info", "error, warn, info or debug"),
 	{ .section = "common", .key = "turn-secret", .type = CONF_SECRET, .offset = offsetof(struct settings, turn_secret),
 	  .unit = "", .help = "file with the secret shared with the relay" },

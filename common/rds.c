@@ -7,11 +7,15 @@
 
 #include "common/crypto.h"
 #include "common/log.h"
+#include "common/rds_addr.h"
 
 struct rds {
-	char address[256];
+	char addresses[RDS_ADDRESSES_MAX];
+	char address[256]; /* the one in use or tried last */
+	size_t turn;       /* which of the addresses is the one */
 	uint64_t timeout_ms;
 	redisContext *c; /* owned; NULL while not connected */
+	bool demoted;    /* it answered that it is no master any more */
 	size_t queued;   /* commands sent in this pipeline whose replies are still to come */
 };
 
@@ -22,7 +26,7 @@ enum err rds_new(const char *address, uint64_t timeout_ms, struct rds **out)
 	if (r == NULL)
 		return ERR_NO_MEMORY;
 	r->timeout_ms = timeout_ms;
-	enum err e = str_copy(str_from(address), r->address, sizeof(r->address));
+	enum err e = str_copy(str_from(address), r->addresses, sizeof(r->addresses));
 	if (e != ERR_OK) {
 		free(r);
 		return e;
@@ -71,6 +75,18 @@ static redisContext *dial(const char *address, struct timeval t)
 	return redisConnectWithTimeout(host, (int)port, t);
 }
 
+/* Of several only the master serves; one that may not be asked for its role is believed to be it. */
+static bool is_master(struct rds *r)
+{
+	redisReply *reply = redisCommand(r->c, "ROLE");
+	struct str role = rds_text(rds_at(reply, 0));
+	bool yes = reply != NULL && (role.len == 0 || str_eq(role, STR("master")));
+
+	if (reply != NULL)
+		freeReplyObject(reply);
+	return yes;
+}
+
 static enum err ready(struct rds *r)
 {
 	struct timeval t = { .tv_sec = (time_t)(r->timeout_ms / 1000), .tv_usec = (suseconds_t)(r->timeout_ms % 1000 * 1000) };
@@ -79,15 +95,35 @@ static enum err ready(struct rds *r)
 	if (r->c != NULL && r->queued == 0) {
 		struct pollfd p = { .fd = r->c->fd, .events = POLLIN };
 
-		if (poll(&p, 1, 0) != 0)
+		if (r->demoted || poll(&p, 1, 0) != 0)
 			drop(r);
+		r->turn += r->demoted ? 1 : 0;
+		r->demoted = false;
 	}
 	if (r->c != NULL)
 		return ERR_OK;
-	r->c = dial(r->address, t);
-	if (r->c == NULL || r->c->err != 0 || redisSetTimeout(r->c, t) != REDIS_OK)
-		return failed(r);
-	return ERR_OK;
+	size_t count = MAX(rds_addr_count(str_from(r->addresses)), (size_t)1);
+	enum err e = ERR_CLOSED;
+
+	for (size_t i = 0; i < count && e != ERR_OK; i++) {
+		if (rds_addr_at(str_from(r->addresses), r->turn, r->address, sizeof(r->address)) != ERR_OK)
+			return ERR_CLOSED;
+		r->c = dial(r->address, t);
+		e = r->c == NULL || r->c->err != 0 || redisSetTimeout(r->c, t) != REDIS_OK ? failed(r) : ERR_OK;
+		if (e == ERR_OK && count > 1 && !is_master(r))
+			e = failed(r);
+		if (e != ERR_OK)
+			r->turn++;
+	}
+	return e;
+}
+
+/* A server that was demoted: the next command looks for the master. */
+static void note_demotion(struct rds *r, const struct redisReply *reply)
+{
+	struct str text = reply->type == REDIS_REPLY_ERROR ? str_of(reply->str, reply->len) : STR_NONE;
+
+	r->demoted |= str_starts(text, STR("READONLY")) || str_starts(text, STR("MASTERDOWN"));
 }
 
 static enum err reply_err(const struct redisReply *reply)
@@ -139,8 +175,10 @@ enum err rds_collect(struct rds *r, struct redisReply **replies, size_t count)
 		replies[i] = got;
 	}
 	/* All replies are read even when one is an error, so that the connection stays in step. */
-	for (size_t i = 0; i < count && e == ERR_OK; i++)
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		note_demotion(r, replies[i]);
 		e = reply_err(replies[i]);
+	}
 	if (e == ERR_OK)
 		return ERR_OK;
 	for (size_t i = 0; i < count; i++) {
@@ -191,6 +229,7 @@ static enum err eval_as(struct rds *r, struct str verb, struct str script, struc
 		return failed(r);
 	r->queued--;
 	struct redisReply *rep = got;
+	note_demotion(r, rep);
 	*unknown = rep->type == REDIS_REPLY_ERROR && str_starts(str_of(rep->str, rep->len), STR("NOSCRIPT"));
 	e = reply_err(rep);
 	if (e != ERR_OK) {

@@ -11,7 +11,8 @@
 struct rds;
 struct redisReply;
 
-/* `address`: path of a unix socket, or host:port. Does not connect yet. `timeout_ms` bounds connecting and each command. */
+/* `address`: path of a unix socket, or host:port, or several (rds_addr.h), of which the master is looked for. Does not connect yet.
+ * `timeout_ms` bounds connecting and each command. */
 enum err rds_new(const char *address, uint64_t timeout_ms, struct rds **out);
 void rds_free(struct rds *r);
 

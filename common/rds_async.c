@@ -10,6 +10,7 @@
 
 /* An answer that is this many deadlines late will hardly come: the connection is made again. */
 #define DEAD_FACTOR 20u
+#define LOG_AGAIN_MS 5000u
 
 /* A command that was sent, or that failed before it could be sent. */
 struct cmd {
@@ -31,6 +32,7 @@ struct rds_async {
 	struct timer deadline;
 	struct loop_job fail_job;
 	struct rds_async_stats stats;
+	uint64_t logged_ms, logged_errors; /* the last error that was logged: when, and how many there were then */
 };
 
 static struct rds_async *of_link(struct rds_link *k)
@@ -211,12 +213,27 @@ static void eval_again(struct rds_async *r, struct cmd *c)
 	list_append(&r->sent, &c->order);
 }
 
-static enum err error_of(const struct redisReply *reply)
+/* Not the master any more, or about to load another's data: whoever is the master now is looked for. */
+static bool demoted(struct str text)
+{
+	return str_starts(text, STR("READONLY")) || str_starts(text, STR("LOADING")) || str_starts(text, STR("MASTERDOWN"));
+}
+
+static enum err error_of(struct rds_async *r, const struct redisReply *reply)
 {
 	struct str text = str_of(reply->str, reply->len);
 	bool full = str_starts(text, STR("OOM")) || str_starts(text, STR("MISCONF")) || str_starts(text, STR("READONLY"));
+	uint64_t now = loop_now(r->link.loop);
 
-	log_event(full ? LOG_ERROR : LOG_WARN, "redis-error", "text=%s", log_value(text));
+	/* A full Redis says so to every command: once in a while is enough for the log, the counter has them all. */
+	if (r->logged_ms == 0 || now >= r->logged_ms + LOG_AGAIN_MS) {
+		log_event(full ? LOG_ERROR : LOG_WARN, "redis-error", "text=%s since_last=%llu", log_value(text),
+			  (unsigned long long)(r->stats.errors - r->logged_errors));
+		r->logged_ms = now;
+		r->logged_errors = r->stats.errors;
+	}
+	if (demoted(text))
+		rds_link_drop(&r->link, "no master any more");
 	return full ? ERR_FULL : ERR_INVALID;
 }
 
@@ -237,7 +254,7 @@ static void on_reply(struct rds_link *k, const struct redisReply *reply)
 		return;
 	}
 	if (reply->type == REDIS_REPLY_ERROR) {
-		e = error_of(reply);
+		e = error_of(r, reply);
 		r->stats.errors++;
 	}
 	uint64_t us = clock_mono_us() - c->sent_us;

@@ -6,7 +6,8 @@
  *   ERR_INVALID  Redis answered with an error (logged);   ERR_FULL  out of memory or read-only
  *   ERR_TIMEOUT  no answer within the deadline; whether the command took effect is unknown
  *   ERR_CLOSED   Redis is not there; the command was not sent, or its answer was lost with the connection
- * A late answer is thrown away; a connection that stays silent for twenty deadlines is dropped and made again.
+ * A late answer is thrown away; a connection that stays silent for twenty deadlines is dropped and made again, as is one whose server is no
+ * master any more: with several addresses the next one is tried.
  * One loop, one thread. */
 #ifndef DUPLEX_COMMON_RDS_ASYNC_H
 #define DUPLEX_COMMON_RDS_ASYNC_H
@@ -21,7 +22,8 @@ typedef void (*rds_async_fn)(void *user, enum err e, const struct redisReply *re
 typedef void (*rds_async_state_fn)(void *user, bool up);
 
 struct rds_async_conf {
-	const char *address;       /* path of a unix socket, or IPv4:port (a host name would have to be resolved by waiting) */
+	const char *address;       /* one or several, see rds_addr.h; path of a unix socket, or IPv4:port (a host name would have to be resolved by
+				    * waiting) */
 	uint64_t deadline_ms;      /* of each command; 100 */
 	uint64_t retry_min_ms;     /* first wait after a loss; doubles with jitter up to retry_max_ms */
 	uint64_t retry_max_ms;

@@ -15,6 +15,8 @@
 
 #define OUT_MAX (32u << 20)
 #define CONNECT_MS 1000u
+#define GREETING "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nROLE\r\n"
+#define GREETING_REPLIES 2u
 
 /* Half of the present wait plus up to as much again at random: clients of a restarted Redis must not come at once. */
 static uint64_t next_wait(struct rds_link *k)
@@ -23,7 +25,9 @@ static uint64_t next_wait(struct rds_link *k)
 	uint64_t wait = k->wait_ms;
 
 	crypto_random(&random, sizeof(random));
-	k->wait_ms = MIN(k->wait_ms * 2, k->retry_max_ms);
+	/* Longer waits only after all addresses have been tried. */
+	if (k->turn % MAX(rds_addr_count(str_from(k->addresses)), (size_t)1) == 0)
+		k->wait_ms = MIN(k->wait_ms * 2, k->retry_max_ms);
 	return wait / 2 + random % (wait + 1);
 }
 
@@ -41,6 +45,7 @@ static void close_socket(struct rds_link *k)
 	k->out = buf_growing(OUT_MAX);
 	k->out_done = 0;
 	k->connecting = false;
+	k->greeting = 0;
 	k->drop_wanted = false;
 	loop_undefer(&k->flush);
 }
@@ -48,6 +53,8 @@ static void close_socket(struct rds_link *k)
 void rds_link_drop(struct rds_link *k, const char *why)
 {
 	if (k->reading) {
+		if (!k->drop_wanted)
+			(void)!str_copy(str_sub(str_from(why), 0, sizeof(k->why) - 1), k->why, sizeof(k->why));
 		k->drop_wanted = true;
 		return;
 	}
@@ -112,11 +119,32 @@ static void connected(struct rds_link *k)
 		rds_link_drop(k, "out of memory");
 		return;
 	}
-	timer_stop(loop_timers(k->loop), &k->retry);
 	k->connecting = false;
+	k->greeting = GREETING_REPLIES;
+	loop_want(k->loop, &k->lf, EPOLLIN);
+	/* So short that a socket just opened takes it whole. */
+	if (send(k->lf.fd, GREETING, sizeof(GREETING) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(GREETING) - 1)
+		rds_link_drop(k, "greeting not sent");
+}
+
+/* PONG, then the role. Who may not ask for the role takes the server for a master: a write will tell. */
+static void greeted(struct rds_link *k, const struct redisReply *reply)
+{
+	struct str text = rds_text(rds_at(reply, 0));
+
+	if (k->greeting == GREETING_REPLIES && !str_eq(rds_text(reply), STR("PONG"))) {
+		rds_link_drop(k, reply->type == REDIS_REPLY_ERROR ? reply->str : "not Redis");
+		return;
+	}
+	if (k->greeting == 1 && text.len > 0 && !str_eq(text, STR("master"))) {
+		rds_link_drop(k, "a replica");
+		return;
+	}
+	if (--k->greeting > 0)
+		return;
+	timer_stop(loop_timers(k->loop), &k->retry);
 	k->up = true;
 	k->wait_ms = k->retry_min_ms;
-	loop_want(k->loop, &k->lf, EPOLLIN);
 	log_event(LOG_INFO, "redis-connected", "address=%s", log_value(str_from(k->address)));
 	k->ops->up(k);
 }
@@ -150,17 +178,20 @@ static void take_replies(struct rds_link *k)
 	k->reading = true;
 	while (!k->drop_wanted) {
 		if (redisReaderGetReply(k->reader, &reply) != REDIS_OK) {
-			k->drop_wanted = true;
+			rds_link_drop(k, "broken reply");
 			break;
 		}
 		if (reply == NULL)
 			break;
-		k->ops->reply(k, reply);
+		if (k->up)
+			k->ops->reply(k, reply);
+		else
+			greeted(k, reply);
 		freeReplyObject(reply);
 	}
 	k->reading = false;
 	if (k->drop_wanted)
-		rds_link_drop(k, "broken reply or no answer");
+		rds_link_drop(k, k->why);
 }
 
 static void read_in(struct rds_link *k)
@@ -183,7 +214,7 @@ static void read_in(struct rds_link *k)
 			return;
 		}
 		take_replies(k);
-		if (!k->up || (size_t)n < sizeof(bytes))
+		if (k->lf.fd < 0 || (size_t)n < sizeof(bytes))
 			return;
 	}
 }
@@ -204,6 +235,11 @@ static void on_ready(struct loop_fd *lf, uint32_t events)
 
 static void attempt(struct rds_link *k)
 {
+	if (rds_addr_at(str_from(k->addresses), k->turn++, k->address, sizeof(k->address)) != ERR_OK) {
+		rds_link_drop(k, "address not valid");
+		return;
+	}
+	errno = EINVAL;
 	k->lf.fd = dial(k->address);
 	if (k->lf.fd < 0 || loop_add(k->loop, &k->lf, EPOLLOUT) != ERR_OK) {
 		rds_link_drop(k, strerrordesc_np(errno));
@@ -218,7 +254,7 @@ static void on_retry(struct timer *t, uint64_t now_ms)
 	struct rds_link *k = CONTAINER_OF(t, struct rds_link, retry);
 
 	(void)now_ms;
-	if (k->connecting)
+	if (k->connecting || k->greeting > 0)
 		rds_link_drop(k, "connecting takes too long");
 	else
 		attempt(k);
@@ -232,11 +268,11 @@ static void on_flush(struct loop_job *job)
 		write_out(k);
 }
 
-enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *address, uint64_t retry_min_ms,
+enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *addresses, uint64_t retry_min_ms,
 		       uint64_t retry_max_ms)
 {
 	*k = (struct rds_link){ .loop = l, .ops = ops, .lf = { .fd = -1, .fn = on_ready } };
-	enum err e = str_copy(str_from(address), k->address, sizeof(k->address));
+	enum err e = str_copy(str_from(addresses), k->addresses, sizeof(k->addresses));
 	if (e != ERR_OK)
 		return e;
 	k->retry_min_ms = MAX(retry_min_ms, (uint64_t)1);

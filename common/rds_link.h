@@ -1,10 +1,14 @@
 /* One non-blocking connection to Redis in a loop: connects, reconnects with jittered backoff, writes what was queued in one go at the end of the
- * turn, and hands over replies in order. What the replies mean is the business of rds_async.c and rds_stream.c. */
+ * turn, and hands over replies in order. What the replies mean is the business of rds_async.c and rds_stream.c.
+ *
+ * A server is taken only once it has answered PING (one that is stopped, or still reads its file, does not) and says that it is a master; else
+ * the next of the addresses is tried. So `up` means: commands can be expected to work. */
 #ifndef DUPLEX_COMMON_RDS_LINK_H
 #define DUPLEX_COMMON_RDS_LINK_H
 
 #include "common/buf.h"
 #include "common/loop.h"
+#include "common/rds_addr.h"
 
 struct rds_link;
 struct redisReader;
@@ -22,19 +26,23 @@ struct rds_link {
 	const struct rds_link_ops *ops;
 	struct loop_fd lf;
 	bool up, connecting;
-	char address[256];
+	unsigned greeting;            /* replies to our greeting that are still to come */
+	char addresses[RDS_ADDRESSES_MAX];
+	char address[256];            /* the one in use or tried last */
+	size_t turn;                  /* which of the addresses comes next */
 	uint64_t retry_min_ms, retry_max_ms, wait_ms;
-	struct timer retry;           /* next attempt; while connecting: the attempt's end */
+	struct timer retry;           /* next attempt; until we are up: the attempt's end */
 	struct loop_job flush;
 	struct buf out;
 	size_t out_done;              /* bytes of `out` already written */
 	struct redisReader *reader;   /* owned; NULL while down */
 	bool reading;                 /* inside the reader: dropping waits */
 	bool drop_wanted;
+	char why[128];                /* of that drop */
 };
 
-/* Starts to connect. */
-enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *address, uint64_t retry_min_ms,
+/* Starts to connect. `addresses`: see rds_addr.h, but with IPv4 numbers for hosts: a name would have to be resolved by waiting. */
+enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *addresses, uint64_t retry_min_ms,
 		       uint64_t retry_max_ms);
 void rds_link_fini(struct rds_link *k);
 /* ERR_CLOSED while down, ERR_FULL when too much waits to be written. */

@@ -16,7 +16,7 @@ const struct conf_option relay_options[] = {
 	  "SIP domain, and realm of the TURN credentials"),
 	O("common", "run-dir", CONF_STRING, run_dir, "/run/duplex", 0, 0, "", false, "folder of the sockets"),
 	O("common", "redis", CONF_STRING, redis, "", 0, 0, "", false,
-	  "Redis: path of a unix socket or host:port; empty = none, then calls are not freed before their allocations "
+	  "Redis: path of a unix socket or host:port, or several with commas; empty = none, then calls are not freed before their allocations "
 	  "expire"),
 	O("common", "log-level", CONF_STRING, log_level, "info", 0, 0, "", true, "error, warn, info or debug"),
 	O("common", "turn-secret", CONF_SECRET, secret, NULL, 0, 0, "", true,

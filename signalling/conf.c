@@ -10,7 +10,7 @@
 const struct conf_option signalling_options[] = {
 	COMMON("domain", CONF_STRING, domain, NULL, "SIP domain of all users"),
 	COMMON("run-dir", CONF_STRING, run_dir, NULL, "directory of the sockets"),
-	COMMON("redis", CONF_STRING, redis, NULL, "Redis: path of its unix socket, or IPv4:port"),
+	COMMON("redis", CONF_STRING, redis, NULL, "Redis: path of its unix socket, or IPv4:port; several, separated by commas, of which one is the master"),
 	COMMON("log-level", CONF_STRING, log_level, "info", "error, warn, info or debug"),
 	COMMON("turn-secret", CONF_SECRET, turn_secret, NULL, "file of the cluster's secret; the key of flow tokens is derived from it"),
 	TEXT("node", node, "n1", "name of this machine, unique in the cluster: a-z, 0-9 and -, at most 16 characters"),

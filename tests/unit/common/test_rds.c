@@ -213,6 +213,37 @@ static void out_of_memory_is_told_apart(void **state)
 	assert_ok(RDS(r, NULL, STR("CONFIG"), STR("SET"), STR("maxmemory"), STR("0")));
 }
 
+/* The master is demoted: the command that finds out fails, the next one reaches the other address. */
+static void of_several_the_master_is_found(void **state)
+{
+	struct test_redis other;
+	struct redisReply *reply = NULL;
+	char both[256];
+	struct rds *two;
+
+	(void)state;
+	assert_int_equal(test_redis_new(&other), 0);
+	(void)snprintf(both, sizeof(both), "%s,%s", redis.socket, other.socket);
+	assert_ok(rds_new(both, 1000, &two));
+	assert_ok(RDS(two, NULL, STR("SET"), STR("who"), STR("first")));
+	assert_ok(RDS(r, &reply, STR("GET"), STR("who")));
+	assert_str(rds_text(reply), "first");
+	rds_reply_free(reply);
+	assert_int_equal(test_redis_command(&redis, "REPLICAOF 127.0.0.1 1\r\n"), 0);
+	assert_int_equal(RDS(two, NULL, STR("SET"), STR("who"), STR("second")), ERR_FULL);
+	assert_ok(RDS(two, NULL, STR("SET"), STR("who"), STR("second")));
+	assert_ok(RDS(two, &reply, STR("GET"), STR("who")));
+	assert_str(rds_text(reply), "second");
+	rds_reply_free(reply);
+	rds_free(two);
+	/* Found from the start, too, past the replica. */
+	assert_ok(rds_new(both, 1000, &two));
+	assert_ok(RDS(two, NULL, STR("SET"), STR("who"), STR("third")));
+	rds_free(two);
+	assert_int_equal(test_redis_command(&redis, "REPLICAOF NO ONE\r\n"), 0);
+	test_redis_free(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +260,7 @@ int main(void)
 		cmocka_unit_test(a_gone_redis_is_reported_and_found_again),
 		cmocka_unit_test(the_deadline_holds),
 		cmocka_unit_test(out_of_memory_is_told_apart),
+		cmocka_unit_test(of_several_the_master_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -258,6 +258,79 @@ static void large_values_pass_both_ways(void **state)
 	rds_async_free(r);
 }
 
+/* As behind Sentinel: the master is demoted, another of the addresses is the master now. */
+static void a_demoted_master_is_left_for_the_other_address(void **state)
+{
+	struct test_redis other;
+	char both[256];
+	struct rds_async_conf c = conf(1000);
+	struct rds_async *r;
+	struct answer demote = { 0 }, refused = { 0 }, written = { 0 }, read = { 0 };
+
+	(void)state;
+	assert_int_equal(test_redis_new(&other), 0);
+	(void)snprintf(both, sizeof(both), " %s, %s", redis.socket, other.socket);
+	c.address = both;
+	ups = downs = 0;
+	assert_ok(rds_async_new(loop, &c, &r));
+	turn_until(&ups, 1);
+	RDS_ASYNC(r, on_answer, &demote, STR("REPLICAOF"), STR("127.0.0.1"), STR("1"));
+	turn_until(&demote.calls, 1);
+	RDS_ASYNC(r, on_answer, &refused, STR("SET"), STR("who"), STR("new"));
+	turn_until(&refused.calls, 1);
+	assert_int_equal(refused.err, ERR_FULL);
+	turn_until(&downs, 1);
+	turn_until(&ups, 2);
+	RDS_ASYNC(r, on_answer, &written, STR("SET"), STR("who"), STR("new"));
+	turn_until(&written.calls, 1);
+	assert_string_equal(written.text, "OK");
+	rds_async_free(r);
+
+	c.address = other.socket;
+	assert_ok(rds_async_new(loop, &c, &r));
+	turn_until(&ups, 3);
+	RDS_ASYNC(r, on_answer, &read, STR("GET"), STR("who"));
+	turn_until(&read.calls, 1);
+	assert_string_equal(read.text, "new");
+	rds_async_free(r);
+	test_redis_free(&other);
+	/* A replica alone is never up: nothing could be written there. */
+	c.address = redis.socket;
+	ups = 0;
+	assert_ok(rds_async_new(loop, &c, &r));
+	for (unsigned i = 0; i < 20; i++)
+		assert_ok(loop_turn(loop, 10));
+	assert_int_equal(ups, 0);
+	/* And is, as soon as it is promoted again. */
+	(void)test_redis_command(&redis, "REPLICAOF NO ONE\r\n");
+	turn_until(&ups, 1);
+	rds_async_free(r);
+}
+
+/* A stopped server accepts connections and says nothing: that is not up, so what is asked fails at once instead of after its deadline. */
+static void a_stopped_server_is_not_up(void **state)
+{
+	struct rds_async_conf c = conf(1000);
+	struct rds_async *r;
+	struct answer a = { 0 };
+
+	(void)state;
+	ups = 0;
+	assert_int_equal(kill(redis.pid, SIGSTOP), 0);
+	assert_ok(rds_async_new(loop, &c, &r));
+	for (unsigned i = 0; i < 10; i++)
+		assert_ok(loop_turn(loop, 10));
+	assert_false(rds_async_up(r));
+	uint64_t began = clock_mono_ms();
+	RDS_ASYNC(r, on_answer, &a, STR("PING"));
+	turn_until(&a.calls, 1);
+	assert_int_equal(a.err, ERR_CLOSED);
+	assert_true(clock_mono_ms() - began < 500);
+	assert_int_equal(kill(redis.pid, SIGCONT), 0);
+	turn_until(&ups, 1);
+	rds_async_free(r);
+}
+
 /* --- streams --- */
 
 static char seen[256];
@@ -324,6 +397,8 @@ int main(void)
 		cmocka_unit_test(a_silent_connection_is_made_again),
 		cmocka_unit_test(a_lost_redis_fails_at_once_and_is_found_again),
 		cmocka_unit_test(large_values_pass_both_ways),
+		cmocka_unit_test(a_demoted_master_is_left_for_the_other_address),
+		cmocka_unit_test(a_stopped_server_is_not_up),
 		cmocka_unit_test(a_stream_starts_at_its_end_and_misses_nothing_after),
 	};
 
