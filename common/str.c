@@ -39,7 +39,8 @@ enum err str_to_u64(struct str s, uint64_t max, uint64_t *out)
 
 		if (digit > 9)
 			return ERR_INVALID;
-		if (n > (UINT64_MAX - digit) / 10)
+		/* 19 digits always fit. */
+		if (i >= 19 && n > (UINT64_MAX - digit) / 10)
 			return ERR_TOO_LARGE;
 		n = n * 10 + digit;
 	}

@@ -4,7 +4,6 @@
 #define DUPLEX_COMMON_STR_H
 
 #include <string.h>
-#include <strings.h>
 
 #include "common/base.h"
 #include "common/err.h"
@@ -36,7 +35,15 @@ static inline bool str_eq(struct str a, struct str b)
 /* ASCII case-insensitive. */
 static inline bool str_ieq(struct str a, struct str b)
 {
-	return a.len == b.len && (a.len == 0 || strncasecmp(a.p, b.p, a.len) == 0);
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		unsigned x = (unsigned char)a.p[i], y = (unsigned char)b.p[i];
+
+		if (x != y && ((x ^ y) != 0x20 || (x | 0x20) - 'a' > 25))
+			return false;
+	}
+	return true;
 }
 
 static inline bool str_starts(struct str s, struct str prefix)

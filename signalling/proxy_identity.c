@@ -8,10 +8,8 @@ enum err proxy_user_of(const struct proxy *p, const struct sip_msg *m, enum sip_
 {
 	struct sip_addr a;
 	struct sip_uri u;
-	enum err e = sip_msg_addr(m, h, &a);
+	enum err e = sip_msg_addr_uri(m, h, &a, &u);
 
-	if (e == ERR_OK)
-		e = sip_uri_parse(a.uri, &u);
 	return e == ERR_OK ? sip_uri_user_name(&u, p->config.domain, name, USER_NAME_SIZE) : e;
 }
 
@@ -21,7 +19,7 @@ static bool is_user(const struct proxy *p, struct str value, struct str user)
 	struct sip_addr a;
 	struct sip_uri u;
 
-	return sip_addr_parse(value, &a) == ERR_OK && sip_uri_parse(a.uri, &u) == ERR_OK &&
+	return sip_addr_uri_parse(value, &a, &u) == ERR_OK &&
 	       sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) == ERR_OK && str_eq(str_from(name), user);
 }
 
@@ -50,7 +48,7 @@ static bool contacts_are_user(const struct proxy *p, const struct sip_msg *m, st
 	while (sip_list_next(&it, &v)) {
 		if (m->method == SIP_REGISTER && str_eq(v, STR("*")))
 			continue;
-		if (sip_addr_parse(v, &a) != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK)
+		if (sip_addr_uri_parse(v, &a, &u) != ERR_OK)
 			return false;
 		if (u.host.len > suffix.len && str_ieq(str_sub(u.host, u.host.len - suffix.len, suffix.len), suffix))
 			continue;

@@ -1,44 +1,61 @@
 /* See sip_char.h. The table is spelt by ranges, so that it can be read against the RFC. */
 #include "signalling/sip_char.h"
 
-#define ALNUM (SIP_C_TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_HOST | SIP_C_WORD)
-#define MARK  (SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER) /* every unreserved mark */
+#define VALUE  (SIP_C_VALUE | SIP_C_URI)
+#define TOKEN  (SIP_C_TOKEN | VALUE)
+#define ALNUM  (TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_HOST | SIP_C_WORD)
+#define MARK   (SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_URI) /* every unreserved mark */
 
-const uint8_t sip_char[256] = {
+const uint16_t sip_char[256] = {
 	['0' ... '9'] = ALNUM | SIP_C_HEX | SIP_C_DIGIT,
 	['A' ... 'F'] = ALNUM | SIP_C_HEX,
 	['G' ... 'Z'] = ALNUM,
 	['a' ... 'f'] = ALNUM | SIP_C_HEX,
 	['g' ... 'z'] = ALNUM,
-	['-'] = SIP_C_TOKEN | MARK | SIP_C_HOST | SIP_C_WORD,
-	['.'] = SIP_C_TOKEN | MARK | SIP_C_HOST | SIP_C_WORD,
-	['!'] = SIP_C_TOKEN | MARK | SIP_C_WORD,
-	['~'] = SIP_C_TOKEN | MARK | SIP_C_WORD,
-	['*'] = SIP_C_TOKEN | MARK | SIP_C_WORD,
-	['\''] = SIP_C_TOKEN | MARK | SIP_C_WORD,
-	['_'] = SIP_C_TOKEN | MARK | SIP_C_WORD,
-	['('] = MARK | SIP_C_WORD,
-	[')'] = MARK | SIP_C_WORD,
-	['%'] = SIP_C_TOKEN | SIP_C_WORD,
-	['`'] = SIP_C_TOKEN | SIP_C_WORD,
-	['+'] = SIP_C_TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	['$'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER,
-	['/'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	['?'] = SIP_C_USER | SIP_C_HEADER | SIP_C_WORD,
-	[':'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	['['] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	[']'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	['&'] = SIP_C_USER | SIP_C_PARAM,
-	['='] = SIP_C_USER,
-	[','] = SIP_C_USER,
-	[';'] = SIP_C_USER,
+	['-'] = TOKEN | MARK | SIP_C_HOST | SIP_C_WORD,
+	['.'] = TOKEN | MARK | SIP_C_HOST | SIP_C_WORD,
+	['!'] = TOKEN | MARK | SIP_C_WORD,
+	['~'] = TOKEN | MARK | SIP_C_WORD,
+	['*'] = TOKEN | MARK | SIP_C_WORD,
+	['\''] = TOKEN | MARK | SIP_C_WORD,
+	['_'] = TOKEN | MARK | SIP_C_WORD,
+	['('] = MARK | SIP_C_WORD | SIP_C_URI,
+	[')'] = MARK | SIP_C_WORD | SIP_C_URI,
+	['%'] = TOKEN | SIP_C_WORD,
+	['`'] = TOKEN | SIP_C_WORD,
+	['+'] = TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
+	['$'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | VALUE,
+	['/'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
+	['?'] = SIP_C_USER | SIP_C_HEADER | SIP_C_WORD | SIP_C_URI,
+	[':'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
+	['['] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
+	[']'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
+	['&'] = SIP_C_USER | SIP_C_PARAM | VALUE,
+	['='] = SIP_C_USER | SIP_C_URI,
+	[','] = SIP_C_USER | SIP_C_URI,
+	[';'] = SIP_C_USER | SIP_C_URI,
 	['<'] = SIP_C_WORD,
 	['>'] = SIP_C_WORD,
-	['\\'] = SIP_C_WORD,
+	['\\'] = SIP_C_WORD | SIP_C_URI,
 	['"'] = SIP_C_WORD,
-	['{'] = SIP_C_WORD,
-	['}'] = SIP_C_WORD,
+	['{'] = SIP_C_WORD | SIP_C_URI,
+	['}'] = SIP_C_WORD | SIP_C_URI,
+	['@'] = VALUE,
+	['#'] = SIP_C_URI,
+	['^'] = SIP_C_URI,
+	['|'] = SIP_C_URI,
+	[0x80 ... 0xff] = SIP_C_URI,
 };
+
+__attribute__((aligned(16))) uint8_t sip_nibble[SIP_CLASSES][16];
+
+__attribute__((constructor)) static void fill_nibbles(void)
+{
+	for (unsigned c = 0; c < 128; c++)
+		for (unsigned k = 0; k < SIP_CLASSES; k++)
+			if ((sip_char[c] >> k & 1) != 0)
+				sip_nibble[k][c & 15] |= (uint8_t)(1u << (c >> 4));
+}
 
 bool sip_take_quoted(struct str *s, struct str *out)
 {

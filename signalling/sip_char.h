@@ -5,6 +5,10 @@
 
 #include "common/str.h"
 
+#ifdef __SSSE3__
+#include <tmmintrin.h>
+#endif
+
 enum {
 	SIP_C_TOKEN = 1,  /* token */
 	SIP_C_USER = 2,   /* user: unreserved, user-unreserved; '%' apart */
@@ -14,9 +18,11 @@ enum {
 	SIP_C_WORD = 32,  /* word, as in Call-ID */
 	SIP_C_HEX = 64,
 	SIP_C_DIGIT = 128,
+	SIP_C_VALUE = 256, /* gen-value that is not quoted: token, host, IPv6 reference, and what phones put there */
+	SIP_C_URI = 512,   /* may stand in a URI at all: no blank, control, '<', '>', '"' */
 };
 
-extern const uint8_t sip_char[256];
+extern const uint16_t sip_char[256];
 
 static inline bool sip_is(char c, unsigned bits)
 {
@@ -37,17 +43,56 @@ static inline void sip_skip_blanks(struct str *s)
 	}
 }
 
+/* The classes once more, for sixteen characters at a time: of sip_nibble[class][low half of the character], the bit
+ * (high half). Filled before main from the table above. */
+#define SIP_CLASSES 9u
+extern uint8_t sip_nibble[SIP_CLASSES][16];
+
+#ifdef __SSSE3__
+/* One bit for each of the sixteen bytes at p that is not in the class. */
+static inline unsigned sip_not16(const char *p, unsigned class)
+{
+	const __m128i row = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0), low = _mm_set1_epi8(15);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i column = _mm_shuffle_epi8(_mm_load_si128((const __m128i *)(const void *)sip_nibble[class]), v);
+	__m128i bit = _mm_shuffle_epi8(row, _mm_and_si128(_mm_srli_epi16(v, 4), low));
+
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(column, bit), _mm_setzero_si128()));
+}
+#endif
+
+/* Length of the run of `bits` (one class other than SIP_C_URI) at the front of p[len]. Reads nothing outside p[len]. */
+static inline size_t sip_run(const char *p, size_t len, unsigned bits)
+{
+	size_t i = 0;
+
+#ifdef __SSSE3__
+	const unsigned class = (unsigned)__builtin_ctz(bits);
+
+	for (; i + 16 <= len; i += 16) {
+		unsigned other = sip_not16(p + i, class);
+
+		if (other != 0)
+			return i + (unsigned)__builtin_ctz(other);
+	}
+	if (i > 0 && i < len) {
+		unsigned other = sip_not16(p + len - 16, class) >> (16 - (len - i));
+
+		return other != 0 ? i + (unsigned)__builtin_ctz(other) : len;
+	}
+#endif
+	while (i < len && sip_is(p[i], bits))
+		i++;
+	return i;
+}
+
 /* Cuts the longest run of `bits` off the front. */
 static inline struct str sip_take(struct str *s, unsigned bits)
 {
-	size_t n = 0;
+	struct str got = { s->p, sip_run(s->p, s->len, bits) };
 
-	while (n < s->len && sip_is(s->p[n], bits))
-		n++;
-	struct str got = { s->p, n };
-
-	s->p += n;
-	s->len -= n;
+	s->p += got.len;
+	s->len -= got.len;
 	return got;
 }
 
@@ -66,6 +111,55 @@ static inline bool sip_all(struct str s, unsigned bits)
 		if (!sip_is(s.p[i], bits))
 			return false;
 	return true;
+}
+
+#ifdef __SSSE3__
+/* One bit for each of the sixteen bytes at p that is one of the four. */
+static inline unsigned sip_any16(const char *p, char a, char b, char c, char d)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i ab = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)), _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+	__m128i cd = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)), _mm_cmpeq_epi8(v, _mm_set1_epi8(d)));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(ab, cd));
+}
+#endif
+
+/* Index of the first byte of p[len] that is one of the four; len if none is. Reads nothing outside p[len]: what is left
+ * of a longer text is looked at together with bytes before it. */
+static inline size_t sip_find_any(const char *p, size_t len, char a, char b, char c, char d)
+{
+	size_t i = 0;
+
+#ifdef __SSSE3__
+	for (; i + 16 <= len; i += 16) {
+		unsigned hit = sip_any16(p + i, a, b, c, d);
+
+		if (hit != 0)
+			return i + (unsigned)__builtin_ctz(hit);
+	}
+	if (i > 0 && i < len) {
+		unsigned hit = sip_any16(p + len - 16, a, b, c, d) >> (16 - (len - i));
+
+		return hit != 0 ? i + (unsigned)__builtin_ctz(hit) : len;
+	}
+#endif
+	for (; i < len; i++)
+		if (p[i] == a || p[i] == b || p[i] == c || p[i] == d)
+			break;
+	return i;
+}
+
+/* Without blanks at its ends, folds included. */
+static inline struct str sip_trim(struct str s)
+{
+	while (s.len > 0 && sip_is_blank(s.p[0])) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len > 0 && sip_is_blank(s.p[s.len - 1]))
+		s.len--;
+	return s;
 }
 
 /* Cuts a quoted-string off the front, without its quotes (§25.1; escapes stay). false if it does not end. */

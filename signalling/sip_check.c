@@ -53,7 +53,7 @@ static enum err party(const struct sip_msg *m, enum sip_hdr h, bool tag, const c
 	struct sip_addr a;
 	struct sip_uri u;
 
-	if (sip_msg_addr(m, h, &a) != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || (tag && a.tag.len == 0))
+	if (sip_msg_addr_uri(m, h, &a, &u) != ERR_OK || (tag && a.tag.len == 0))
 		return refuse(why, 400, phrase);
 	return ERR_OK;
 }
@@ -113,7 +113,7 @@ static enum err routes(const struct sip_msg *m, struct sip_refusal *why, UNUSED 
 		struct sip_list it = sip_list(m, lists[i]);
 
 		while (sip_list_next(&it, &v))
-			if (sip_addr_parse(v, &a) != ERR_OK || !a.brackets || sip_uri_parse(a.uri, &u) != ERR_OK)
+			if (sip_addr_uri_parse(v, &a, &u) != ERR_OK || !a.brackets)
 				return refuse(why, 400, "Bad Route");
 	}
 	return ERR_OK;
@@ -124,8 +124,7 @@ static bool sip_contact(struct str v)
 	struct sip_addr a;
 	struct sip_uri u;
 
-	return sip_addr_parse(v, &a) == ERR_OK && sip_uri_parse(a.uri, &u) == ERR_OK &&
-	       (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS);
+	return sip_addr_uri_parse(v, &a, &u) == ERR_OK && (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS);
 }
 
 /* A registrar takes any number, of any scheme, or "*" (§10.2.2), but each must be one. */
@@ -137,7 +136,7 @@ static enum err register_contacts(const struct sip_msg *m, struct sip_refusal *w
 	struct str v;
 
 	while (sip_list_next(&it, &v))
-		if (!str_eq(v, STR("*")) && (sip_addr_parse(v, &a) != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK))
+		if (!str_eq(v, STR("*")) && sip_addr_uri_parse(v, &a, &u) != ERR_OK)
 			return refuse(why, 400, "Bad Contact");
 	return ERR_OK;
 }

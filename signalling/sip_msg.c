@@ -25,17 +25,62 @@ static const char *const methods[SIP_METHOD_COUNT] = {
 #undef X
 };
 
-/* Open hash of header names; filled before main, constant afterwards. */
-#define NAME_SLOTS 256u
+/* Open hash of header names; filled before main, constant afterwards. A known name is a token, so that whoever finds it
+ * there need not look at its characters again. */
+#define NAME_SLOTS 512u
+#define NAME_LONG  24u /* bytes of the longest known name that name_eq can compare */
+#define X(id, text, letter, how) static_assert(sizeof(text) - 1 <= NAME_LONG, text);
+#include "signalling/sip_hdr.def"
+#undef X
 static uint8_t name_slot[NAME_SLOTS];
 static uint8_t compact_of[26];
+/* A name equals a known one if, with its letters made small, it is the same: (byte | fold) == small. */
+static struct {
+	char small[NAME_LONG], fold[NAME_LONG];
+} spelling[SIP_H_COUNT];
 
+static bool eq8(const char *p, const char *small, const char *fold)
+{
+	uint64_t a, b, f;
+
+	memcpy(&a, p, 8);
+	memcpy(&b, small, 8);
+	memcpy(&f, fold, 8);
+	return (a | f) == b;
+}
+
+static bool eq4(const char *p, const char *small, const char *fold)
+{
+	uint32_t a, b, f;
+
+	memcpy(&a, p, 4);
+	memcpy(&b, small, 4);
+	memcpy(&f, fold, 4);
+	return (a | f) == b;
+}
+
+static bool name_eq(const char *p, size_t len, unsigned id)
+{
+	const char *small = spelling[id].small, *fold = spelling[id].fold;
+
+	if (headers[id].len != len)
+		return false;
+	if (len < 4)
+		return (p[0] | fold[0]) == small[0] && (p[1] | fold[1]) == small[1] &&
+		       (p[len - 1] | fold[len - 1]) == small[len - 1];
+	if (len < 8)
+		return eq4(p, small, fold) && eq4(p + len - 4, small + len - 4, fold + len - 4);
+	return eq8(p, small, fold) && (len <= 16 || eq8(p + 8, small + 8, fold + 8)) &&
+	       eq8(p + len - 8, small + len - 8, fold + len - 8);
+}
+
+/* These factors part all of today's names; one more that collides costs a second look. */
 static unsigned name_hash(const char *p, size_t len)
 {
 	unsigned first = (unsigned)(p[0] | 0x20), last = (unsigned)(p[len - 1] | 0x20),
 		 mid = (unsigned)(p[len / 2] | 0x20);
 
-	return ((unsigned)len * 37 + first * 11 + last * 5 + mid * 3) % NAME_SLOTS;
+	return ((unsigned)len * 72 + first * 270 + last * 335 + mid * 447) % NAME_SLOTS;
 }
 
 __attribute__((constructor)) static void fill_names(void)
@@ -46,6 +91,10 @@ __attribute__((constructor)) static void fill_names(void)
 		while (name_slot[at] != 0)
 			at = (at + 1) % NAME_SLOTS;
 		name_slot[at] = (uint8_t)id;
+		for (size_t i = 0; i < headers[id].len; i++) {
+			spelling[id].fold[i] = headers[id].name[i] == '-' ? 0 : 0x20;
+			spelling[id].small[i] = (char)(headers[id].name[i] | spelling[id].fold[i]);
+		}
 		if (headers[id].compact != 0)
 			compact_of[headers[id].compact - 'a'] = (uint8_t)id;
 	}
@@ -53,7 +102,7 @@ __attribute__((constructor)) static void fill_names(void)
 
 enum sip_hdr sip_hdr_from(struct str name)
 {
-	if (name.len == 0)
+	if (name.len == 0 || name.len > NAME_LONG)
 		return SIP_H_OTHER;
 	if (name.len == 1) {
 		unsigned letter = (unsigned)(name.p[0] | 0x20) - 'a';
@@ -63,7 +112,7 @@ enum sip_hdr sip_hdr_from(struct str name)
 	for (unsigned at = name_hash(name.p, name.len); name_slot[at] != 0; at = (at + 1) % NAME_SLOTS) {
 		unsigned id = name_slot[at];
 
-		if (headers[id].len == name.len && strncasecmp(headers[id].name, name.p, name.len) == 0)
+		if (name_eq(name.p, name.len, id))
 			return (enum sip_hdr)id;
 	}
 	return SIP_H_OTHER;
@@ -97,13 +146,9 @@ static enum err refuse(struct sip_refusal *why, unsigned status, const char *phr
  * disagree about where a line ends are how headers are smuggled. */
 static const char *line_end(const char *p, const char *end)
 {
-	const char *nl = memchr(p, '\n', (size_t)(end - p));
+	size_t at = sip_find_any(p, (size_t)(end - p), '\r', '\n', '\r', '\n');
 
-	if (nl == NULL || nl == p || nl[-1] != '\r')
-		return NULL;
-	if (nl - 1 > p && memchr(p, '\r', (size_t)(nl - 1 - p)) != NULL)
-		return NULL;
-	return nl;
+	return at + 1 < (size_t)(end - p) && p[at] == '\r' && p[at + 1] == '\n' ? p + at + 1 : NULL;
 }
 
 static bool version_is(struct str v)
@@ -131,17 +176,19 @@ static enum err status_line(struct sip_msg *m, struct str line, struct sip_refus
 
 static enum err request_line(struct sip_msg *m, struct str line, struct sip_refusal *why)
 {
-	struct str method = str_cut(&line, ' ');
-	struct str uri = str_cut(&line, ' ');
-
 	m->request = true;
-	m->method_text = method;
-	if (method.len == 0 || !sip_all(method, SIP_C_TOKEN))
+	m->method_text = sip_take(&line, SIP_C_TOKEN);
+	if (m->method_text.len == 0 || (line.len > 0 && line.p[0] != ' '))
 		return refuse(why, 400, "Bad method");
-	m->method = sip_method_from(method);
+	m->method = sip_method_from(m->method_text);
 	/* Exactly one blank between the three parts, none at the end (§7.1). */
-	if (line.p == NULL || uri.len == 0 || line.len == 0 || str_find(line, ' ') != line.len ||
-	    str_find(line, '\t') != line.len)
+	if (!sip_take_char(&line, ' '))
+		return refuse(why, 400, "Bad request line");
+	struct str uri = { line.p, sip_find_any(line.p, line.len, ' ', '\t', ' ', '\t') };
+
+	line = (struct str){ uri.p + uri.len, line.len - uri.len };
+	if (uri.len == 0 || !sip_take_char(&line, ' ') || line.len == 0 ||
+	    sip_find_any(line.p, line.len, ' ', '\t', ' ', '\t') != line.len)
 		return refuse(why, 400, "Bad request line");
 	m->uri = uri;
 	if (!version_is(line)) {
@@ -175,37 +222,53 @@ static void link_field(struct sip_msg *m, enum sip_hdr id)
 	m->count++;
 	if (id == SIP_H_OTHER)
 		return;
-	if (m->first[id] == 0)
+	if (m->first[id] == 0) {
 		m->first[id] = m->count;
-	else
+	} else {
 		m->field[m->last[id] - 1].next = m->count;
+		m->twice |= headers[id].kind == ONE;
+	}
 	m->last[id] = m->count;
 }
 
-/* name *(SP / HTAB) ":" value, with folds (§7.3.1). Blanks before the colon belong to neither: the name that is looked
- * up is what every reader of the RFC sees. */
-static enum err header_line(struct sip_msg *m, const char **at, struct sip_refusal *why)
+/* The name at the front of a line, blanks behind it and the colon (§7.3.1): the blanks belong to neither, so the name
+ * that is looked up is what every reader of the RFC sees. Gives what lies behind the colon, NULL if the name is bad. */
+static const char *header_name(const char *p, const char *end, struct str *name, enum sip_hdr *id)
 {
-	const char *base = m->raw.p, *end = base + m->raw.len, *p = *at;
+	const char *from = p;
 
-	while (p < end && sip_is(*p, SIP_C_TOKEN))
-		p++;
-	struct str name = { *at, (size_t)(p - *at) };
-
+	/* Usually there are no blanks, and the name is a known one. */
+	*name = (struct str){ p, sip_find_any(p, MIN((size_t)(end - p), NAME_LONG + 1), ':', ' ', '\t', ':') };
+	*id = sip_hdr_from(*name);
+	p += name->len;
+	if (*id == SIP_H_OTHER) {
+		for (p = from; p < end && sip_is(*p, SIP_C_TOKEN);)
+			p++;
+		name->len = (size_t)(p - from);
+	}
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
-	if (name.len == 0 || name.len > UINT16_MAX || p == end || *p != ':')
-		return refuse(why, 400, "Bad header name");
-	if (m->count == SIP_HDR_MAX)
-		return refuse(why, 400, "Too many headers");
-	p++;
-	const char *value = p, *nl = line_end(p, end);
+	return name->len > 0 && name->len <= UINT16_MAX && p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* One header with its folds. */
+static enum err header_line(struct sip_msg *m, const char **at, struct sip_refusal *why)
+{
+	const char *base = m->raw.p, *end = base + m->raw.len, *nl = line_end(*at, end);
+	struct str name;
+	enum sip_hdr id;
 
 	while (nl != NULL && nl + 1 < end && (nl[1] == ' ' || nl[1] == '\t'))
 		nl = line_end(nl + 1, end);
+	const char *value = header_name(*at, nl != NULL ? nl - 1 : end, &name, &id);
+
+	if (value == NULL)
+		return refuse(why, 400, "Bad header name");
+	if (m->count == SIP_HDR_MAX)
+		return refuse(why, 400, "Too many headers");
 	if (nl == NULL)
 		return refuse(why, 400, "Bad line end");
-	struct str v = str_trim((struct str){ value, (size_t)(nl + 1 - value) });
+	struct str v = sip_trim((struct str){ value, (size_t)(nl - 1 - value) });
 
 	m->field[m->count] = (struct sip_field){
 		.at = (uint32_t)(name.p - base),
@@ -214,7 +277,7 @@ static enum err header_line(struct sip_msg *m, const char **at, struct sip_refus
 		.end = (uint32_t)(nl + 1 - base),
 		.name_len = (uint16_t)name.len,
 	};
-	link_field(m, sip_hdr_from(name));
+	link_field(m, id);
 	*at = nl + 1;
 	return ERR_OK;
 }
@@ -281,15 +344,17 @@ static enum err required(struct sip_msg *m, struct sip_refusal *why)
 	for (size_t i = 0; i < ARRAY_LEN(must); i++)
 		if (m->first[must[i].id] == 0)
 			return refuse(why, 400, must[i].phrase);
-	for (unsigned id = 1; id < SIP_H_COUNT; id++)
-		if (headers[id].kind == ONE && m->first[id] != m->last[id])
-			return refuse(why, 400, "Header given twice");
+	if (m->twice)
+		return refuse(why, 400, "Header given twice");
 	m->call_id = sip_msg_value(m, SIP_H_CALL_ID);
 	if (m->call_id.len == 0)
 		return refuse(why, 400, "Empty Call-ID");
-	for (size_t i = 0; i < m->call_id.len; i++)
-		if (!sip_is(m->call_id.p[i], SIP_C_WORD) && m->call_id.p[i] != '@')
+	/* word ["@" word], the '@' anywhere and as often as it likes: some phones write so. */
+	for (size_t i = 0; i < m->call_id.len; i++) {
+		i += sip_run(m->call_id.p + i, m->call_id.len - i, SIP_C_WORD);
+		if (i < m->call_id.len && m->call_id.p[i] != '@')
 			return refuse(why, 400, "Bad Call-ID");
+	}
 	if (sip_cseq_parse(sip_msg_value(m, SIP_H_CSEQ), &cseq) != ERR_OK)
 		return refuse(why, 400, "Bad CSeq");
 	m->cseq = cseq.number;

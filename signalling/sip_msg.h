@@ -41,6 +41,7 @@ struct sip_field {
 struct sip_msg {
 	struct str raw; /* borrowed: start line to end of body */
 	bool request;
+	bool twice;             /* a header that may occur once does not: refused */
 	enum sip_method method; /* of the request, or of a response's CSeq */
 	unsigned status;        /* 0 in a request */
 	struct str method_text; /* as written; in a response that of the CSeq */
@@ -140,8 +141,12 @@ struct sip_addr {
 };
 /* ERR_INVALID. Slices borrow from `value`. */
 enum err sip_addr_parse(struct str value, struct sip_addr *out);
+/* The address and its URI in one go. ERR_TOO_LARGE as well, for a URI above SIP_URI_MAX. */
+struct sip_uri;
+enum err sip_addr_uri_parse(struct str value, struct sip_addr *out, struct sip_uri *uri);
 /* From, To, or the first of a list. ERR_NOT_FOUND if the header is missing. */
 enum err sip_msg_addr(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *out);
+enum err sip_msg_addr_uri(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *out, struct sip_uri *uri);
 
 /* One Via value (§20.42). */
 struct sip_via {

@@ -4,122 +4,132 @@
 #include "common/user.h"
 #include "signalling/sip_char.h"
 
-static bool escaped_ok(struct str s, unsigned bits)
+/* Behind the longest run of `bits` and %HH from p on. */
+static const char *span(const char *p, const char *end, unsigned bits)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '%') {
-			if (i + 2 >= s.len || !sip_is(s.p[i + 1], SIP_C_HEX) || !sip_is(s.p[i + 2], SIP_C_HEX))
-				return false;
-			i += 2;
-		} else if (!sip_is(s.p[i], bits)) {
-			return false;
-		}
+	for (;;) {
+		p += sip_run(p, (size_t)(end - p), bits);
+		if (end - p < 3 || *p != '%' || !sip_is(p[1], SIP_C_HEX) || !sip_is(p[2], SIP_C_HEX))
+			return p;
+		p += 3;
 	}
-	return true;
 }
 
-/* One ";name[=value]" of a URI. */
+/* One ";name[=value]" of a URI; what follows it is for the next call. */
 static enum err next_param(struct str *rest, struct str *name, struct str *value)
 {
 	if (rest->len == 0)
-		return ERR_NOT_FOUND;
-	if (!sip_take_char(rest, ';'))
-		return ERR_INVALID;
-	struct str item = str_sub(*rest, 0, str_find(*rest, ';'));
+		return ERR_NOT_FOUND; /* perhaps NULL */
+	const char *p = rest->p, *end = p + rest->len;
 
-	*rest = str_sub(*rest, item.len, rest->len);
-	size_t eq = str_find(item, '=');
-
-	*name = str_sub(item, 0, eq);
-	*value = str_sub(item, eq + 1, item.len);
-	if (name->len == 0 || !escaped_ok(*name, SIP_C_PARAM) || !escaped_ok(*value, SIP_C_PARAM))
+	if (*p != ';')
 		return ERR_INVALID;
-	return ERR_OK;
+	const char *to = span(p + 1, end, SIP_C_PARAM);
+
+	*name = (struct str){ p + 1, (size_t)(to - p - 1) };
+	*value = (struct str){ to, 0 };
+	if (to < end && *to == '=') {
+		p = to + 1;
+		to = span(p, end, SIP_C_PARAM);
+		*value = (struct str){ p, (size_t)(to - p) };
+	}
+	*rest = (struct str){ to, (size_t)(end - to) };
+	return name->len > 0 ? ERR_OK : ERR_INVALID;
 }
 
 #define PARAMS_MAX 24u
 
-/* No name twice (§19.1.1): two readers would take different ones. */
-static bool params_ok(struct str rest)
+/* All that ends before '?' or the end. No name twice (§19.1.1): two readers would take different ones. */
+static bool take_params(struct str *rest, struct str *params)
 {
 	struct str name[PARAMS_MAX], value;
+	const char *from = rest->p;
 	size_t n = 0;
-	enum err e = ERR_OK;
 
-	while (n < PARAMS_MAX && (e = next_param(&rest, &name[n], &value)) == ERR_OK) {
+	while (rest->len > 0 && rest->p[0] != '?') {
+		if (n == PARAMS_MAX || next_param(rest, &name[n], &value) != ERR_OK)
+			return false;
 		for (size_t i = 0; i < n; i++)
 			if (str_ieq(name[i], name[n]))
 				return false;
 		n++;
 	}
-	return n < PARAMS_MAX && e == ERR_NOT_FOUND;
+	*params = (struct str){ from, (size_t)(rest->p - from) };
+	return true;
+}
+
+/* "?name=value&…" to the end, or nothing. */
+static bool headers_ok(const char *p, const char *end)
+{
+	if (p == end)
+		return true;
+	do {
+		const char *name = p + 1;
+
+		p = span(name, end, SIP_C_HEADER);
+		if (p == name || p == end || *p != '=')
+			return false;
+		p = span(p + 1, end, SIP_C_HEADER);
+	} while (end - p > 1 && *p == '&');
+	return p == end;
 }
 
 static enum err parse_sip(struct str rest, struct sip_uri *u)
 {
+	const char *p = rest.p, *end = p + rest.len, *user = span(p, end, SIP_C_USER);
+	const char *at = user < end && *user == ':' ? span(user + 1, end, SIP_C_USER) : user;
+
 	/* '@' ends the user part; neither host, parameters nor headers hold one unescaped (§25.1). */
-	size_t at = str_find(rest, '@');
-
-	if (at < rest.len) {
-		struct str userinfo = str_sub(rest, 0, at);
-
-		rest = str_sub(rest, at + 1, rest.len);
+	if (at < end && *at == '@') {
 		u->has_user = true;
-		u->user = str_cut(&userinfo, ':');
-		if (userinfo.p != NULL)
-			u->password = userinfo;
-		if (u->user.len == 0 || !escaped_ok(u->user, SIP_C_USER) || !escaped_ok(u->password, SIP_C_USER))
+		u->user = (struct str){ p, (size_t)(user - p) };
+		if (at > user)
+			u->password = (struct str){ user + 1, (size_t)(at - user - 1) };
+		rest = (struct str){ at + 1, (size_t)(end - at - 1) };
+		if (u->user.len == 0)
 			return ERR_INVALID;
 	}
-	if (!sip_take_hostport(&rest, false, &u->host, &u->port))
+	if (!sip_take_hostport(&rest, false, &u->host, &u->port) || !take_params(&rest, &u->params))
 		return ERR_INVALID;
-	size_t question = str_find(rest, '?');
+	u->headers = rest;
+	return headers_ok(rest.p, end) ? ERR_OK : ERR_INVALID;
+}
 
-	u->params = str_sub(rest, 0, question);
-	u->headers = str_sub(rest, question, rest.len);
-	if (!params_ok(u->params))
+/* Any scheme: the token before the first ':'. */
+static enum err take_scheme(struct str *rest, enum sip_scheme *out)
+{
+	struct str name = sip_take(rest, SIP_C_TOKEN);
+
+	if (name.len == 0 || !sip_take_char(rest, ':'))
 		return ERR_INVALID;
-	struct str h = str_sub(u->headers, 1, u->headers.len);
-
-	while (h.len > 0) {
-		struct str one = str_cut(&h, '&');
-		size_t eq = str_find(one, '=');
-
-		if (eq == 0 || eq == one.len || !escaped_ok(str_sub(one, 0, eq), SIP_C_HEADER) ||
-		    !escaped_ok(str_sub(one, eq + 1, one.len), SIP_C_HEADER))
-			return ERR_INVALID;
-	}
-	return u->headers.len == 1 ? ERR_INVALID : ERR_OK;
+	*out = str_ieq(name, STR("sip"))    ? SIP_SCHEME_SIP
+	       : str_ieq(name, STR("sips")) ? SIP_SCHEME_SIPS
+	       : str_ieq(name, STR("tel"))  ? SIP_SCHEME_TEL
+					    : SIP_SCHEME_OTHER;
+	return ERR_OK;
 }
 
 enum err sip_uri_parse(struct str text, struct sip_uri *out)
 {
 	struct sip_uri u = { .text = text };
-	size_t colon = str_find(text, ':');
-	struct str scheme = str_sub(text, 0, colon);
+	struct str rest = text;
+	enum err e = ERR_OK;
 
 	if (text.len > SIP_URI_MAX)
 		return ERR_TOO_LARGE;
-	if (colon == 0 || colon + 1 >= text.len)
+	if (text.len > 4 && memcmp(text.p, "sip:", 4) == 0)
+		rest = (struct str){ text.p + 4, text.len - 4 };
+	else
+		e = take_scheme(&rest, &u.scheme);
+	if (e != ERR_OK || rest.len == 0)
 		return ERR_INVALID;
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f || text.p[i] == '<' || text.p[i] == '>' ||
-		    text.p[i] == '"')
-			return ERR_INVALID;
-	if (!sip_all(scheme, SIP_C_HOST) && !sip_all(scheme, SIP_C_TOKEN))
-		return ERR_INVALID;
-	u.scheme = str_ieq(scheme, STR("sip"))    ? SIP_SCHEME_SIP
-		   : str_ieq(scheme, STR("sips")) ? SIP_SCHEME_SIPS
-		   : str_ieq(scheme, STR("tel"))  ? SIP_SCHEME_TEL
-						  : SIP_SCHEME_OTHER;
-	if (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS) {
-		enum err e = parse_sip(str_sub(text, colon + 1, text.len), &u);
-
-		if (e != ERR_OK)
-			return e;
-	}
-	*out = u;
-	return ERR_OK;
+	if (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS)
+		e = parse_sip(rest, &u);
+	else if (!sip_all(rest, SIP_C_URI))
+		e = ERR_INVALID;
+	if (e == ERR_OK)
+		*out = u;
+	return e;
 }
 
 bool sip_uri_param(const struct sip_uri *u, struct str name, struct str *value)

@@ -2,36 +2,43 @@
  * value. */
 #include "signalling/sip_char.h"
 #include "signalling/sip_msg.h"
+#include "signalling/sip_uri.h"
 
 /* --- lists ------------------------------------------------------------------------------------ */
+
+/* Length of the first element of a comma list: up to a comma outside quotes and <>. */
+static size_t element_len(struct str s)
+{
+	bool angle = false;
+
+	for (size_t i = 0;; i++) {
+		i += sip_find_any(s.p + i, s.len - i, '"', '<', '>', ',');
+		if (i >= s.len)
+			return s.len;
+		char c = s.p[i];
+
+		if (c == ',' && !angle)
+			return i;
+		if (c == '"' && !angle) {
+			/* to its end; an escaped character does not end it */
+			for (i++; i < s.len && s.p[i] != '"'; i++)
+				if (s.p[i] == '\\')
+					i++;
+			if (i >= s.len)
+				return s.len;
+		} else if (c != '"' && c != ',') {
+			angle = c == '<';
+		}
+	}
+}
 
 bool sip_comma_next(struct str *rest, struct str *value)
 {
 	while (rest->p != NULL) {
-		bool quoted = false, angle = false;
-		size_t i;
+		size_t len = element_len(*rest);
 
-		for (i = 0; i < rest->len; i++) {
-			char c = rest->p[i];
-
-			if (quoted) {
-				if (c == '\\')
-					i++;
-				else if (c == '"')
-					quoted = false;
-			} else if (c == '"' && !angle) {
-				quoted = true;
-			} else if (c == '<') {
-				angle = true;
-			} else if (c == '>') {
-				angle = false;
-			} else if (c == ',' && !angle) {
-				break;
-			}
-		}
-		i = MIN(i, rest->len);
-		*value = str_trim((struct str){ rest->p, i });
-		*rest = i < rest->len ? str_sub(*rest, i + 1, rest->len) : STR_NONE;
+		*value = sip_trim((struct str){ rest->p, len });
+		*rest = len < rest->len ? (struct str){ rest->p + len + 1, rest->len - len - 1 } : STR_NONE;
 		if (value->len > 0)
 			return true;
 	}
@@ -63,7 +70,7 @@ bool sip_list_has(const struct sip_msg *m, enum sip_hdr h, struct str token)
 	struct str v;
 
 	while (sip_list_next(&it, &v))
-		if (str_ieq(str_trim(str_sub(v, 0, str_find(v, ';'))), token))
+		if (str_ieq(sip_trim(str_sub(v, 0, str_find(v, ';'))), token))
 			return true;
 	return false;
 }
@@ -80,11 +87,7 @@ static bool take_param_value(struct str *s, struct str *value)
 		if (!sip_take_quoted(s, &inner))
 			return false;
 	} else {
-		while (s->len > 0 && (sip_is(s->p[0], SIP_C_TOKEN) || strchr(":[]/@&$", s->p[0]) != NULL) &&
-		       s->p[0] != '\0') {
-			s->p++;
-			s->len--;
-		}
+		(void)sip_take(s, SIP_C_VALUE);
 	}
 	*value = (struct str){ from, (size_t)(s->p - from) };
 	return value->len > 0;
@@ -156,7 +159,7 @@ static bool take_display(struct str *s, struct str *display)
 		sip_skip_blanks(s);
 		return s->len > 0 && s->p[0] == '<';
 	}
-	struct str name = str_trim((struct str){ s->p, str_find(*s, '<') });
+	struct str name = sip_trim((struct str){ s->p, str_find(*s, '<') });
 
 	for (size_t i = 0; i < name.len; i++)
 		/* UTF-8 outside quotes is no token, but names of people come like this. */
@@ -167,52 +170,92 @@ static bool take_display(struct str *s, struct str *display)
 	return true;
 }
 
-enum err sip_addr_parse(struct str value, struct sip_addr *out)
+/* Apart from what the URI may hold. */
+static enum err addr_split(struct str value, struct sip_addr *out)
 {
 	struct sip_addr a = { 0 };
-	struct str s = str_trim(value);
+	struct str s = sip_trim(value);
+	size_t mark = sip_find_any(s.p, s.len, '<', ';', '"', '<');
 
 	/* A '<' in a parameter of an addr-spec can only be inside quotes; a display name never has a ';' outside them.
 	 */
-	size_t angle = str_find(s, '<'), semi = str_find(s, ';');
-
-	if (s.len > 0 && (s.p[0] == '"' || (angle < s.len && angle < semi))) {
-		if (!take_display(&s, &a.display) || !sip_take_char(&s, '<'))
+	if (mark < s.len && (s.p[mark] == '<' || (mark == 0 && s.p[0] == '"'))) {
+		a.display = (struct str){ s.p, 0 };
+		if ((s.p[0] != '<' && !take_display(&s, &a.display)) || !sip_take_char(&s, '<'))
 			return ERR_INVALID;
 		size_t end = str_find(s, '>');
 
 		if (end == s.len)
 			return ERR_INVALID;
-		a.uri = str_sub(s, 0, end);
-		s = str_sub(s, end + 1, s.len);
+		a.uri = (struct str){ s.p, end };
+		s = (struct str){ s.p + end + 1, s.len - end - 1 };
 		a.brackets = true;
 	} else {
 		/* addr-spec: all that follows ';' is a header parameter; '?' and ',' would need brackets (§20). */
-		a.uri = str_trim(str_sub(s, 0, semi));
+		size_t semi = str_find(s, ';');
+
+		a.uri = sip_trim((struct str){ s.p, semi });
 		s = str_sub(s, semi, s.len);
-		if (str_find(a.uri, '?') < a.uri.len || str_find(a.uri, ',') < a.uri.len)
+		if (sip_find_any(a.uri.p, a.uri.len, '?', ',', '?', ',') < a.uri.len)
 			return ERR_INVALID;
 	}
 	if (a.uri.len == 0)
 		return ERR_INVALID;
-	for (size_t i = 0; i < a.uri.len; i++)
-		if (sip_is_blank(a.uri.p[i]) || a.uri.p[i] == '<' || a.uri.p[i] == '>' || a.uri.p[i] == '"')
-			return ERR_INVALID;
-	a.params = str_trim(s);
+	a.params = sip_trim(s);
 	if (check_params(a.params, STR("tag"), &a.tag) != ERR_OK)
 		return ERR_INVALID;
 	*out = a;
 	return ERR_OK;
 }
 
+enum err sip_addr_parse(struct str value, struct sip_addr *out)
+{
+	struct sip_addr a;
+
+	if (addr_split(value, &a) != ERR_OK || !sip_all(a.uri, SIP_C_URI))
+		return ERR_INVALID;
+	*out = a;
+	return ERR_OK;
+}
+
+enum err sip_addr_uri_parse(struct str value, struct sip_addr *out, struct sip_uri *uri)
+{
+	struct sip_addr a;
+
+	/* The URI's own grammar says what it may hold. */
+	if (addr_split(value, &a) != ERR_OK)
+		return ERR_INVALID;
+	enum err e = sip_uri_parse(a.uri, uri);
+
+	if (e == ERR_OK)
+		*out = a;
+	return e;
+}
+
+/* The value that the accessors below read. */
+static bool first_value(const struct sip_msg *m, enum sip_hdr h, struct str *v)
+{
+	if (h == SIP_H_FROM || h == SIP_H_TO) {
+		*v = sip_msg_value(m, h);
+		return v->p != NULL;
+	}
+	struct sip_list it = sip_list(m, h);
+
+	return sip_list_next(&it, v);
+}
+
 enum err sip_msg_addr(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *out)
 {
-	struct sip_list it = sip_list(m, h);
 	struct str v;
 
-	if (h == SIP_H_FROM || h == SIP_H_TO)
-		return m->first[h] != 0 ? sip_addr_parse(sip_msg_value(m, h), out) : ERR_NOT_FOUND;
-	return sip_list_next(&it, &v) ? sip_addr_parse(v, out) : ERR_NOT_FOUND;
+	return first_value(m, h, &v) ? sip_addr_parse(v, out) : ERR_NOT_FOUND;
+}
+
+enum err sip_msg_addr_uri(const struct sip_msg *m, enum sip_hdr h, struct sip_addr *out, struct sip_uri *uri)
+{
+	struct str v;
+
+	return first_value(m, h, &v) ? sip_addr_uri_parse(v, out, uri) : ERR_NOT_FOUND;
 }
 
 /* --- Via, CSeq, numbers ----------------------------------------------------------------------- */
@@ -229,11 +272,16 @@ static bool take_slash(struct str *s)
 enum err sip_via_parse(struct str value, struct sip_via *out)
 {
 	struct sip_via v = { 0 };
-	struct str s = str_trim(value);
+	struct str s = sip_trim(value);
 
-	if (!str_ieq(sip_take(&s, SIP_C_TOKEN), STR("SIP")) || !take_slash(&s) ||
-	    !str_eq(sip_take(&s, SIP_C_TOKEN), STR("2.0")) || !take_slash(&s))
+	/* As everybody writes it, or with blanks. */
+	if (s.len > 8 && memcmp(s.p, "SIP/2.0/", 8) == 0) {
+		s = (struct str){ s.p + 8, s.len - 8 };
+		sip_skip_blanks(&s);
+	} else if (!str_ieq(sip_take(&s, SIP_C_TOKEN), STR("SIP")) || !take_slash(&s) ||
+		   !str_eq(sip_take(&s, SIP_C_TOKEN), STR("2.0")) || !take_slash(&s)) {
 		return ERR_INVALID;
+	}
 	v.transport = sip_take(&s, SIP_C_TOKEN);
 	if (v.transport.len == 0 || s.len == 0 || !sip_is_blank(s.p[0]))
 		return ERR_INVALID;
@@ -243,7 +291,7 @@ enum err sip_via_parse(struct str value, struct sip_via *out)
 	if (!sip_take_hostport(&s, true, &v.host, &v.port))
 		return ERR_INVALID;
 	v.sent_by = (struct str){ from, (size_t)(s.p - from) };
-	v.params = str_trim(s);
+	v.params = sip_trim(s);
 	if (check_params(v.params, STR("branch"), &v.branch) != ERR_OK)
 		return ERR_INVALID;
 	*out = v;
@@ -260,7 +308,7 @@ enum err sip_msg_via(const struct sip_msg *m, struct sip_via *out)
 
 enum err sip_cseq_parse(struct str value, struct sip_cseq *out)
 {
-	struct str s = str_trim(value);
+	struct str s = sip_trim(value);
 	uint64_t n;
 
 	/* §8.1.1.5: less than 2^31. */
@@ -346,23 +394,49 @@ struct str sip_msg_token(const struct sip_msg *m, enum sip_hdr h)
 {
 	struct str v = sip_msg_value(m, h);
 
-	return v.p == NULL ? v : str_trim(str_sub(v, 0, str_find(v, ';')));
+	return v.p == NULL ? v : sip_trim(str_sub(v, 0, str_find(v, ';')));
+}
+
+/* Behind the next "m=" at the front of a line, NULL if there is none. */
+static const char *next_media(const char *p, const char *end)
+{
+#ifdef __SSSE3__
+	const __m128i nl = _mm_set1_epi8('\n'), m = _mm_set1_epi8('m'), fold = _mm_set1_epi8(0x20);
+
+	for (; end - p > 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i w = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)(p + 1)), fold);
+		unsigned hit = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(v, nl), _mm_cmpeq_epi8(w, m)));
+
+		for (; hit != 0; hit &= hit - 1) {
+			const char *at = p + __builtin_ctz(hit) + 2;
+
+			if (at < end && *at == '=')
+				return at + 1;
+		}
+	}
+#endif
+	for (; end - p > 2; p++)
+		if (p[0] == '\n' && (p[1] | 0x20) == 'm' && p[2] == '=')
+			return p + 3;
+	return NULL;
 }
 
 bool sip_body_has_video(const struct sip_msg *m)
 {
-	struct str rest = m->body, port;
+	const char *end = m->body.p + m->body.len, *p = m->body.len > 1 ? m->body.p : end;
 	uint64_t n;
 
-	while (rest.p != NULL && rest.len > 0) {
-		struct str line = str_cut(&rest, '\n');
+	/* The body follows an empty line: the search finds an "m=" that comes first, too. */
+	p = p < end ? next_media(p - 1, end) : NULL;
+	for (; p != NULL; p = next_media(p, end)) {
+		struct str line = { p, (size_t)(end - p) };
 
-		if (line.len < 8 || !str_ieq(str_sub(line, 0, 8), STR("m=video ")))
+		if (line.len < 6 || !str_ieq((struct str){ p, 6 }, STR("video ")))
 			continue;
-		line = str_sub(line, 8, line.len);
-		port = sip_take(&line, SIP_C_DIGIT);
+		line = (struct str){ p + 6, line.len - 6 };
 		/* A port that is no number is video as well: better refused once too often. */
-		if (str_to_u64(port, UINT16_MAX, &n) != ERR_OK || n != 0)
+		if (str_to_u64(sip_take(&line, SIP_C_DIGIT), UINT16_MAX, &n) != ERR_OK || n != 0)
 			return true;
 	}
 	return false;

@@ -287,9 +287,35 @@ static void names(void **state)
 	assert_string_equal(sip_status_phrase(699), "Unknown");
 }
 
+/* Every name in any case, and nothing that differs by one bit elsewhere. */
+static void names_are_exact(void **state)
+{
+	(void)state;
+	for (unsigned h = 1; h < SIP_H_COUNT; h++) {
+		char name[64];
+		size_t len = strlen(sip_hdr_name((enum sip_hdr)h));
+
+		memcpy(name, sip_hdr_name((enum sip_hdr)h), len);
+		assert_int_equal(sip_hdr_from(str_of(name, len)), h);
+		if (len > 2) /* "T" is To */
+			assert_int_not_equal(sip_hdr_from(str_of(name, len - 1)), h);
+		for (size_t i = 0; i < len; i++) {
+			for (unsigned bit = 0; bit < 8; bit++) {
+				bool letter = (name[i] | 0x20) >= 'a' && (name[i] | 0x20) <= 'z';
+
+				name[i] ^= (char)(1u << bit);
+				if ((sip_hdr_from(str_of(name, len)) == h) != (letter && bit == 5))
+					fail_msg("%.*s", (int)len, name);
+				name[i] ^= (char)(1u << bit);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_exact),
 		cmocka_unit_test(start_lines), cmocka_unit_test(status_lines),     cmocka_unit_test(disguises),
 		cmocka_unit_test(bad_headers), cmocka_unit_test(required_headers), cmocka_unit_test(limits),
 		cmocka_unit_test(bodies),      cmocka_unit_test(streams),          cmocka_unit_test(copies),
