@@ -10,6 +10,8 @@ struct signalling_conf {
 	/* [signalling] */
 	char *node;                  /* name of this machine; workers are NODE.INDEX */
 	char *socket_group;          /* group that may open signal.W.sock (nginx); empty = ours */
+	char *peer_listen, *peer_address; /* of worker 0 for the other nodes; empty = none, the same as peer_listen */
+	char *peer_certificate, *peer_key, *peer_ca;
 	uint64_t connections_max, connections_per_user;
 	uint64_t message_max;        /* bytes of one SIP message */
 	uint64_t send_queue_max;     /* bytes waiting for one client */

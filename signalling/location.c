@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/rkeys.h"
 #include "signalling/conn.h"
+#include "signalling/peer.h"
 #include "signalling/registrar.h"
 #include "signalling/worker.h"
 
@@ -150,6 +151,9 @@ void location_remove(struct worker *w, struct str user, struct str instance, con
 	struct buf token = buf_fixed(token_text, sizeof(token_text));
 
 	(void)instance;
+	/* One that only we cannot reach may well be reached by others. */
+	if (!peers_certain(w->peers, str_from(flow->worker), flow->epoch))
+		return;
 	/* The token names one flow of one device: nothing else can match it. */
 	flow_token_put(&token, flow, w->flow_key);
 	reg_drop(w, user, STR("*"), buf_view(&token), STR_NONE);

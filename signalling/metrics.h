@@ -27,6 +27,9 @@
 	X(REJ_DRAINING, "draining", "the worker is stopping")                                     \
 	X(REJ_FLOW_GONE, "flow_gone", "430: the flow is gone")                                    \
 	X(REJ_PEER_FRAME, "peer_frame", "peer stream not valid")                                  \
+	X(REJ_PEER_SENDER, "peer_sender", "peer message in the name of another worker")           \
+	X(REJ_PEER_TLS, "peer_tls", "TLS handshake with another node failed")                     \
+	X(REJ_PEER_LIMIT, "peer_limit", "too many streams of other nodes that have not proven who they are") \
 	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")
 
 COUNTER_ENUM(reject, REJECT_LIST, REJ_COUNT);

@@ -19,24 +19,31 @@
 #define RENEW_MS 2000u
 #define SKEW_MS 3000u /* clocks of nodes may differ by this */
 #define PEERS_MAX 256u
-#define ADDRESS_MAX 128u
 #define PEER_OUT_MAX (8u << 20)
+#define RETRY_MIN_MS 250u
+#define RETRY_MAX_MS 5000u
+#define IN_MAX 1024u        /* streams of other nodes */
+#define UNPROVEN_MAX 64u    /* of these, still in the handshake */
+#define BACKLOG 128
 
 /* Another worker, as far as we have heard. */
 struct peer {
 	struct peers *ps;
 	char name[WORKER_NAME_MAX + 1];
-	char address[ADDRESS_MAX + 1];  /* "unix:PATH", "" = not known */
+	struct peer_address address;    /* for other nodes; len 0 = none known */
 	uint64_t epoch;                 /* 0 = not known */
 	bool leased;                    /* its lease was in force at the last look */
 	struct peer_stream out;         /* ours to it; made when something is sent */
+	uint64_t retry_ms, backoff_ms;  /* no new attempt to connect before, monotonic; what was waited last */
 	struct loop_job lost;           /* tells the proxy, at the end of the turn, that it does not answer any more */
 };
 
 struct peers {
 	struct worker *w;
 	struct listener listener;
-	char address[ADDRESS_MAX + 1];  /* our own */
+	struct loop_fd tcp;             /* listens for other nodes; -1 = no */
+	struct peer_tls *tls;           /* owned; NULL = alone */
+	char address[PEER_ADDRESS_MAX + 1]; /* our own for other nodes, "" = none */
 	struct timer renew;
 	bool joined;
 	bool late;                      /* the last look was the first after a time without Redis */
@@ -48,6 +55,7 @@ struct peers {
 
 static void on_renew(struct timer *t, uint64_t now_ms);
 static void on_accept(struct listener *l, int fd);
+static void on_accept_tcp(struct loop_fd *lf, uint32_t events);
 
 static struct peer *find(const struct peers *ps, struct str name)
 {
@@ -58,14 +66,31 @@ static struct peer *find(const struct peers *ps, struct str name)
 	return NULL;
 }
 
+/* Of another node. */
+static bool foreign(const struct peers *ps, struct str name)
+{
+	return !str_eq(peer_node_of(name), str_from(ps->w->conf->node));
+}
+
 static void on_lost(struct loop_job *job)
 {
 	struct peer *p = CONTAINER_OF(job, struct peer, lost);
+	struct peers *ps = p->ps;
 	char name[WORKER_NAME_MAX + 1];
+
+	/* Nodes that lose each other all at once shall not try all at once. */
+	if (foreign(ps, str_from(p->name))) {
+		uint32_t random;
+
+		crypto_random(&random, sizeof(random));
+		p->backoff_ms = MIN(MAX(2 * p->backoff_ms, RETRY_MIN_MS), RETRY_MAX_MS);
+		p->retry_ms = worker_now(ps->w) + p->backoff_ms / 2 + random % p->backoff_ms;
+	}
 
 	/* What fails may send again, which may forget a peer that is nobody's. */
 	memcpy(name, p->name, sizeof(name));
-	proxy_worker_lost(p->ps->w->proxy, str_from(name));
+	if (p->out.used)
+		proxy_worker_lost(ps->w->proxy, str_from(name));
 }
 
 static struct peer *learn(struct peers *ps, struct str name)
@@ -102,6 +127,49 @@ static void unlearn(struct peers *ps, struct peer *p)
 	}
 }
 
+static enum err listen_tcp(struct peers *ps, const struct peer_address *a)
+{
+	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+
+	ps->tcp = (struct loop_fd){ .fd = fd, .fn = on_accept_tcp };
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 || bind(fd, (const struct sockaddr *)&a->sa, a->len) != 0 ||
+	    listen(fd, BACKLOG) != 0 || loop_add(ps->w->loop, &ps->tcp, EPOLLIN) != ERR_OK) {
+		log_event(LOG_ERROR, "peer-listen-failed", "error=%s", log_value(str_from(strerrordesc_np(errno))));
+		if (fd >= 0)
+			(void)close(fd);
+		ps->tcp.fd = -1;
+		return ERR_IO;
+	}
+	return ERR_OK;
+}
+
+/* The side towards other nodes, if there is one. */
+static enum err open_to_nodes(struct peers *ps, unsigned index)
+{
+	const struct signalling_conf *c = ps->w->conf;
+	const struct peer_tls_files files = { c->peer_certificate, c->peer_key, c->peer_ca };
+	struct buf own = buf_fixed(ps->address, sizeof(ps->address) - 1);
+	struct peer_address listen_at, address;
+	char why[512];
+
+	if (c->peer_listen[0] == '\0')
+		return ERR_OK;
+	if (peer_address_parse(str_from(c->peer_listen), index, &listen_at) != ERR_OK ||
+	    peer_address_parse(str_from(c->peer_address[0] != '\0' ? c->peer_address : c->peer_listen), index, &address) != ERR_OK ||
+	    peer_address_any(&address)) {
+		log_event(LOG_ERROR, "peer-listen-invalid", "value=%s help=\"an IP address and port; all addresses only with peer-address\"",
+			  log_value(str_from(c->peer_listen)));
+		return ERR_INVALID;
+	}
+	if (peer_tls_new(&files, c->node, &ps->tls, why, sizeof(why)) != ERR_OK) {
+		log_event(LOG_ERROR, "peer-certificate-invalid", "error=%s", log_value(str_from(why)));
+		return ERR_INVALID;
+	}
+	peer_address_put(&own, &address);
+	ps->address[own.len] = '\0';
+	return listen_tcp(ps, &listen_at);
+}
+
 enum err peers_new(struct worker *w, unsigned index, struct peers **out)
 {
 	struct peers *ps = calloc(1, sizeof(*ps));
@@ -110,15 +178,17 @@ enum err peers_new(struct worker *w, unsigned index, struct peers **out)
 	if (ps == NULL)
 		return ERR_NO_MEMORY;
 	ps->w = w;
+	ps->tcp.fd = -1;
 	timer_init(&ps->renew, on_renew);
 	list_init(&ps->in);
 	int n = snprintf(path, sizeof(path), "%s/peer.%u.sock", w->conf->run_dir, index);
 	enum err e = n > 0 && (size_t)n < sizeof(path) ? listener_open(&ps->listener, w->loop, path, "", on_accept) : ERR_TOO_LARGE;
+	if (e == ERR_OK)
+		e = open_to_nodes(ps, index);
 	if (e != ERR_OK) {
-		free(ps);
+		peers_free(ps);
 		return e;
 	}
-	(void)snprintf(ps->address, sizeof(ps->address), "unix:%s", path);
 	*out = ps;
 	return ERR_OK;
 }
@@ -129,6 +199,10 @@ void peers_free(struct peers *ps)
 		return;
 	timer_stop(loop_timers(ps->w->loop), &ps->renew);
 	listener_close(&ps->listener);
+	if (ps->tcp.fd >= 0) {
+		loop_del(ps->w->loop, &ps->tcp);
+		(void)close(ps->tcp.fd);
+	}
 	while (!list_empty(&ps->in))
 		peer_stream_free(CONTAINER_OF(ps->in.next, struct peer_stream, node));
 	for (size_t i = 0; i < ps->count; i++) {
@@ -136,6 +210,7 @@ void peers_free(struct peers *ps)
 		peer_stream_close(&ps->peer[i]->out);
 		free(ps->peer[i]);
 	}
+	peer_tls_free(ps->tls);
 	free(ps);
 }
 
@@ -154,8 +229,11 @@ size_t peers_count(const struct peers *ps)
 static void leave(struct peer *p)
 {
 	peer_stream_close(&p->out);
+	p->out.used = true; /* or one of its own */
 	loop_defer(p->ps->w->loop, &p->lost);
 }
+
+static enum err connect_to(struct peers *ps, struct peer *p);
 
 static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 {
@@ -163,17 +241,25 @@ static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 	struct str text = rds_text(reply);
 	uint64_t epoch;
 
-	if (e != ERR_OK || text.p == NULL || str_to_u64(str_cut(&text, ' '), UINT64_MAX, &epoch) != ERR_OK || text.p == NULL ||
-	    str_copy(text, p->address, sizeof(p->address)) != ERR_OK)
+	if (e != ERR_OK || text.p == NULL || str_to_u64(str_cut(&text, ' '), UINT64_MAX, &epoch) != ERR_OK || text.p == NULL)
 		return;
-	if (epoch == p->epoch)
-		return;
-	bool restarted = p->epoch != 0;
-	p->epoch = epoch;
-	log_event(LOG_INFO, restarted ? "peer-restarted" : "peer-found", "peer=%s", p->name);
-	if (restarted)
-		leave(p);
-	presence_refresh(p->ps->w);
+	if (peer_address_parse(text, 0, &p->address) != ERR_OK)
+		p->address.len = 0;
+	if (epoch != p->epoch) {
+		bool restarted = p->epoch != 0;
+
+		p->epoch = epoch;
+		p->retry_ms = p->backoff_ms = 0;
+		log_event(LOG_INFO, restarted ? "peer-restarted" : "peer-found", "peer=%s", p->name);
+		if (restarted)
+			leave(p);
+		presence_refresh(p->ps->w);
+	}
+	if (p->out.state == PEER_UP)
+		p->backoff_ms = 0;
+	/* Other nodes are reached before anything is to be sent, so that it is known who can be. */
+	if (foreign(p->ps, str_from(p->name)) && p->leased && !peer_stream_open(&p->out) && list_empty(&p->lost.node))
+		(void)!connect_to(p->ps, p);
 }
 
 static void on_leases(void *user_data, enum err e, const struct redisReply *reply)
@@ -224,7 +310,7 @@ static void renew(struct peers *ps)
 {
 	struct worker *w = ps->w;
 	struct rkey key = rkey_peer(str_from(w->name));
-	char numbers[96], text[ADDRESS_MAX + 32];
+	char numbers[96], text[PEER_ADDRESS_MAX + 32];
 	struct buf now = buf_fixed(numbers, 24), end = buf_fixed(numbers + 24, 24), lease = buf_fixed(numbers + 48, 24),
 		   old = buf_fixed(numbers + 72, 24), value = buf_fixed(text, sizeof(text));
 	uint64_t wall = clock_wall_ms();
@@ -235,7 +321,7 @@ static void renew(struct peers *ps)
 	buf_u64(&old, wall - 60 * MS_PER_S);
 	buf_u64(&value, w->epoch);
 	buf_char(&value, ' ');
-	buf_z(&value, ps->address);
+	buf_z(&value, ps->address[0] != '\0' ? ps->address : "-");
 	RDS_ASYNC(w->rds, NULL, NULL, STR("SET"), rkey_str(&key), buf_view(&value), STR("PX"), buf_view(&lease));
 	RDS_ASYNC(w->rds, NULL, NULL, STR("ZADD"), STR(RKEY_WORKERS), buf_view(&end), str_from(w->name));
 	RDS_ASYNC(w->rds, NULL, NULL, STR("ZREMRANGEBYSCORE"), STR(RKEY_WORKERS), STR("-inf"), buf_view(&old));
@@ -247,6 +333,8 @@ static void on_renew(struct timer *t, uint64_t now_ms)
 	struct peers *ps = CONTAINER_OF(t, struct peers, renew);
 
 	(void)now_ms;
+	if (ps->tls != NULL)
+		peer_tls_refresh(ps->tls);
 	if (rds_async_up(ps->w->rds))
 		renew(ps);
 	timer_arm(loop_timers(ps->w->loop), t, RENEW_MS);
@@ -287,36 +375,67 @@ bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch)
 	return p->leased || blind || (epoch > p->epoch && young);
 }
 
+bool peers_certain(const struct peers *ps, struct str name, uint64_t epoch)
+{
+	const struct peer *p = find(ps, name);
+
+	return p == NULL || !peers_alive(ps, name, epoch) || p->out.state == PEER_UP || !foreign(ps, name);
+}
+
 /* --- sending --- */
 
 /* Workers of our node have their sockets beside ours, so that they find each other without Redis. */
-static enum err path_of(const struct peers *ps, const struct peer *p, char *path, size_t size)
+static enum err connect_near(struct peers *ps, struct peer *p)
 {
-	if (str_starts(str_from(p->address), STR("unix:")))
-		return str_copy(str_from(p->address + 5), path, size);
 	struct str node = str_from(ps->w->conf->node), name = str_from(p->name);
 	uint64_t index;
+	char path[108];
 
-	if (!str_starts(name, node) || name.len < node.len + 2 || name.p[node.len] != '.' ||
-	    str_to_u64(str_sub(name, node.len + 1, name.len), 9999, &index) != ERR_OK)
+	if (name.len < node.len + 2 || str_to_u64(str_sub(name, node.len + 1, name.len), 9999, &index) != ERR_OK)
 		return ERR_CLOSED;
-	int n = snprintf(path, size, "%s/peer.%llu.sock", ps->w->conf->run_dir, (unsigned long long)index);
-	return n > 0 && (size_t)n < size ? ERR_OK : ERR_TOO_LARGE;
+	int n = snprintf(path, sizeof(path), "%s/peer.%llu.sock", ps->w->conf->run_dir, (unsigned long long)index);
+	return n > 0 && (size_t)n < sizeof(path) ? peer_stream_connect(&p->out, name, path) : ERR_TOO_LARGE;
+}
+
+static enum err connect_to(struct peers *ps, struct peer *p)
+{
+	if (!foreign(ps, str_from(p->name)))
+		return connect_near(ps, p);
+	if (ps->tls == NULL || p->address.len == 0 || worker_now(ps->w) < p->retry_ms)
+		return ERR_CLOSED;
+	enum err e = peer_stream_connect_tls(&p->out, str_from(p->name), &p->address, ps->tls);
+	if (e != ERR_OK)
+		loop_defer(ps->w->loop, &p->lost);
+	return e;
+}
+
+/* A stream on which messages for `p` go: ours to it, or while that is not up the one that it has opened to us. */
+static struct peer_stream *stream_to(struct peers *ps, struct peer *p)
+{
+	struct list *it, *tmp;
+
+	if (!peer_stream_open(&p->out) && connect_to(ps, p) == ERR_OK && p->out.state == PEER_UP)
+		return &p->out;
+	if (p->out.state == PEER_UP && peer_stream_open(&p->out))
+		return &p->out;
+	LIST_FOR_EACH (it, tmp, &ps->in) {
+		struct peer_stream *s = CONTAINER_OF(it, struct peer_stream, node);
+
+		if (s->ssl != NULL && s->state == PEER_UP && peer_stream_open(s) && strcmp(s->sender, p->name) == 0)
+			return s;
+	}
+	return peer_stream_open(&p->out) ? &p->out : NULL;
 }
 
 enum err peers_send(struct peers *ps, struct str name, uint64_t epoch, enum peer_kind kind, const struct flow *flow, struct str message)
 {
-	char path[108];
-
 	if (str_eq(name, str_from(ps->w->name)) || !peers_alive(ps, name, epoch))
 		return ERR_CLOSED;
 	struct peer *p = learn(ps, name);
 	if (p == NULL)
 		return ERR_CLOSED;
-	enum err e = path_of(ps, p, path, sizeof(path));
-	if (e == ERR_OK && !peer_stream_open(&p->out))
-		e = peer_stream_connect(&p->out, path);
-	if (e != ERR_OK) {
+	struct peer_stream *s = stream_to(ps, p);
+	if (s == NULL) {
 		/* The name may be a client's invention (a Via): only those that Redis told of stay in the table. */
 		if (!p->leased && p->epoch == 0 && list_empty(&p->lost.node))
 			unlearn(ps, p);
@@ -324,11 +443,12 @@ enum err peers_send(struct peers *ps, struct str name, uint64_t epoch, enum peer
 	}
 
 	struct buf b = buf_growing(message.len + 512);
-	e = peer_wrap(&b, message, str_from(ps->w->name), kind, flow, ps->w->flow_key);
+	enum err e = peer_wrap(&b, message, str_from(ps->w->name), kind, flow, ps->w->flow_key);
 	if (e == ERR_OK && b.len > SIP_MSG_MAX)
 		e = ERR_TOO_LARGE;
 	if (e == ERR_OK)
-		e = peer_stream_send(&p->out, buf_view(&b));
+		e = peer_stream_send(s, buf_view(&b));
+	s->used = true;
 	buf_fini(&b);
 	if (e == ERR_OK)
 		ps->w->count->stat[STAT_PEER_OUT]++;
@@ -341,6 +461,31 @@ static void on_accept(struct listener *l, int fd)
 {
 	struct peers *ps = CONTAINER_OF(l, struct peers, listener);
 	struct peer_stream *s = peer_stream_accept(ps->w, fd);
+
+	if (s != NULL)
+		list_append(&ps->in, &s->node);
+}
+
+static void on_accept_tcp(struct loop_fd *lf, uint32_t events)
+{
+	struct peers *ps = CONTAINER_OF(lf, struct peers, tcp);
+	int fd = accept4(lf->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	size_t count = 0, unproven = 0;
+	struct list *it, *tmp;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	LIST_FOR_EACH (it, tmp, &ps->in) {
+		count++;
+		unproven += CONTAINER_OF(it, struct peer_stream, node)->state != PEER_UP;
+	}
+	if (count >= IN_MAX || unproven >= UNPROVEN_MAX) {
+		ps->w->count->reject[REJ_PEER_LIMIT]++;
+		(void)close(fd);
+		return;
+	}
+	struct peer_stream *s = peer_stream_accept_tls(ps->w, fd, ps->tls, PEER_OUT_MAX);
 
 	if (s != NULL)
 		list_append(&ps->in, &s->node);

@@ -3,8 +3,11 @@
  *   X-Duplex-Peer: SENDER to TOKEN      put this on the flow TOKEN of yours, or answer 430
  *   X-Duplex-Peer: SENDER from TOKEN    handle this; it came from the client on TOKEN
  *   X-Duplex-Peer: SENDER - -           handle this
- * A client cannot forge it: the line is looked for at this one place, on this socket only, where the sending worker always puts its own. Each worker
- * opens one stream towards each other one; what arrives on an accepted stream is input only. Transport is a unix socket within a node. */
+ *   X-Duplex-Peer: SENDER hello -       nothing but who speaks here: the first message to another node, which may then answer on the same stream
+ * A client cannot forge it: the line is looked for at this one place, on these streams only, where the sending worker always puts its own, and each stream
+ * has one sender, who has proven who it is (peer_stream.h). Each worker opens one stream towards each other one: a unix socket within the node, TCP with
+ * mutual TLS to other nodes, which is kept up as long as the other has a lease. Of a node that cannot be reached requests fail at once; it is tried again
+ * after 250 ms, and up to 5 s as it goes on. */
 #ifndef DUPLEX_SIGNALLING_PEER_H
 #define DUPLEX_SIGNALLING_PEER_H
 
@@ -13,9 +16,9 @@
 
 struct peers;
 
-enum peer_kind { PEER_PLAIN, PEER_TO_FLOW, PEER_FROM_FLOW };
+enum peer_kind { PEER_PLAIN, PEER_TO_FLOW, PEER_FROM_FLOW, PEER_HELLO };
 
-/* Listens on run-dir/peer.INDEX.sock. */
+/* Listens on run-dir/peer.INDEX.sock, and where peer-listen says. ERR_INVALID after a line in the log if that is not a valid configuration. */
 enum err peers_new(struct worker *w, unsigned index, struct peers **out);
 /* Closes all streams and forgets who is there; our lease runs out by itself. NULL is fine. */
 void peers_free(struct peers *ps);
@@ -27,6 +30,9 @@ void peers_leave(struct peers *ps);
 
 /* False if the worker is known to be gone, or known to have restarted since `epoch` (0 = any). */
 bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch);
+/* What another worker says of a flow of its own, or that it is dead, is certain: it answers, or is known to be gone. False while it has a lease and cannot be
+ * reached from here: others may reach it well. */
+bool peers_certain(const struct peers *ps, struct str name, uint64_t epoch);
 /* Others whose lease was in force at the last look. */
 size_t peers_count(const struct peers *ps);
 

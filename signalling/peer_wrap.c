@@ -4,6 +4,13 @@
 
 #define LINE "X-Duplex-Peer: "
 
+static const char *const verbs[] = { [PEER_PLAIN] = " - ", [PEER_TO_FLOW] = " to ", [PEER_FROM_FLOW] = " from ", [PEER_HELLO] = " hello " };
+
+static bool with_flow(enum peer_kind kind)
+{
+	return kind == PEER_TO_FLOW || kind == PEER_FROM_FLOW;
+}
+
 enum err peer_wrap(struct buf *to, struct str message, struct str sender, enum peer_kind kind, const struct flow *flow,
 		   const uint8_t key[FLOW_KEY_LEN])
 {
@@ -16,11 +23,11 @@ enum err peer_wrap(struct buf *to, struct str message, struct str sender, enum p
 	buf_str(to, str_sub(message, 0, start));
 	buf_z(to, LINE);
 	buf_str(to, sender);
-	buf_z(to, kind == PEER_TO_FLOW ? " to " : kind == PEER_FROM_FLOW ? " from " : " - ");
-	if (kind == PEER_PLAIN)
-		buf_char(to, '-');
-	else
+	buf_z(to, verbs[kind]);
+	if (with_flow(kind))
 		flow_token_put(to, flow, key);
+	else
+		buf_char(to, '-');
 	buf_z(to, "\r\n");
 	if (sip_msg_measure(message, &skip, &len) != ERR_OK)
 		buf_printf(to, "Content-Length: %zu\r\n", message.len - (size_t)(end + 4 - message.p));
@@ -46,11 +53,15 @@ enum err peer_unwrap(char *p, size_t len, const uint8_t key[FLOW_KEY_LEN], struc
 		e.kind = PEER_TO_FLOW;
 	else if (str_eq(verb, STR("from")))
 		e.kind = PEER_FROM_FLOW;
-	else if (!str_eq(verb, STR("-")) || !str_eq(token, STR("-")))
+	else if (str_eq(verb, STR("hello")))
+		e.kind = PEER_HELLO;
+	else if (!str_eq(verb, STR("-")))
+		return ERR_INVALID;
+	if (!with_flow(e.kind) && !str_eq(token, STR("-")))
 		return ERR_INVALID;
 	if (e.sender.len == 0 || e.sender.len > WORKER_NAME_MAX)
 		return ERR_INVALID;
-	if (e.kind != PEER_PLAIN && flow_token_get(token, key, &e.flow) != ERR_OK)
+	if (with_flow(e.kind) && flow_token_get(token, key, &e.flow) != ERR_OK)
 		return ERR_INVALID;
 
 	/* The start line moves up to the headers; the sender's name moves in front of it, where it stays readable. */

@@ -1,7 +1,8 @@
-/* The stream between workers: cutting, the line of ours, and a round trip of whatever passes. Also flow tokens and stored bindings. */
+/* The stream between workers: cutting, the line of ours, and a round trip of whatever passes. Also flow tokens, stored bindings and addresses. */
 #include <stdlib.h>
 
 #include "signalling/peer.h"
+#include "signalling/peer_address.h"
 #include "signalling/reg_binding.h"
 #include "signalling/sip_msg.h"
 
@@ -52,5 +53,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 		abort();
 	size_t half = str_find(in, '|');
 	(void)!stored_get(str_sub(in, 0, half), str_sub(in, half + 1, len), &s);
+	struct peer_address address;
+	if (peer_address_parse(in, 1, &address) == ERR_OK) {
+		char mem[PEER_ADDRESS_MAX];
+		struct buf b = buf_fixed(mem, sizeof(mem));
+
+		peer_address_put(&b, &address);
+		if (b.overflow || peer_address_parse(buf_view(&b), 0, &address) != ERR_OK)
+			abort();
+	}
 	return 0;
 }

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import http from 'node:http';
+import { Authority, freePorts } from './cluster.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const program = path.resolve(root, process.env.DUPLEX_SIGNALLING ?? 'build/release/duplex-signalling');
+export const program = path.resolve(root, process.env.DUPLEX_SIGNALLING ?? 'build/release/duplex-signalling');
 
 const START_MS = 30000; // on a machine that is busy with other things
 export const DOMAIN = 'example.test';
@@ -28,31 +29,67 @@ export class System {
   #redis;
   #workers = [];
   #sessions = 0;
+  #perNode = 2;
 
-  /** `options`: lines for [signalling]. */
-  static async start({ workers = 2, options = {} } = {}) {
+  /** `options`: lines for [signalling]. With `nodes` there are so many, n1, n2, …, each with `workers` workers: worker 3 of two nodes with two workers is n2.1.
+   * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. */
+  static async start({ workers = 2, nodes = 1, options = {}, peerAddress } = {}) {
     const system = new System();
     system.dir = mkdtempSync(path.join(tmpdir(), 'duplex-sip-'));
-    system.run = path.join(system.dir, 'run');
-    mkdirSync(system.run);
+    system.#perNode = workers;
     const secret = path.join(system.dir, 'secret');
     writeFileSync(secret, 'a secret only for these tests 0123456789\n');
     chmodSync(secret, 0o600);
     system.redisSocket = path.join(system.dir, 'redis.sock');
     const settings = { 'ring-timeout': 45, 'flow-grace': 1500, 'redis-deadline': 1000, drain: 300, ...options };
-    system.config = path.join(system.dir, 'duplex.conf');
-    writeFileSync(system.config, [
-      '[common]', `domain = ${DOMAIN}`, `run-dir = ${system.run}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
-      `log-level = ${process.env.DUPLEX_TEST_LOG ?? 'info'}`, '[signalling]', 'node = n1',
-      ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`), ''].join('\n'));
+    if (nodes > 1) system.authority = new Authority(system.dir);
+    for (let k = 0; k < nodes; k++) {
+      const node = `n${k + 1}`;
+      const peer = nodes > 1 ? await system.#peering(node, workers, peerAddress) : {};
+      mkdirSync(system.#run(k));
+      writeFileSync(system.config(k), [
+        '[common]', `domain = ${DOMAIN}`, `run-dir = ${system.#run(k)}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
+        `log-level = ${process.env.DUPLEX_TEST_LOG ?? 'info'}`, '[signalling]', `node = ${node}`,
+        ...Object.entries({ ...peer, ...settings }).map(([key, value]) => `${key} = ${value}`), ''].join('\n'));
+    }
     try {
       await system.startRedis();
-      for (let i = 0; i < workers; i++) await system.startWorker(i);
+      for (let i = 0; i < nodes * workers; i++) await system.startWorker(i);
+      if (nodes > 1) await system.meshed();
     } catch (error) {
       await system.stop();
       throw error;
     }
     return system;
+  }
+
+  #run(k) { return path.join(this.dir, `run${k + 1}`); }
+  config(k) { return path.join(this.dir, `duplex${k + 1}.conf`); }
+  name(index) { return `n${Math.floor(index / this.#perNode) + 1}.${index % this.#perNode}`; }
+  #file(index, name) { return path.join(this.#run(Math.floor(index / this.#perNode)), `${name}.${index % this.#perNode}.sock`); }
+
+  async #peering(node, workers, peerAddress) {
+    const port = await freePorts(workers);
+    const { certificate, key } = this.authority.issue(node);
+    const other = await peerAddress?.(node, port);
+    return { 'peer-listen': `127.0.0.1:${port}`, ...(other && { 'peer-address': other }), 'peer-certificate': certificate, 'peer-key': key,
+      'peer-ca': this.authority.certificate };
+  }
+
+  /** Every worker has its streams to those of the other nodes. */
+  async meshed() {
+    const all = this.#workers.map((_, index) => index).filter((index) => this.running(index));
+    const node = (index) => this.name(index).split('.')[0];
+    for (const index of all) {
+      for (const other of all.filter((o) => node(o) !== node(index)))
+        await until(`${this.name(index)} -> ${this.name(other)}`, () => this.linked(index, other), START_MS);
+    }
+  }
+
+  /** Whether the stream from one worker to another of another node is up, by the last that the log says of it. */
+  linked(index, other) {
+    const lines = this.log(index).split('\n').filter((line) => /peer-stream-(up|lost)/.test(line) && line.includes(`peer=${this.name(other)} direction=out`));
+    return lines.length > 0 && lines.at(-1).includes('peer-stream-up');
   }
 
   async startRedis() {
@@ -78,7 +115,8 @@ export class System {
   async startWorker(index) {
     const socket = this.socket(index);
     rmSync(socket, { force: true });
-    const worker = spawn(program, ['--config', this.config, '--worker', String(index)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const worker = spawn(program, ['--config', this.config(Math.floor(index / this.#perNode)), '--worker', String(index % this.#perNode)],
+      { stdio: ['ignore', 'ignore', 'pipe'] });
     worker.log = '';
     worker.stderr.on('data', (text) => {
       worker.log += text;
@@ -89,7 +127,7 @@ export class System {
       if (worker.exitCode !== null) throw new Error(`worker ${index} ended: ${worker.log}`);
       return existsSync(socket);
     }, START_MS);
-    await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).includes(`n1.${index}`), START_MS);
+    await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).split('\n').includes(this.name(index)), START_MS);
   }
 
   pid(index) { return this.#workers[index].pid; }
@@ -97,8 +135,13 @@ export class System {
   running(index) { return this.#workers[index].exitCode === null && this.#workers[index].signalCode === null; }
   kill(index, signal) { return end(this.#workers[index], signal); }
   signal(index, signal) { this.#workers[index].kill(signal); }
-  socket(index) { return path.join(this.run, `signal.${index}.sock`); }
-  peerSocket(index) { return path.join(this.run, `peer.${index}.sock`); }
+  socket(index) { return this.#file(index, 'signal'); }
+  peerSocket(index) { return this.#file(index, 'peer'); }
+
+  /** A whole machine: all its workers at once. */
+  async killNode(k) { await Promise.all(this.#ofNode(k).map((index) => this.kill(index, 'SIGKILL'))); }
+  async startNode(k) { for (const index of this.#ofNode(k)) await this.startWorker(index); }
+  #ofNode(k) { return this.#workers.map((_, index) => index).filter((index) => Math.floor(index / this.#perNode) === k); }
 
   /** An active account with one session, as the API makes them; gives the session id. */
   async addUser(name) {
@@ -118,7 +161,7 @@ export class System {
   /** A metric by name and label value ("" for none). */
   async metric(index, name, label = '') {
     const text = await new Promise((resolve, reject) => {
-      http.get({ socketPath: path.join(this.run, `metrics.signal.${index}.sock`), path: '/metrics' }, (response) => {
+      http.get({ socketPath: this.#file(index, 'metrics.signal'), path: '/metrics' }, (response) => {
         let body = '';
         response.on('data', (chunk) => { body += chunk; });
         response.on('end', () => resolve(body));

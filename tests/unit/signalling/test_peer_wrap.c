@@ -14,13 +14,13 @@ static struct buf wrapped(struct str message, enum peer_kind kind)
 {
 	struct buf b = buf_growing(4096);
 
-	assert_ok(peer_wrap(&b, message, STR("n1.0"), kind, kind == PEER_PLAIN ? NULL : &flow, key));
+	assert_ok(peer_wrap(&b, message, STR("n1.0"), kind, kind == PEER_PLAIN || kind == PEER_HELLO ? NULL : &flow, key));
 	return b;
 }
 
 static void there_and_back(void **state)
 {
-	static const enum peer_kind kinds[] = { PEER_PLAIN, PEER_TO_FLOW, PEER_FROM_FLOW };
+	static const enum peer_kind kinds[] = { PEER_PLAIN, PEER_TO_FLOW, PEER_FROM_FLOW, PEER_HELLO };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -35,7 +35,7 @@ static void there_and_back(void **state)
 		assert_int_equal(env.kind, kinds[i]);
 		assert_str(env.sender, "n1.0");
 		assert_str(message, WHOLE);
-		assert_int_equal(flow_eq(&env.flow, &flow), kinds[i] != PEER_PLAIN);
+		assert_int_equal(flow_eq(&env.flow, &flow), kinds[i] == PEER_TO_FLOW || kinds[i] == PEER_FROM_FLOW);
 		buf_fini(&b);
 	}
 }
@@ -82,6 +82,8 @@ static void what_is_refused(void **state)
 		"X-Duplex-Peer: n1.0 to -\r\n",
 		"X-Duplex-Peer: n1.0 to AAAA\r\n",
 		"X-Duplex-Peer: n1.0 at -\r\n",
+		"X-Duplex-Peer: n1.0 hello\r\n",
+		"X-Duplex-Peer: n1.0 hello x\r\n",
 		"X-Duplex-Peer:  - -\r\n",
 		"X-Duplex-Peer: 12345678901234567890123456789012 - -\r\n",
 		"X-Duplex-Peer: n1.0 - -\n",
