@@ -20,3 +20,17 @@ BENCH_QUICK := $(if $(QUICK),$(QUICK),0)
 .PHONY: bench-relay
 bench-relay: $(addprefix $(BUILD)/,duplex-relay turnload reflect mkflows warmrelay mkjournal survive) ## the relay against testpmd and coturn (root; QUICK=1: about a minute)
 	$(Q)BIN=$(BUILD) QUICK=$(BENCH_QUICK) bench/bench-relay
+
+# Signalling: the load generator (OpenSSL comes with common), and what stands beside it.
+comma := ,
+SIPLOAD_SRC := $(patsubst %,bench/sipload_%.c,hist sip net load ops)
+$(eval $(call tool,sipload,bench/sipload.c $(SIPLOAD_SRC),))
+# The worker behind TCP: the program itself with one function replaced at link time.
+$(eval $(call tool,tcpworker,bench/tcpworker.c signalling/main.c,signalling,-Wl$(comma)--wrap=listener_open))
+# Its own parsing, frames and buckets.
+BENCH_UNIT := $(BUILD)/tests/unit/bench/test_sipload
+UNIT_TESTS += $(BENCH_UNIT)
+$(BENCH_UNIT): $(BUILD)/%: $(BUILD)/%.o $(patsubst %.c,$(BUILD)/%.o,$(SIPLOAD_SRC)) $(BUILD)/lib-common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(common_LIBS)
+$(BUILD)/tests/unit/bench/%.o: PARTFLAGS = -Wno-missing-prototypes
