@@ -248,9 +248,7 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
 	struct sip_refusal why;
 
 	if (sip_msg_parse(message, &m, &why) != ERR_OK) {
-		bool response = m.status != 0;
-
-		if (response) {
+		if (m.response) {
 			proxy_count(p, PROXY_C_BAD_RESPONSE);
 			return true;
 		}

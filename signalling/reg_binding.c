@@ -1,4 +1,5 @@
 #include "signalling/reg_binding.h"
+#include "signalling/sip_uri.h"
 
 void stored_field_put(struct buf *to, const struct stored *s)
 {
@@ -58,12 +59,21 @@ enum err stored_get(struct str field, struct str value, struct stored *out)
 	return ERR_OK;
 }
 
+/* As a Request-URI it may have no headers (RFC 3261 §19.1.1, §16.6 step 2): a device that registers some is called
+ * without them. */
+static struct str without_headers(struct str contact)
+{
+	struct sip_uri u;
+
+	return sip_uri_parse(contact, &u) == ERR_OK && u.headers.len > 0 ? str_sub(contact, 0, contact.len - u.headers.len) : contact;
+}
+
 enum err stored_to_binding(const struct stored *s, const uint8_t key[FLOW_KEY_LEN], struct binding *out)
 {
 	struct binding b = { .reg_id = s->reg_id, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video };
 
 	if (str_copy(s->instance, b.instance, sizeof(b.instance)) != ERR_OK ||
-	    str_copy(s->contact, b.contact, sizeof(b.contact)) != ERR_OK || flow_token_get(s->token, key, &b.flow) != ERR_OK)
+	    str_copy(without_headers(s->contact), b.contact, sizeof(b.contact)) != ERR_OK || flow_token_get(s->token, key, &b.flow) != ERR_OK)
 		return ERR_INVALID;
 	*out = b;
 	return ERR_OK;

@@ -161,6 +161,7 @@ static enum err status_line(struct sip_msg *m, struct str line, struct sip_refus
 	uint64_t status;
 	struct str version = str_cut(&line, ' ');
 
+	m->response = true;
 	if (!version_is(version))
 		return refuse(why, 505, "Version Not Supported");
 	struct str code = str_cut(&line, ' ');
@@ -168,7 +169,6 @@ static enum err status_line(struct sip_msg *m, struct str line, struct sip_refus
 	/* The blank behind the code must be there, the phrase may be empty (§25.1). */
 	if (code.len != 3 || line.p == NULL || str_to_u64(code, 699, &status) != ERR_OK || status < 100)
 		return refuse(why, 400, "Bad status line");
-	m->request = false;
 	m->status = (unsigned)status;
 	m->phrase = line;
 	return ERR_OK;

@@ -41,6 +41,7 @@ struct sip_field {
 struct sip_msg {
 	struct str raw; /* borrowed: start line to end of body */
 	bool request;
+	bool response;          /* begins like one, even if its status line is bad */
 	bool twice;             /* a header that may occur once does not: refused */
 	enum sip_method method; /* of the request, or of a response's CSeq */
 	unsigned status;        /* 0 in a request */

@@ -32,8 +32,8 @@ export class System {
   #perNode = 2;
 
   /** `options`: lines for [signalling]. With `nodes` there are so many, n1, n2, …, each with `workers` workers: worker 3 of two nodes with two workers is n2.1.
-   * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. */
-  static async start({ workers = 2, nodes = 1, options = {}, peerAddress } = {}) {
+   * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. `domain`: another one, for messages that come as they are. */
+  static async start({ workers = 2, nodes = 1, options = {}, peerAddress, domain = DOMAIN } = {}) {
     const system = new System();
     system.dir = mkdtempSync(path.join(tmpdir(), 'duplex-sip-'));
     system.#perNode = workers;
@@ -48,7 +48,7 @@ export class System {
       const peer = nodes > 1 ? await system.#peering(node, workers, peerAddress) : {};
       mkdirSync(system.#run(k));
       writeFileSync(system.config(k), [
-        '[common]', `domain = ${DOMAIN}`, `run-dir = ${system.#run(k)}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
+        '[common]', `domain = ${domain}`, `run-dir = ${system.#run(k)}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
         `log-level = ${process.env.DUPLEX_TEST_LOG ?? 'info'}`, '[signalling]', `node = ${node}`,
         ...Object.entries({ ...peer, ...settings }).map(([key, value]) => `${key} = ${value}`), ''].join('\n'));
     }

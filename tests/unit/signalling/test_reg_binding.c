@@ -64,6 +64,9 @@ static void a_binding_needs_a_token_of_ours(void **state)
 	assert_ok(stored_to_binding(&s, key, &b));
 	assert_true(flow_eq(&b.flow, &f));
 	assert_string_equal(b.contact, "sip:x@y.invalid;transport=ws");
+	s.contact = STR("sip:x?y@z.invalid;transport=ws?Route=%3Csip:evil%3E");
+	assert_ok(stored_to_binding(&s, key, &b));
+	assert_string_equal(b.contact, "sip:x?y@z.invalid;transport=ws");
 	memset(long_text, 'x', sizeof(long_text));
 	s.contact = str_of(long_text, CONTACT_MAX);
 	assert_ok(stored_to_binding(&s, key, &b));
