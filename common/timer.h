@@ -18,6 +18,7 @@ struct timer {
 
 struct timers {
 	struct list slot[TIMER_SLOTS];
+	uint64_t used[TIMER_SLOTS / 64]; /* a bit a slot that is not empty, so that looking for the next one jumps over the others */
 	uint64_t now_ms;  /* every timer due up to here has fired */
 	uint64_t base_ms; /* delays count from here: never behind now_ms */
 	size_t armed;

@@ -206,6 +206,16 @@ static void agrees_with_a_plain_list(void **state)
 			}
 			assert_int_equal(timers_run(&wheel, now), want);
 		}
+		/* And the wait is never longer than to the first, and no shorter where that lies within a round. */
+		uint64_t first = 100000;
+		for (size_t k = 0; k < ARRAY_LEN(items); k++) {
+			if (due[k] != 0)
+				first = MIN(first, due[k] - now);
+		}
+		uint64_t next = timers_next_ms(&wheel, now, 100000);
+		assert_true(next <= first);
+		if (first < TIMER_SLOTS - 300)
+			assert_int_equal(next, first);
 		for (size_t k = 0; k < ARRAY_LEN(items); k++)
 			assert_int_equal(timer_armed(&items[k].t), due[k] != 0);
 	}
