@@ -6,10 +6,54 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-void crypto_random(void *out, size_t len)
+/* A call of RAND_bytes costs some microseconds whatever its length, and tags and ids are a few bytes each: they are taken from a store a thread.
+ * What has been given out is wiped at once; a child process does not inherit what is left. */
+#define POOL_SIZE 512u
+#define POOL_SHARE 32u /* more than this comes from the source itself */
+
+struct pool {
+	uint8_t byte[POOL_SIZE];
+	size_t left;
+	unsigned generation;
+};
+
+static void from_source(void *out, size_t len)
 {
 	if (RAND_bytes(out, (int)len) != 1)
 		abort();
+}
+
+static unsigned forks; /* between the first process and this one */
+
+static void after_fork(void)
+{
+	forks++;
+}
+
+static void watch_forks(void)
+{
+	if (pthread_atfork(NULL, NULL, after_fork) != 0)
+		abort();
+}
+
+void crypto_random(void *out, size_t len)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static _Thread_local struct pool pool;
+
+	if (len > POOL_SHARE) {
+		from_source(out, len);
+		return;
+	}
+	if (pool.left < len || pool.generation != forks) {
+		(void)pthread_once(&once, watch_forks);
+		from_source(pool.byte, sizeof(pool.byte));
+		pool.left = sizeof(pool.byte);
+		pool.generation = forks;
+	}
+	pool.left -= len;
+	memcpy(out, pool.byte + pool.left, len);
+	explicit_bzero(pool.byte + pool.left, len);
 }
 
 /* Looking an algorithm up by name, with its locks and copies, costs several times what hashing a message of ours does;

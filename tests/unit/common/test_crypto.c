@@ -1,5 +1,9 @@
 /* common/crypto against the vectors of the RFCs. */
 #include "common/crypto.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "tests/lib/cm.h"
 
 static void assert_hex(const uint8_t *p, size_t len, const char *want)
@@ -145,6 +149,37 @@ static void random_bytes_differ(void **state)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+/* Small ones come from a store: no value twice, whatever the mix of sizes, and a child has other bytes than its parent. */
+static void small_random_values_differ(void **state)
+{
+	static uint64_t seen[4096];
+	uint64_t from_child;
+	int ends[2];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+		uint8_t odd[7];
+
+		crypto_random(&seen[i], sizeof(seen[i]));
+		crypto_random(odd, i % 8);
+		for (size_t k = 0; k < i; k++)
+			assert_true(seen[k] != seen[i]);
+	}
+	assert_int_equal(pipe(ends), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		crypto_random(&from_child, sizeof(from_child));
+		_exit(write(ends[1], &from_child, sizeof(from_child)) == sizeof(from_child) ? 0 : 1);
+	}
+	crypto_random(&seen[0], sizeof(seen[0]));
+	assert_int_equal(read(ends[0], &from_child, sizeof(from_child)), sizeof(from_child));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_true(from_child != seen[0]);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +191,7 @@ int main(void)
 		cmocka_unit_test(hex_both_ways),
 		cmocka_unit_test(equality),
 		cmocka_unit_test(random_bytes_differ),
+		cmocka_unit_test(small_random_values_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
