@@ -42,10 +42,11 @@ static struct rds_async *of_link(struct rds_link *k)
 
 static struct cmd *cmd_new(rds_async_fn fn, void *user, size_t tail_len)
 {
-	struct cmd *c = calloc(1, sizeof(*c) + tail_len);
+	struct cmd *c = malloc(sizeof(*c) + tail_len);
 
 	if (c == NULL)
 		return NULL;
+	*c = (struct cmd){ 0 };
 	list_init(&c->order);
 	list_init(&c->waiting);
 	c->fn = fn;
@@ -178,15 +179,6 @@ static void on_down(struct rds_link *k)
 }
 
 /* "$LEN\r\nTEXT\r\n" */
-static void bulk(struct buf *b, struct str s)
-{
-	buf_char(b, '$');
-	buf_u64(b, s.len);
-	buf_z(b, "\r\n");
-	buf_str(b, s);
-	buf_z(b, "\r\n");
-}
-
 /* Redis has lost the script (restart, SCRIPT FLUSH): the whole of it is sent once, with the arguments kept. */
 static void eval_again(struct rds_async *r, struct cmd *c)
 {
@@ -198,12 +190,12 @@ static void eval_again(struct rds_async *r, struct cmd *c)
 	buf_char(&b, '*');
 	buf_str(&b, words);
 	buf_z(&b, "\r\n");
-	bulk(&b, STR("EVAL"));
-	bulk(&b, str_from(c->script->source));
+	rds_link_bulk_put(&b, STR("EVAL"));
+	rds_link_bulk_put(&b, str_from(c->script->source));
 	buf_str(&b, tail);
 	c->script = NULL;
 	list_remove(&c->order);
-	enum err e = b.overflow ? ERR_NO_MEMORY : rds_link_send_raw(&r->link, b.p, b.len);
+	enum err e = b.overflow ? ERR_NO_MEMORY : rds_link_send_raw(&r->link, b.p, b.len, RDS_NOW);
 	buf_fini(&b);
 	if (e != ERR_OK) {
 		list_remove(&c->waiting);
@@ -325,7 +317,7 @@ static void lose(struct rds_async *r, rds_async_fn fn, void *user)
 		fn(user, ERR_NO_MEMORY, NULL);
 }
 
-void rds_async_do(struct rds_async *r, rds_async_fn fn, void *user, size_t argc, const struct str *argv)
+static void send_command(struct rds_async *r, rds_async_fn fn, void *user, size_t argc, const struct str *argv, enum rds_when when)
 {
 	struct cmd *c = cmd_new(fn, user, 0);
 
@@ -333,11 +325,21 @@ void rds_async_do(struct rds_async *r, rds_async_fn fn, void *user, size_t argc,
 		lose(r, fn, user);
 		return;
 	}
-	enum err e = rds_link_send(&r->link, argc, argv);
+	enum err e = rds_link_send(&r->link, argc, argv, when);
 	if (e == ERR_OK)
 		queue_sent(r, c);
 	else
 		queue_failed(r, c, e);
+}
+
+void rds_async_do(struct rds_async *r, rds_async_fn fn, void *user, size_t argc, const struct str *argv)
+{
+	send_command(r, fn, user, argc, argv, RDS_NOW);
+}
+
+void rds_async_soon(struct rds_async *r, rds_async_fn fn, void *user, size_t argc, const struct str *argv)
+{
+	send_command(r, fn, user, argc, argv, RDS_SOON);
 }
 
 static void script_name(struct rds_script *s)
@@ -351,43 +353,53 @@ static void script_name(struct rds_script *s)
 	hex_put(&b, sum, sizeof(sum));
 }
 
-void rds_async_eval(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
-		    const struct str *argv)
+static void send_script(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
+			const struct str *argv, enum rds_when when)
 {
-	char digits[24];
-	struct buf count = buf_fixed(digits, sizeof(digits)), tail = buf_growing(32u << 20), all = buf_growing(33u << 20);
+	char digits[24], first[128];
+	struct buf count = buf_fixed(digits, sizeof(digits)), head = buf_fixed(first, sizeof(first));
+	size_t need = 64;
 
-	script_name(s);
-	buf_u64(&count, keys);
-	buf_u64(&tail, argc + 3);
-	buf_char(&tail, '\n');
-	size_t head = tail.len;
-	bulk(&tail, buf_view(&count));
 	for (size_t i = 0; i < argc; i++)
-		bulk(&tail, argv[i]);
-
-	buf_char(&all, '*');
-	buf_u64(&all, argc + 3);
-	buf_z(&all, "\r\n");
-	bulk(&all, STR("EVALSHA"));
-	bulk(&all, str_from(s->sha));
-	buf_str(&all, str_sub(buf_view(&tail), head, tail.len));
-
-	struct cmd *c = tail.overflow || all.overflow ? NULL : cmd_new(fn, user, tail.len);
+		need += argv[i].len + 32;
+	struct cmd *c = cmd_new(fn, user, need);
 	if (c == NULL) {
 		lose(r, fn, user);
-		goto out;
+		return;
 	}
-	memcpy(c->tail, tail.p, tail.len);
+	script_name(s);
+	buf_u64(&count, keys);
+	/* For a second attempt: the number of words, then the words behind the name of the script. */
+	struct buf tail = buf_fixed(c->tail, need);
+	buf_u64(&tail, argc + 3);
+	buf_char(&tail, '\n');
+	size_t words = tail.len;
+	rds_link_bulk_put(&tail, buf_view(&count));
+	for (size_t i = 0; i < argc; i++)
+		rds_link_bulk_put(&tail, argv[i]);
+	c->tail_len = tail.len;
 	c->script = s;
-	enum err e = rds_link_send_raw(&r->link, all.p, all.len);
+
+	rds_link_count_put(&head, argc + 3);
+	rds_link_bulk_put(&head, STR("EVALSHA"));
+	rds_link_bulk_put(&head, str_from(s->sha));
+	enum err e = rds_link_send_two(&r->link, buf_view(&head), str_sub(buf_view(&tail), words, tail.len), when);
 	if (e == ERR_OK)
 		queue_sent(r, c);
 	else
 		queue_failed(r, c, e);
-out:
-	buf_fini(&tail);
-	buf_fini(&all);
+}
+
+void rds_async_eval(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
+		    const struct str *argv)
+{
+	send_script(r, s, fn, user, keys, argc, argv, RDS_NOW);
+}
+
+void rds_async_eval_soon(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
+			 const struct str *argv)
+{
+	send_script(r, s, fn, user, keys, argc, argv, RDS_SOON);
 }
 
 static void forget_in(struct list *l, const void *user)

@@ -50,9 +50,20 @@ void rds_async_do(struct rds_async *r, rds_async_fn fn, void *user, size_t argc,
 #define RDS_ASYNC(r, fn, user, ...)                                                                                     \
 	rds_async_do((r), (fn), (user), sizeof((struct str[]){ __VA_ARGS__ }) / sizeof(struct str),                   \
 		     (struct str[]){ __VA_ARGS__ })
+/* The same for what need not go at once: it waits up to 2 ms for others, so that many go in one write and their answers come in one read. Commands
+ * keep their order whichever way they are queued. */
+void rds_async_soon(struct rds_async *r, rds_async_fn fn, void *user, size_t argc, const struct str *argv);
+#define RDS_ASYNC_SOON(r, fn, user, ...)                                                                                \
+	rds_async_soon((r), (fn), (user), sizeof((struct str[]){ __VA_ARGS__ }) / sizeof(struct str),                 \
+		       (struct str[]){ __VA_ARGS__ })
 /* EVALSHA; when Redis does not know the script it is sent again as EVAL within the same deadline. `s` is borrowed for ever. */
 void rds_async_eval(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
 		    const struct str *argv);
+void rds_async_eval_soon(struct rds_async *r, struct rds_script *s, rds_async_fn fn, void *user, size_t keys, size_t argc,
+			 const struct str *argv);
+#define RDS_ASYNC_EVAL_SOON(r, s, fn, user, keys, ...)                                                                  \
+	rds_async_eval_soon((r), (s), (fn), (user), (keys), sizeof((struct str[]){ __VA_ARGS__ }) / sizeof(struct str), \
+			    (struct str[]){ __VA_ARGS__ })
 #define RDS_ASYNC_EVAL(r, s, fn, user, keys, ...)                                                                       \
 	rds_async_eval((r), (s), (fn), (user), (keys), sizeof((struct str[]){ __VA_ARGS__ }) / sizeof(struct str),     \
 		       (struct str[]){ __VA_ARGS__ })

@@ -48,6 +48,7 @@ static void close_socket(struct rds_link *k)
 	k->greeting = 0;
 	k->drop_wanted = false;
 	loop_undefer(&k->flush);
+	timer_stop(loop_timers(k->loop), &k->soon);
 }
 
 void rds_link_drop(struct rds_link *k, const char *why)
@@ -260,12 +261,22 @@ static void on_retry(struct timer *t, uint64_t now_ms)
 		attempt(k);
 }
 
-static void on_flush(struct loop_job *job)
+static void flush(struct rds_link *k)
 {
-	struct rds_link *k = CONTAINER_OF(job, struct rds_link, flush);
-
+	timer_stop(loop_timers(k->loop), &k->soon);
 	if (k->up)
 		write_out(k);
+}
+
+static void on_flush(struct loop_job *job)
+{
+	flush(CONTAINER_OF(job, struct rds_link, flush));
+}
+
+static void on_soon(struct timer *t, uint64_t now_ms)
+{
+	(void)now_ms;
+	flush(CONTAINER_OF(t, struct rds_link, soon));
 }
 
 enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *addresses, uint64_t retry_min_ms,
@@ -280,6 +291,7 @@ enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link
 	k->wait_ms = k->retry_min_ms;
 	k->out = buf_growing(OUT_MAX);
 	timer_init(&k->retry, on_retry);
+	timer_init(&k->soon, on_soon);
 	loop_job_init(&k->flush, on_flush);
 	attempt(k);
 	return ERR_OK;
@@ -293,41 +305,67 @@ void rds_link_fini(struct rds_link *k)
 	timer_stop(loop_timers(k->loop), &k->retry);
 }
 
-enum err rds_link_send_raw(struct rds_link *k, const void *p, size_t len)
+void rds_link_count_put(struct buf *b, size_t argc)
 {
-	if (!k->up)
-		return ERR_CLOSED;
-	if (k->out.len + len > OUT_MAX)
-		return ERR_FULL;
-	buf_put(&k->out, p, len);
+	buf_char(b, '*');
+	buf_u64(b, argc);
+	buf_str(b, STR("\r\n"));
+}
+
+void rds_link_bulk_put(struct buf *b, struct str s)
+{
+	buf_char(b, '$');
+	buf_u64(b, s.len);
+	buf_str(b, STR("\r\n"));
+	buf_str(b, s);
+	buf_str(b, STR("\r\n"));
+}
+
+/* Something was put into `out`. */
+static enum err queued(struct rds_link *k, enum rds_when when)
+{
 	if (k->out.overflow) {
 		/* Half a command must never reach Redis. */
 		rds_link_drop(k, "out of memory");
 		return ERR_CLOSED;
 	}
-	loop_defer(k->loop, &k->flush);
+	if (when == RDS_NOW)
+		loop_defer(k->loop, &k->flush);
+	else if (!timer_armed(&k->soon))
+		timer_arm(loop_timers(k->loop), &k->soon, RDS_SOON_MS);
 	return ERR_OK;
 }
 
-enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv)
+enum err rds_link_send_two(struct rds_link *k, struct str head, struct str tail, enum rds_when when)
 {
-	const char *p[RDS_ARGS_MAX];
-	size_t len[RDS_ARGS_MAX];
-	char *command = NULL;
+	if (!k->up)
+		return ERR_CLOSED;
+	if (k->out.len + head.len + tail.len > OUT_MAX)
+		return ERR_FULL;
+	buf_str(&k->out, head);
+	buf_str(&k->out, tail);
+	return queued(k, when);
+}
+
+enum err rds_link_send_raw(struct rds_link *k, const void *p, size_t len, enum rds_when when)
+{
+	return rds_link_send_two(k, str_of(p, len), STR_NONE, when);
+}
+
+enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv, enum rds_when when)
+{
+	size_t need = 16;
 
 	if (!k->up)
 		return ERR_CLOSED;
 	if (argc > RDS_ARGS_MAX)
 		return ERR_TOO_LARGE;
-	for (size_t i = 0; i < argc; i++) {
-		p[i] = argv[i].p != NULL ? argv[i].p : "";
-		len[i] = argv[i].len;
-	}
-	/* Signed in hiredis; our commands are far below 2 GiB. */
-	long long n = redisFormatCommandArgv(&command, (int)argc, p, len);
-	if (n < 0)
-		return ERR_NO_MEMORY;
-	enum err e = rds_link_send_raw(k, command, (size_t)n);
-	redisFreeCommand(command);
-	return e;
+	for (size_t i = 0; i < argc; i++)
+		need += argv[i].len + 32;
+	if (k->out.len + need > OUT_MAX)
+		return ERR_FULL;
+	rds_link_count_put(&k->out, argc);
+	for (size_t i = 0; i < argc; i++)
+		rds_link_bulk_put(&k->out, argv[i]);
+	return queued(k, when);
 }

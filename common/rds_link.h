@@ -33,6 +33,7 @@ struct rds_link {
 	uint64_t retry_min_ms, retry_max_ms, wait_ms;
 	struct timer retry;           /* next attempt; until we are up: the attempt's end */
 	struct loop_job flush;
+	struct timer soon;            /* armed while something waits that need not go at once */
 	struct buf out;
 	size_t out_done;              /* bytes of `out` already written */
 	struct redisReader *reader;   /* owned; NULL while down */
@@ -45,10 +46,21 @@ struct rds_link {
 enum err rds_link_init(struct rds_link *k, struct loop *l, const struct rds_link_ops *ops, const char *addresses, uint64_t retry_min_ms,
 		       uint64_t retry_max_ms);
 void rds_link_fini(struct rds_link *k);
+/* When a command is to be written. */
+enum rds_when {
+	RDS_NOW,   /* at the end of the turn, with all that waits */
+	RDS_SOON,  /* within RDS_SOON_MS: what nobody waits for goes with others, in one write that wakes Redis once */
+};
+#define RDS_SOON_MS 2u
+
 /* ERR_CLOSED while down, ERR_FULL when too much waits to be written. */
-enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv);
-/* The same with bytes that are a formatted command already. */
-enum err rds_link_send_raw(struct rds_link *k, const void *p, size_t len);
+enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv, enum rds_when when);
+/* The same with bytes that are a formatted command already; in two parts. */
+enum err rds_link_send_raw(struct rds_link *k, const void *p, size_t len, enum rds_when when);
+enum err rds_link_send_two(struct rds_link *k, struct str head, struct str tail, enum rds_when when);
+/* "*N\r\n" and "$LEN\r\nBYTES\r\n" of the Redis protocol (RESP2), appended. */
+void rds_link_count_put(struct buf *b, size_t argc);
+void rds_link_bulk_put(struct buf *b, struct str s);
 /* Closes and tries again later. */
 void rds_link_drop(struct rds_link *k, const char *why);
 

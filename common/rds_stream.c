@@ -44,7 +44,7 @@ static void send_read(struct rds_stream *s)
 		argv[6 + s->count + i] = str_from(s->ids[i]);
 	}
 	s->phase = PHASE_READ;
-	enum err e = rds_link_send(&s->link, 6 + 2 * s->count, argv);
+	enum err e = rds_link_send(&s->link, 6 + 2 * s->count, argv, RDS_NOW);
 	if (e != ERR_OK) {
 		lost(s, e);
 		return;
@@ -63,7 +63,7 @@ static void go_on(struct rds_stream *s)
 	}
 	struct str argv[] = { STR("XREVRANGE"), str_from(s->names[s->next]), STR("+"), STR("-"), STR("COUNT"), STR("1") };
 	s->phase = PHASE_IDS;
-	enum err e = rds_link_send(&s->link, ARRAY_LEN(argv), argv);
+	enum err e = rds_link_send(&s->link, ARRAY_LEN(argv), argv, RDS_NOW);
 	if (e != ERR_OK)
 		lost(s, e);
 	else

@@ -80,7 +80,7 @@ void presence_ask_forget(struct presence_ask *a)
 
 void presence_publish(struct worker *w, struct str user, enum presence_status status)
 {
-	RDS_ASYNC(w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_PRESENCE), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"), STR("t"),
+	RDS_ASYNC_SOON(w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_PRESENCE), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"), STR("t"),
 		  STR(EV_PRESENCE), STR("user"), user, STR("status"), str_from(presence_status_name(status)));
 }
 
@@ -117,8 +117,8 @@ static void write_busy(struct worker *w, struct str user)
 
 	buf_u64(&epoch, w->epoch);
 	buf_u64(&ttl, BUSY_TTL_S);
-	RDS_ASYNC(w->rds, NULL, NULL, STR("HSET"), rkey_str(&key), str_from(w->name), buf_view(&epoch));
-	RDS_ASYNC(w->rds, NULL, NULL, STR("EXPIRE"), rkey_str(&key), buf_view(&ttl));
+	RDS_ASYNC_SOON(w->rds, NULL, NULL, STR("HSET"), rkey_str(&key), str_from(w->name), buf_view(&epoch));
+	RDS_ASYNC_SOON(w->rds, NULL, NULL, STR("EXPIRE"), rkey_str(&key), buf_view(&ttl));
 	presence_publish(w, user, PRESENCE_BUSY);
 }
 
@@ -157,7 +157,7 @@ void presence_busy_set(struct worker *w, struct presence_busy *b, struct str use
 	} else if (u != NULL && --u->calls == 0) {
 		struct rkey key = rkey_busy(user);
 
-		RDS_ASYNC(w->rds, NULL, NULL, STR("HDEL"), rkey_str(&key), str_from(w->name));
+		RDS_ASYNC_SOON(w->rds, NULL, NULL, STR("HDEL"), rkey_str(&key), str_from(w->name));
 		/* Whether the user is online or not is for those to find out who get this. */
 		presence_publish(w, user, PRESENCE_ONLINE);
 		list_remove(&u->by_user);

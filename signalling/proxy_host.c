@@ -67,7 +67,7 @@ static void host_store(void *host, size_t argc, const struct str *argv)
 
 	/* Gone when the worker ends: what a call leaves behind then has a lease of its own. */
 	if (w->rds != NULL)
-		rds_async_do(w->rds, NULL, NULL, argc, argv);
+		rds_async_soon(w->rds, NULL, NULL, argc, argv);
 }
 
 static uint64_t host_wall_ms(UNUSED void *host)

@@ -306,7 +306,7 @@ void reg_send_save(struct worker *w, struct str user, const struct stored *s, bo
 	buf_u64(&cseq, s->cseq);
 	buf_u64(&max, w->conf->devices_max);
 	assert(!field.overflow && !value.overflow);
-	RDS_ASYNC_EVAL(w->rds, &reg_script_save, fn, user_data, 4, rkey_str(&location), rkey_str(&session), rkey_str(&messages),
+	RDS_ASYNC_EVAL_SOON(w->rds, &reg_script_save, fn, user_data, 4, rkey_str(&location), rkey_str(&session), rkey_str(&messages),
 		       rkey_str(&account), buf_view(&now), buf_view(&field), buf_view(&value), s->call_id, buf_view(&cseq),
 		       buf_view(&max), again ? STR("again") : STR("new"));
 }

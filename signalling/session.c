@@ -24,7 +24,7 @@ void session_ask(struct worker *w, struct str user, struct str session, struct s
 {
 	struct rkey key = rkey_session(user, session), account = rkey_user(user);
 
-	RDS_ASYNC_EVAL(w->rds, &ask_script, fn, user_data, 2, rkey_str(&key), rkey_str(&account), revision);
+	RDS_ASYNC_EVAL_SOON(w->rds, &ask_script, fn, user_data, 2, rkey_str(&key), rkey_str(&account), revision);
 }
 
 enum session_state session_answer(const struct redisReply *reply, uint64_t *left_ms)

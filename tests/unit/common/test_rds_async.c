@@ -106,6 +106,31 @@ static void answers_come_in_order_and_never_from_inside(void **state)
 	rds_async_free(r);
 }
 
+/* What may wait goes by itself after a moment, keeps its place before what must go now, and is lost with the connection like anything else. */
+static void soon_comes_in_order_too(void **state)
+{
+	struct rds_async *r = open_one(1000);
+	struct answer a[4] = { 0 };
+	static struct rds_script add = { .source = "return redis.call('INCRBY', KEYS[1], ARGV[1])" };
+
+	(void)state;
+	RDS_ASYNC_SOON(r, on_answer, &a[0], STR("SET"), STR("k"), STR("1"));
+	RDS_ASYNC_EVAL_SOON(r, &add, on_answer, &a[1], 1, STR("k"), STR("5"));
+	turn_until(&a[1].calls, 1);
+	assert_int_equal(a[1].number, 6);
+	RDS_ASYNC_SOON(r, on_answer, &a[2], STR("INCR"), STR("k"));
+	RDS_ASYNC(r, on_answer, &a[3], STR("GET"), STR("k"));
+	assert_ok(loop_turn(loop, 20));
+	turn_until(&a[3].calls, 1);
+	assert_string_equal(a[3].text, "7");
+	assert_true(a[2].order < a[3].order);
+	a[0].calls = 0;
+	RDS_ASYNC_SOON(r, on_answer, &a[0], STR("PING"));
+	rds_async_free(r);
+	assert_int_equal(a[0].calls, 1);
+	assert_int_equal(a[0].err, ERR_CLOSED);
+}
+
 static void an_error_is_told_and_breaks_nothing(void **state)
 {
 	struct rds_async *r = open_one(1000);
@@ -389,6 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_come_in_order_and_never_from_inside),
+		cmocka_unit_test(soon_comes_in_order_too),
 		cmocka_unit_test(an_error_is_told_and_breaks_nothing),
 		cmocka_unit_test(a_script_that_redis_forgot_is_sent_again),
 		cmocka_unit_test(who_left_is_not_called),
