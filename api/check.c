@@ -92,6 +92,11 @@ const char *check_relay_state(struct str s)
 	return str_eq(s, STR("serving")) || str_eq(s, STR("draining")) ? NULL : "must be serving or draining";
 }
 
+const char *check_availability(struct str s)
+{
+	return str_eq(s, STR("available")) || str_eq(s, STR("do_not_disturb")) ? NULL : "must be available or do_not_disturb";
+}
+
 const char *check_role(struct str s)
 {
 	perm_set set;

@@ -45,6 +45,13 @@ enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *qu
 	return queue(r, RKEY_EV_SIGNAL, EV_CONTACTS_CHANGED, fields, ARRAY_LEN(fields), queued);
 }
 
+enum err event_queue_presence(struct rds *r, struct str user, struct str status, size_t *queued)
+{
+	const struct str fields[] = { STR("user"), user, STR("status"), status };
+
+	return queue(r, RKEY_EV_PRESENCE, EV_PRESENCE, fields, ARRAY_LEN(fields), queued);
+}
+
 enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued)
 {
 	const struct str fields[] = { STR("id"), id, STR("by"), by };

@@ -11,6 +11,8 @@ enum err event_queue_session_end(struct rds *r, struct str user, struct str sess
 enum err event_queue_user_disable(struct rds *r, struct str user, uint64_t forget_until_s, size_t *queued);
 /* `draining`, or serving again. */
 enum err event_queue_relay_drain(struct rds *r, struct str relay, bool draining, size_t *queued);
+/* `status`: as in common/events.h. */
+enum err event_queue_presence(struct rds *r, struct str user, struct str status, size_t *queued);
 enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued);
 enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued);
 /* Reads `queued` replies and drops them. */

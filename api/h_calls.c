@@ -63,16 +63,17 @@ static json_t *quality_json(const struct redisReply *media)
 static json_t *call_json(const struct redisReply *fields, const struct redisReply *media, struct str me, struct str peer, struct str display_name)
 {
 	bool outgoing = str_eq(rds_field(fields, CDR_CALLER), me);
+	struct str referrer = rds_field(fields, CDR_REFERRED_BY);
 	uint64_t status;
 
-	return json_pack("{s:o, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(rds_field(fields, CDR_ID)), "direction",
+	return json_pack("{s:o, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(rds_field(fields, CDR_ID)), "direction",
 			 outgoing ? "outgoing" : "incoming", "peer", "username", reply_str(peer), "display_name",
 			 reply_str(display_name.len > 0 ? display_name : peer), "media", reply_str(rds_field(fields, CDR_MEDIA)),
 			 "started_at", time_of(fields, CDR_STARTED), "answered_at", time_of(fields, CDR_ANSWERED), "ended_at",
 			 time_of(fields, CDR_ENDED), "end_reason", reply_str(rds_field(fields, CDR_REASON)), "sip_status",
 			 str_to_u64(rds_field(fields, CDR_STATUS), 699, &status) == ERR_OK && status > 0 ? json_integer((json_int_t)status)
 													  : json_null(),
-			 "quality", quality_json(media));
+			 "referred_by", referrer.len > 0 ? reply_str(referrer) : json_null(), "quality", quality_json(media));
 }
 
 struct listing {

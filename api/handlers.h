@@ -21,6 +21,9 @@ enum err h_me(struct req *r);
 enum err h_me_patch(struct req *r);
 /* PUT /me/password: ends all other sessions. */
 enum err h_me_password(struct req *r);
+/* GET and PUT /me/presence: do not disturb, or available. */
+enum err h_presence(struct req *r);
+enum err h_presence_put(struct req *r);
 /* GET /me/sessions. */
 enum err h_me_sessions(struct req *r);
 /* DELETE /me/sessions/{id}. */

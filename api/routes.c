@@ -17,6 +17,8 @@ const struct route route_table[] = {
 	{ HTTP_GET, V1 "/me", ACCESS_SESSION, ANY, BODY_NONE, h_me, "getMe" },
 	{ HTTP_PATCH, V1 "/me", ACCESS_SESSION, ANY, BODY_FORM, h_me_patch, "changeMe" },
 	{ HTTP_PUT, V1 "/me/password", ACCESS_SESSION, ANY, BODY_FORM, h_me_password, "changePassword" },
+	{ HTTP_GET, V1 "/me/presence", ACCESS_SESSION, ANY, BODY_NONE, h_presence, "getMyPresence" },
+	{ HTTP_PUT, V1 "/me/presence", ACCESS_SESSION, ANY, BODY_FORM, h_presence_put, "setMyPresence" },
 	{ HTTP_GET, V1 "/me/sessions", ACCESS_SESSION, ANY, BODY_NONE, h_me_sessions, "listMySessions" },
 	{ HTTP_DELETE, V1 "/me/sessions/{id}", ACCESS_SESSION, ANY, BODY_NONE, h_me_session_end, "endMySession" },
 	{ HTTP_GET, V1 "/me/call-config", ACCESS_SESSION, ANY, BODY_NONE, h_call_config, "getCallConfig" },

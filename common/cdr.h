@@ -21,6 +21,7 @@
 #define CDR_BY "by"               /* who ended it: caller | callee | server | admin */
 #define CDR_CALLER_SESSION "caller_session" /* Session-ID (RFC 7989) of each side, empty if there was none: names media:{u}:CALL */
 #define CDR_CALLEE_SESSION "callee_session"
+#define CDR_REFERRED_BY "referred_by" /* who transferred the caller to the callee (RFC 3892), empty if nobody did */
 
 #define CDR_REASON_LIST(X)                                     \
 	X(CDR_COMPLETED, "completed")     /* answered, hung up by one side */ \
@@ -28,6 +29,8 @@
 	X(CDR_BUSY, "busy")               /* 486, 600 */       \
 	X(CDR_NO_ANSWER, "no_answer")     /* 408, 480 after ringing */ \
 	X(CDR_CANCELLED, "cancelled")     /* 487 */            \
+	X(CDR_DO_NOT_DISTURB, "do_not_disturb") /* 480: the callee wants no calls */ \
+	X(CDR_GLARE, "glare")             /* the two called each other: the other call is theirs; in no history */ \
 	X(CDR_UNREACHABLE, "unreachable") /* 480: not registered */ \
 	X(CDR_NOT_FOUND, "not_found")     /* 404 */            \
 	X(CDR_FORBIDDEN, "forbidden")     /* 403 */            \

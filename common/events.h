@@ -8,9 +8,11 @@
  *   contacts.changed   user            the user's contact list is different now: notify its watchers
  *   call.hangup        id, by          end the live call
  *   flow.close         flow            the flow token lost its binding to a younger one: its worker closes it (4002)   (by signalling)
+ *   device.new         user            one more device of the user has registered: who rings the user rings there, too     (by signalling)
  *   messages.waiting   user, since     a message was stored: deliver to devices that have registered since then (ms)   (by signalling)
- * events:presence (read and written by signalling workers)
- *   presence           user, status    "online", "offline" or "busy"
+ * events:presence (read by signalling workers; written by them and by the API)
+ *   presence           user, status    "online", "offline", "busy", "dnd" or "available": the readers ask for the state themselves; the last two
+ *                                      are written by the API
  * events:relay (read by every relay)
  *   call.end           user, call      free the allocations made with the TURN user name <expiry>:user:call   (by signalling)
  *   user.revoke        user, until     free the user's allocations whose credentials end at or before `until` (s since 1970), and take none of
@@ -27,6 +29,7 @@
 #define EV_CONTACTS_CHANGED "contacts.changed"
 #define EV_CALL_HANGUP "call.hangup"
 #define EV_FLOW_CLOSE "flow.close"
+#define EV_DEVICE_NEW "device.new"
 #define EV_MESSAGES_WAITING "messages.waiting"
 #define EV_PRESENCE "presence"
 #define EV_CALL_END "call.end"

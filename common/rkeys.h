@@ -3,7 +3,8 @@
  *
  * durable (must survive a power cut once acknowledged)
  *   user:{u}         hash    display_name, password (Argon2id string), role, state (active|disabled), denied (permission names),
- *                            created (ms), rev (grows with each change; the ETag)
+ *                            created (ms), rev (grows with each change; the ETag),
+ *                            dnd ("1": the user wants no calls; absent otherwise)
  *   users            zset    score 0, member = user name: the directory, by ZRANGEBYLEX
  *   names            zset    score 0, member = lower-case display name from the beginning of one of its words + "\n" + user name: search
  *   contacts:{u}     hash    contact's user name -> added (ms); at most CONTACTS_MAX: the API refuses more, signalling tells the presence of all

@@ -264,6 +264,42 @@ struct call *calls_find(struct calls *cs, const struct sip_msg *m, enum call_sid
 	return NULL;
 }
 
+struct call *calls_by_tags(struct calls *cs, struct str call_id, struct str to, struct str from, enum call_side *side)
+{
+	struct list *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, bucket_of(cs, cs->by_call_id, call_id)) {
+		struct call *c = CONTAINER_OF(it, struct call, by_call_id);
+
+		if (c->state != CALL_ANSWERED || !str_eq(str_from(c->call_id), call_id))
+			continue;
+		for (unsigned s = 0; s < 2; s++) {
+			if (!tag_is(&c->party[s], to) || !tag_is(&c->party[1 - s], from))
+				continue;
+			*side = (enum call_side)s;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+bool calls_merged(struct calls *cs, const struct sip_msg *m)
+{
+	struct list *it, *tmp;
+	struct sip_addr from;
+
+	if (sip_msg_addr(m, SIP_H_FROM, &from) != ERR_OK)
+		return false;
+	LIST_FOR_EACH (it, tmp, bucket_of(cs, cs->by_call_id, m->call_id)) {
+		const struct call *c = CONTAINER_OF(it, struct call, by_call_id);
+
+		if (c->state != CALL_ENDED && str_eq(str_from(c->call_id), m->call_id) && c->invite_cseq == m->cseq &&
+		    tag_is(&c->party[CALL_CALLER], from.tag))
+			return true;
+	}
+	return false;
+}
+
 bool calls_early(struct calls *cs, const struct sip_msg *m)
 {
 	struct list *head = bucket_of(cs, cs->by_call_id, m->call_id), *it, *tmp;
@@ -333,13 +369,18 @@ static enum err put_request(struct call *c, enum sip_method method, uint32_t cse
 			    struct str reason, struct buf *out)
 {
 	const struct call_party *target = &c->party[to];
-	char line[256];
+	const struct call_party *sender = &c->party[call_other(to)];
+	char line[512];
 	struct buf headers = buf_fixed(line, sizeof(line));
 
 	if (target->contact == NULL || target->tag == NULL || c->party[call_other(to)].tag == NULL)
 		return ERR_CONFLICT;
 	if (reason.len > 0)
 		buf_printf(&headers, "Reason: %.*s\r\n", STR_FMT(reason));
+	/* RFC 7989 §6: as the side would have sent it in whose name we speak. */
+	if (sender->uuid[0] != '\0' || target->uuid[0] != '\0')
+		buf_printf(&headers, "Session-ID: %s;remote=%s\r\n", sender->uuid[0] != '\0' ? sender->uuid : SIP_SESSION_NIL,
+			   target->uuid[0] != '\0' ? target->uuid : SIP_SESSION_NIL);
 	struct sip_request r = {
 		.method = method,
 		.uri = str_from(target->contact),

@@ -52,6 +52,9 @@ struct call {
 	enum call_state state;
 	bool video, acked;
 	uint32_t invite_cseq;
+	char one_device[INSTANCE_MAX + 1];            /* it is for this device (GRUU) of the person, "" = for all */
+	char referred_by[USER_NAME_SIZE];             /* who asked the caller to make it (RFC 3892), "" = nobody */
+	uint64_t session_until_ms;                    /* a refresh must come before that (monotonic), 0 = none is due */
 	bool callee_exists;                           /* the callee is a user: gets a history entry */
 	uint64_t started_ms, ringing_ms, answered_ms; /* wall clock, 0 = never */
 	/* Of the driver: what must end before the record can be freed. */
@@ -112,6 +115,10 @@ void call_tell_relay(struct calls *cs, struct str user, struct str uuid);
 /* The call to which an in-dialog message belongs, by Call-ID and both tags, and the side that sent it. NULL if there is
  * none. */
 struct call *calls_find(struct calls *cs, const struct sip_msg *m, enum call_side *sender);
+/* The answered call with this Call-ID and these tags, of either side each; `side` is the one whose tag is `to`. NULL if there is none. */
+struct call *calls_by_tags(struct calls *cs, struct str call_id, struct str to, struct str from, enum call_side *side);
+/* Whether the INVITE `m` belongs to a call that another INVITE with the same Call-ID, From tag and CSeq has begun (RFC 3261 §8.2.2.2). */
+bool calls_merged(struct calls *cs, const struct sip_msg *m);
 /* Whether `m` has a place in a dialog that is not confirmed yet (RFC 3261 §12.1, early): a call that rings, by Call-ID and the caller's tag. */
 bool calls_early(struct calls *cs, const struct sip_msg *m);
 /* By our own id; an empty one finds any. NULL if there is none that has not ended. Looks at every call. */

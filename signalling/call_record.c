@@ -147,7 +147,7 @@ void call_tell_relay(struct calls *cs, struct str user, struct str uuid)
 
 static void add_record(struct calls *cs, struct str key, struct str max, const struct str *fields, size_t count)
 {
-	struct str argv[6 + 28] = { STR("XADD"), key, STR("MAXLEN"), STR("~"), max, STR("*") };
+	struct str argv[6 + 30] = { STR("XADD"), key, STR("MAXLEN"), STR("~"), max, STR("*") };
 
 	memcpy(argv + 6, fields, count * sizeof(*fields));
 	store(cs, 6 + count, argv);
@@ -171,12 +171,15 @@ static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, c
 		STR(CDR_BY),       str_from(by),
 		STR(CDR_CALLER_SESSION), str_from(c->party[CALL_CALLER].uuid),
 		STR(CDR_CALLEE_SESSION), str_from(c->party[CALL_CALLEE].uuid),
+		STR(CDR_REFERRED_BY), str_from(c->referred_by),
 	};
 	struct rkey caller = rkey_history(str_from(c->party[CALL_CALLER].user)),
 		    callee = rkey_history(str_from(c->party[CALL_CALLEE].user));
 
-	_Static_assert(ARRAY_LEN(fields) == 28, "room in add_record");
+	_Static_assert(ARRAY_LEN(fields) == 30, "room in add_record");
 	add_record(c->calls, STR(RKEY_CDRS), STR(CDR_MAX), fields, ARRAY_LEN(fields));
+	if (reason == CDR_GLARE)
+		return;
 	add_record(c->calls, rkey_str(&caller), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
 	/* A name that nobody has must not become a key; a call that was not permitted never got as far as to know. */
 	if (c->callee_exists && strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)

@@ -42,7 +42,8 @@ const struct conf_option signalling_options[] = {
 	NUMBER("chat-body-max", chat_body_max, "8192", 256, 32768, "bytes", "largest body of a MESSAGE"),
 	NUMBER("chat-store-max", chat_store_max, "500", 1, 100000, "messages", "stored for a user who is away"),
 	NUMBER("ring-timeout", ring_timeout_s, "45", 1, 180, "s", "no answer after this: 408"),
-	NUMBER("calls-max", calls_max, "4", 1, 1000, "", "parallel calls of a user"),
+	NUMBER("session-min", session_min_s, "90", 90, 86400, "s", "shortest session interval (RFC 4028); below: 422 with Min-SE"),
+	NUMBER("calls-max", calls_max, "4", 1, 1000, "", "parallel calls of a user: more are refused with 403, to the user with 486"),
 	NUMBER("redis-deadline", redis_deadline_ms, "100", 10, 5000, "ms", "for each Redis command"),
 	NUMBER("drain", drain_ms, "3000", 0, 60000, "ms", "after SIGTERM connections are closed spread over this time"),
 };

@@ -28,7 +28,8 @@ struct signalling_conf {
 	uint64_t chat_body_max;      /* bytes of a MESSAGE body */
 	uint64_t chat_store_max;     /* stored messages a user */
 	uint64_t ring_timeout_s;     /* no answer after this: 408 */
-	uint64_t calls_max;          /* parallel calls a user */
+	uint64_t session_min_s;      /* shortest session interval; below: 422 */
+	uint64_t calls_max;          /* parallel calls a user, on a worker; above: 403 to the caller, 486 for the callee */
 	uint64_t redis_deadline_ms;
 	uint64_t drain_ms;           /* SIGTERM: connections are closed spread over this, then we leave */
 };

@@ -68,9 +68,21 @@ static void on_messages_waiting(struct worker *w, const struct redisReply *field
 		message_on_waiting(w, rds_field(fields, "user"), since_ms);
 }
 
+static void on_device_new(struct worker *w, const struct redisReply *fields)
+{
+	proxy_device_came(w->proxy, rds_field(fields, "user"));
+}
+
 static void on_presence(struct worker *w, const struct redisReply *fields)
 {
-	presence_on_event(w, rds_field(fields, "user"));
+	struct str user = rds_field(fields, "user");
+
+	presence_on_event(w, user);
+	/* The first device of a user says it this way. */
+	if (str_eq(rds_field(fields, "status"), str_from(presence_status_name(PRESENCE_ONLINE))))
+		proxy_device_came(w->proxy, user);
+	else if (str_eq(rds_field(fields, "status"), str_from(presence_status_name(PRESENCE_OFFLINE))))
+		proxy_devices_left(w->proxy, user);
 }
 
 static const struct {
@@ -78,6 +90,7 @@ static const struct {
 	event_fn fn;
 } table[] = {
 	{ EV_PRESENCE, on_presence },
+	{ EV_DEVICE_NEW, on_device_new },
 	{ EV_SESSION_END, on_session_end },
 	{ EV_USER_DISABLE, on_user_disable },
 	{ EV_CONTACTS_CHANGED, on_contacts_changed },

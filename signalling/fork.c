@@ -7,6 +7,7 @@
 
 #include "signalling/sip_build.h"
 
+#define FORK_CHALLENGES_MAX 16u
 #define ELSEWHERE "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"
 
 struct branch {
@@ -15,6 +16,7 @@ struct branch {
 	struct txn *txn;           /* NULL when it has ended */
 	bool rings;                /* a provisional response came: CANCEL is allowed (§9.1) */
 	bool done;                 /* it has its final response, or failed */
+	bool dead;                 /* the device was not there */
 	bool cancel;               /* to be cancelled as soon as that is allowed */
 	bool cancelled;
 };
@@ -25,7 +27,8 @@ struct fork {
 	struct sip_msg *request; /* owned */
 	const struct fork_user *user;
 	void *ctx;
-	struct timer ring;
+	struct timer ring, patience;
+	uint64_t patience_ms;
 	struct branch branch[FORK_BRANCHES_MAX];
 	size_t count, dead;
 	bool begun, told, rang; /* told: final() was called, or nobody wants it */
@@ -35,6 +38,11 @@ struct fork {
 	struct sip_msg *best; /* owned; NULL with a status: 408 of a branch that did not answer */
 	size_t best_branch;
 	char *cancel_headers; /* owned: Reason line for CANCELs */
+	struct challenge {
+		size_t branch;
+		char *line; /* owned: a whole header line */
+	} challenge[FORK_CHALLENGES_MAX];
+	size_t challenges;
 };
 
 static const struct txn_user branch_user, cancel_user;
@@ -49,12 +57,35 @@ size_t fork_branches(const struct fork *f)
 	return f->count;
 }
 
+bool fork_open(const struct fork *f)
+{
+	return !f->told;
+}
+
+bool fork_waits(const struct fork *f)
+{
+	return timer_armed(&f->patience);
+}
+
+void fork_patience(struct fork *f, uint64_t ms)
+{
+	f->patience_ms = ms;
+}
+
+bool fork_has(const struct fork *f, struct str instance)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (!f->branch[i].dead && str_eq(f->branch[i].target.instance, instance))
+			return true;
+	return false;
+}
+
 bool fork_rang(const struct fork *f)
 {
 	return f->rang;
 }
 
-enum err fork_strip_put(const struct sip_msg *m, struct buf *out)
+enum err fork_strip_put(const struct sip_msg *m, struct str extra, struct buf *out)
 {
 	struct sip_edit e;
 
@@ -63,6 +94,8 @@ enum err fork_strip_put(const struct sip_msg *m, struct buf *out)
 	/* Nobody has checked whom a device asserts to be; what workers tell each other about it is nobody's business. */
 	sip_edit_drop(&e, SIP_H_P_ASSERTED_IDENTITY);
 	sip_edit_drop_prefix(&e, STR("X-Duplex-"));
+	if (extra.len > 0)
+		sip_edit_append(&e, "%.*s", STR_FMT(extra));
 	return sip_edit_put(&e, out);
 }
 
@@ -85,8 +118,11 @@ static bool target_copy(struct fork_target *to, const struct fork_target *from)
 static void free_fork(struct fork *f)
 {
 	timer_stop(f->timers, &f->ring);
+	timer_stop(f->timers, &f->patience);
 	for (size_t i = 0; i < f->count; i++)
 		free((void *)(uintptr_t)f->branch[i].target.uri.p);
+	for (size_t i = 0; i < f->challenges; i++)
+		free(f->challenge[i].line);
 	free(f->request);
 	free(f->best);
 	free(f->cancel_headers);
@@ -114,9 +150,34 @@ static unsigned rank(unsigned status)
 	return status / 100 * 100 + r;
 }
 
+static bool is_challenge(unsigned status)
+{
+	return status == 401 || status == 407;
+}
+
+/* §16.7 step 7: whoever is asked for credentials is told of all who ask. */
+static void keep_challenges(struct fork *f, const struct branch *b, const struct sip_msg *m)
+{
+	for (size_t i = 0; i < m->count && f->challenges < FORK_CHALLENGES_MAX; i++) {
+		const struct sip_field *h = &m->field[i];
+		struct str name = sip_field_name(m, h);
+
+		if (!str_ieq(name, STR("WWW-Authenticate")) && !str_ieq(name, STR("Proxy-Authenticate")))
+			continue;
+		char *line = strndup(m->raw.p + h->at, h->end - h->at);
+
+		if (line != NULL) /* without memory it is one challenge less */
+			f->challenge[f->challenges++] = (struct challenge){ (size_t)(b - f->branch), line };
+	}
+}
+
 static void offer(struct fork *f, struct branch *b, unsigned status, const struct sip_msg *m)
 {
-	if (f->told || (f->best_status != 0 && rank(f->best_status) <= rank(status)))
+	if (f->told)
+		return;
+	if (m != NULL && is_challenge(status))
+		keep_challenges(f, b, m);
+	if (f->best_status != 0 && rank(f->best_status) <= rank(status))
 		return;
 	free(f->best);
 	f->best = m != NULL ? sip_msg_copy(m) : NULL;
@@ -128,8 +189,28 @@ static void tell_final(struct fork *f, unsigned status, const struct sip_msg *m,
 {
 	f->told = true;
 	timer_stop(f->timers, &f->ring);
+	timer_stop(f->timers, &f->patience);
 	if (f->user->final != NULL)
 		f->user->final(f, status, m, from);
+}
+
+/* The best response with the challenges that others gave. */
+static void tell_challenged(struct fork *f, const struct fork_target *from)
+{
+	struct buf out = buf_growing(2 * SIP_MSG_MAX);
+	struct sip_msg m;
+	struct sip_refusal why;
+	struct sip_edit e;
+
+	sip_edit_init(&e, f->best);
+	for (size_t i = 0; i < f->challenges; i++)
+		if (f->challenge[i].branch != f->best_branch)
+			sip_edit_append(&e, "%s", f->challenge[i].line);
+	if (sip_edit_put(&e, &out) == ERR_OK && sip_msg_parse(buf_view(&out), &m, &why) == ERR_OK)
+		tell_final(f, f->best_status, &m, from);
+	else
+		tell_final(f, f->best_status, f->best, from);
+	buf_fini(&out);
 }
 
 /* All branches have their answer and none was taken yet: the best one goes up. */
@@ -140,15 +221,24 @@ static void settle(struct fork *f)
 	for (size_t i = 0; i < f->count; i++)
 		if (!f->branch[i].done)
 			return;
-	if (f->best_status == 0)
+	const struct fork_target *from = &f->branch[f->best_branch].target;
+
+	if (f->best_status == 0 && f->patience_ms > 0)
+		timer_arm(f->timers, &f->patience, f->patience_ms);
+	else if (f->best_status == 0)
 		tell_final(f, 480, NULL, NULL);
+	else if (f->best_status == 503)
+		/* §16.7 step 6: a 503 of a device is no overload of ours. */
+		tell_final(f, 500, NULL, NULL);
+	else if (f->best != NULL && is_challenge(f->best_status))
+		tell_challenged(f, from);
 	else
-		tell_final(f, f->best_status, f->best, &f->branch[f->best_branch].target);
+		tell_final(f, f->best_status, f->best, from);
 }
 
 static void end_if_empty(struct fork *f)
 {
-	if (!f->begun)
+	if (!f->begun || timer_armed(&f->patience))
 		return;
 	for (size_t i = 0; i < f->count; i++)
 		if (f->branch[i].txn != NULL)
@@ -197,6 +287,10 @@ void fork_cancel(struct fork *f, struct str reason)
 	buf_char(&b, '\0');
 	cancel_all(f, b.overflow ? "" : b.p);
 	buf_fini(&b);
+	if (timer_armed(&f->patience)) {
+		timer_stop(f->timers, &f->patience);
+		end_if_empty(f);
+	}
 }
 
 void fork_pass_cancel(struct fork *f, struct str reason)
@@ -216,6 +310,24 @@ static void ring_due(struct timer *timer, UNUSED uint64_t now)
 		return;
 	cancel_all(f, "Reason: SIP;cause=408;text=\"No answer\"\r\n");
 	tell_final(f, 408, NULL, NULL);
+	end_if_empty(f);
+}
+
+/* The devices have not come back. */
+static void patience_due(struct timer *timer, UNUSED uint64_t now)
+{
+	struct fork *f = CONTAINER_OF(timer, struct fork, patience);
+
+	tell_final(f, 480, NULL, NULL);
+	end_if_empty(f);
+}
+
+void fork_give_up(struct fork *f)
+{
+	if (!timer_armed(&f->patience))
+		return;
+	timer_stop(f->timers, &f->patience);
+	patience_due(&f->patience, 0);
 }
 
 /* --- branches --------------------------------------------------------------------------------- */
@@ -241,7 +353,7 @@ static void on_success(struct fork *f, struct branch *b, const struct sip_msg *m
 
 static void on_dead(struct fork *f, struct branch *b)
 {
-	b->done = true;
+	b->done = b->dead = true;
 	f->dead++;
 	if (f->user->branch_dead != NULL)
 		f->user->branch_dead(f, &b->target);
@@ -328,6 +440,7 @@ enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited,
 	f->ctx = ctx;
 	f->is_invite = m.method == SIP_INVITE;
 	timer_init(&f->ring, ring_due);
+	timer_init(&f->patience, patience_due);
 	*out = f;
 	return ERR_OK;
 }
@@ -359,6 +472,7 @@ enum err fork_add(struct fork *f, const struct fork_target *target)
 		return e;
 	}
 	f->count++;
+	timer_stop(f->timers, &f->patience);
 	return ERR_OK;
 }
 

@@ -22,8 +22,9 @@ struct fork_target {
 struct fork_user {
 	/* 101 to 199. */
 	void (*provisional)(struct fork *f, const struct sip_msg *m);
-	/* Once: the best final response (§16.7 step 6), or NULL with a status of our own (408 timeout, 480 when every
-	 * branch was dead). For INVITE the first 2xx comes at once; the other branches are being cancelled then. */
+	/* Once: the best final response (§16.7 step 6; a 401 or 407 with the challenges of all branches, step 7), or NULL with a
+	 * status of our own (408 timeout, 480 when every branch was dead, 500 for a device's 503). For INVITE the first 2xx comes at
+	 * once; the other branches are being cancelled then. */
 	void (*final)(struct fork *f, unsigned status, const struct sip_msg *m, const struct fork_target *from);
 	/* INVITE: the winner's 2xx again: its ACK has not arrived yet. */
 	void (*again)(struct fork *f, const struct sip_msg *m);
@@ -46,7 +47,18 @@ enum err fork_add(struct fork *f, const struct fork_target *t);
 /* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled
  * and the final is 408. 0: none. If no branch is alive, final (480) and ended come before this returns. */
 void fork_begin(struct fork *f, uint64_t timeout_ms);
-/* Frees a fork without branches that has not begun. */
+/* When every branch is dead, and so are those that are added within `ms`: only then the final is 480. A device that has just
+ * lost its connection is given the time to come back by another (fork_add). Before fork_begin; 0, the preset: at once. */
+void fork_patience(struct fork *f, uint64_t ms);
+/* Whether the fork still looks for someone: final() was not called and nobody has cancelled. */
+bool fork_open(const struct fork *f);
+/* Whether this device has a branch that rings, or that has answered in any way: it needs no other. */
+bool fork_has(const struct fork *f, struct str instance);
+/* Whether it only waits for devices (fork_patience): no branch is left. Such a one may be discarded. */
+bool fork_waits(const struct fork *f);
+/* Nobody will come back: ends that wait. Does nothing to a fork that does not wait. */
+void fork_give_up(struct fork *f);
+/* Frees a fork without branches. */
 void fork_discard(struct fork *f);
 /* Cancels the branches that have no final response; `reason` is a Reason value, or empty. The final answer is then the
  * caller's business (487): final() is not called any more, late_success and ended are. */
@@ -61,7 +73,8 @@ void *fork_ctx(const struct fork *f);
 size_t fork_branches(const struct fork *f);
 /* A 180 to 183 was seen. */
 bool fork_rang(const struct fork *f);
-/* Appends `m` without its topmost Via (§16.7 step 3) and without what workers tell each other (X-Duplex-*). */
-enum err fork_strip_put(const struct sip_msg *m, struct buf *out);
+/* Appends `m` without its topmost Via (§16.7 step 3) and without what workers tell each other (X-Duplex-*). `extra`: header
+ * lines to add, or empty. */
+enum err fork_strip_put(const struct sip_msg *m, struct str extra, struct buf *out);
 
 #endif

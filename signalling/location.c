@@ -17,7 +17,7 @@ struct lookup {
 	struct list node;         /* on `lookups` */
 	bool account_known;       /* the first reply came */
 	bool again;               /* this is the second try */
-	bool known;
+	bool known, dnd, lost;
 	char user[USER_NAME_SIZE];
 	char instance[INSTANCE_MAX + 1]; /* "" = all devices */
 	size_t count;
@@ -34,8 +34,12 @@ static void add(struct lookup *l, const struct stored *s, uint64_t wall_ms)
 
 	if (s->expires_ms <= wall_ms || (l->instance[0] != '\0' && !str_eq(s->instance, str_from(l->instance))))
 		return;
-	if (stored_to_binding(s, l->w->flow_key, &b) != ERR_OK || !flow_alive(l->w, &b.flow))
+	if (stored_to_binding(s, l->w->flow_key, &b) != ERR_OK)
 		return;
+	if (!flow_alive(l->w, &b.flow)) {
+		l->lost = true;
+		return;
+	}
 	if (at == DEVICES_MAX)
 		return;
 	/* Newest first. */
@@ -63,6 +67,8 @@ static void finish(struct lookup *l, enum err e)
 		if (l->count > 0)
 			e = ERR_OK;
 	}
+	loc.dnd = l->dnd;
+	loc.lost = l->lost;
 	loc.count = l->count;
 	list_remove(&l->node);
 	if (l->fn != NULL)
@@ -77,7 +83,8 @@ static void on_account(void *user_data, enum err e, const struct redisReply *rep
 	struct lookup *l = user_data;
 
 	l->account_known = e == ERR_OK;
-	l->known = str_eq(rds_text(reply), STR("active"));
+	l->known = str_eq(rds_text(rds_at(reply, 0)), STR("active"));
+	l->dnd = str_eq(rds_text(rds_at(reply, 1)), STR("1"));
 }
 
 static void on_bindings(void *user_data, enum err e, const struct redisReply *reply)
@@ -107,7 +114,7 @@ static void ask(struct lookup *l)
 {
 	struct rkey account = rkey_user(str_from(l->user)), location = rkey_location(str_from(l->user));
 
-	RDS_ASYNC(l->w->rds, on_account, l, STR("HGET"), rkey_str(&account), STR("state"));
+	RDS_ASYNC(l->w->rds, on_account, l, STR("HMGET"), rkey_str(&account), STR("state"), STR("dnd"));
 	RDS_ASYNC(l->w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
 }
 
@@ -154,9 +161,10 @@ void location_remove(struct worker *w, struct str user, struct str instance, con
 	/* One that only we cannot reach may well be reached by others. */
 	if (!peers_certain(w->peers, str_from(flow->worker), flow->epoch))
 		return;
-	/* The token names one flow of one device: nothing else can match it. */
+	/* The token names one flow of one device: nothing else can match it. The device may come back within its grace, and is till then
+	 * one that is worth waiting for. */
 	flow_token_put(&token, flow, w->flow_key);
-	reg_drop(w, user, STR("*"), buf_view(&token), STR_NONE);
+	reg_drop(w, user, STR("*"), buf_view(&token), STR_NONE, w->conf->flow_grace_ms);
 }
 
 void location_gruu_put(struct buf *to, struct str domain, struct str user, struct str instance)

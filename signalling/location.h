@@ -22,6 +22,8 @@ struct binding {
 
 struct location {
 	bool known;        /* the user exists and is active */
+	bool dnd;          /* the user wants no calls: field dnd of user:{user} */
+	bool lost;         /* a device has lost its connection a moment ago and may come back */
 	bool uncertain;    /* Redis did not answer: local knowledge only (known is then true when a binding was found) */
 	size_t count;
 	const struct binding *binding; /* newest first; borrowed until the callback returns */
@@ -36,7 +38,7 @@ void location_lookup(struct worker *w, struct str user, struct str instance, loc
 /* The owner of `user_data` goes away: its look-ups will not be called back. */
 void location_forget(struct worker *w, const void *user_data);
 
-/* Compare-and-delete after a 430: removes the binding of this device only if it still names `flow`. Presence follows. */
+/* Compare-and-delete after a 430: after flow-grace removes the binding of this device if it still names `flow`. Presence follows. */
 void location_remove(struct worker *w, struct str user, struct str instance, const struct flow *flow);
 
 /* Value of the `gr` parameter is the instance itself (RFC 5627 §3.1.1 leaves it opaque). Appends sip:USER@DOMAIN;gr=INSTANCE. */

@@ -13,8 +13,8 @@ struct presence;
 struct sip_msg;
 struct txn;
 
-enum presence_status { PRESENCE_OFFLINE, PRESENCE_ONLINE, PRESENCE_BUSY };
-/* "offline", "online" or "busy": the word of events and notes. */
+enum presence_status { PRESENCE_OFFLINE, PRESENCE_ONLINE, PRESENCE_BUSY, PRESENCE_DND };
+/* "offline", "online", "busy" or "dnd" (do not disturb): the word of events and notes. */
 const char *presence_status_name(enum presence_status s);
 
 /* Owned by the worker. ERR_NO_MEMORY. */

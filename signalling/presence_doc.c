@@ -10,6 +10,7 @@ const char *presence_status_name(enum presence_status s)
 	case PRESENCE_OFFLINE: return "offline";
 	case PRESENCE_ONLINE: return "online";
 	case PRESENCE_BUSY: return "busy";
+	case PRESENCE_DND: return "dnd";
 	}
 	return "offline";
 }

@@ -14,16 +14,32 @@ struct presence_ask {
 	presence_ask_fn fn; /* NULL: forgotten */
 	void *arg;
 	enum err err;
-	bool online;
+	bool online, dnd;
 	uint64_t until_ms;
 };
+
+static void on_account(void *user_data, enum err e, const struct redisReply *reply)
+{
+	struct presence_ask *a = user_data;
+
+	a->err = e;
+	a->dnd = str_eq(rds_text(reply), STR("1"));
+}
+
+static enum presence_status status_of(const struct presence_ask *a, bool busy)
+{
+	if (!a->online)
+		return PRESENCE_OFFLINE;
+	return a->dnd ? PRESENCE_DND : busy ? PRESENCE_BUSY : PRESENCE_ONLINE;
+}
 
 static void on_location(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct presence_ask *a = user_data;
 	uint64_t wall = clock_wall_ms();
 
-	a->err = e;
+	if (a->err == ERR_OK)
+		a->err = e;
 	for (size_t i = 0; i + 1 < rds_len(reply); i += 2) {
 		struct stored s;
 		struct flow f;
@@ -51,14 +67,14 @@ static void on_busy(void *user_data, enum err e, const struct redisReply *reply)
 	if (a->err == ERR_OK)
 		a->err = e;
 	if (a->fn != NULL)
-		a->fn(a->arg, a->err, !a->online ? PRESENCE_OFFLINE : busy ? PRESENCE_BUSY : PRESENCE_ONLINE, a->until_ms);
+		a->fn(a->arg, a->err, status_of(a, busy), a->until_ms);
 	free(a);
 }
 
 void presence_ask(struct worker *w, struct str user, presence_ask_fn fn, void *arg, struct presence_ask **out)
 {
 	struct presence_ask *a = calloc(1, sizeof(*a));
-	struct rkey location = rkey_location(user), busy = rkey_busy(user);
+	struct rkey location = rkey_location(user), busy = rkey_busy(user), account = rkey_user(user);
 
 	*out = a;
 	if (a == NULL) {
@@ -68,6 +84,7 @@ void presence_ask(struct worker *w, struct str user, presence_ask_fn fn, void *a
 	a->w = w;
 	a->fn = fn;
 	a->arg = arg;
+	RDS_ASYNC(w->rds, on_account, a, STR("HGET"), rkey_str(&account), STR("dnd"));
 	RDS_ASYNC(w->rds, on_location, a, STR("HGETALL"), rkey_str(&location));
 	RDS_ASYNC(w->rds, on_busy, a, STR("HGETALL"), rkey_str(&busy));
 }

@@ -90,7 +90,16 @@ void proxy_tag(char tag[17])
 static enum err reply_put(struct buf *out, const struct sip_msg *m, unsigned status, const char *phrase,
 			  struct str headers)
 {
-	char tag[17];
+	char tag[17], mem[1024];
+	struct buf all = buf_fixed(mem, sizeof(mem));
+	struct sip_session_id id;
+
+	/* RFC 7989 §6: who answers in another's place has no Session-ID of its own. */
+	if (status > 100 && m->first[SIP_H_SESSION_ID] != 0 && sip_msg_session_id(m, &id) == ERR_OK) {
+		buf_printf(&all, "%.*sSession-ID: " SIP_SESSION_NIL ";remote=%.*s\r\n", STR_FMT(headers), STR_FMT(id.local));
+		if (!all.overflow)
+			headers = buf_view(&all);
+	}
 
 	proxy_tag(tag);
 	return sip_reply_put(out, m,
@@ -221,6 +230,19 @@ static void route_request(struct proxy *p, const struct origin *from, const stru
 	}
 }
 
+/* §16.3 step 4: below its sender's Via there is one of ours. Nothing that we send comes back to us by design. */
+static bool loops(const struct proxy *p, const struct sip_msg *m)
+{
+	struct sip_list it = sip_list(m, SIP_H_VIA);
+	struct sip_via via;
+	struct str v;
+
+	for (bool first = true; sip_list_next(&it, &v); first = false)
+		if (!first && sip_via_parse(v, &via) == ERR_OK && str_ieq(via.host, p->config.sent_by))
+			return true;
+	return false;
+}
+
 static void receive_request(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
 	char mem[512];
@@ -237,6 +259,11 @@ static void receive_request(struct proxy *p, const struct origin *from, const st
 	/* Retransmissions and the ACK of a failure need no second look. */
 	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_ABSORBED)
 		return;
+	if (loops(p, m)) {
+		proxy_count(p, PROXY_C_LOOP);
+		proxy_refuse(p, &from->flow, m, 482, NULL, STR_NONE);
+		return;
+	}
 	if (from->peer.len == 0 && proxy_check_identity(p, from, m) != ERR_OK)
 		return;
 	route_request(p, from, m);

@@ -43,7 +43,9 @@ struct proxy_config {
 	struct str secret;        /* MACs of our Record-Route; the same for all workers */
 	uint32_t ring_timeout_ms; /* 45000 */
 	uint32_t lost_grace_ms;   /* a call whose side's flow is gone ends after this, 30000 */
-	uint32_t calls_per_user;  /* INVITEs under way and calls at once; above: 503 with Retry-After */
+	uint32_t late_ms;         /* a device that has just lost its connection may come back so long while it is called */
+	uint32_t session_min_s;   /* shortest session interval (RFC 4028); below: 422 */
+	uint32_t calls_per_user;  /* INVITEs under way and calls at once; above: 403 to the caller, 486 for the callee */
 	size_t calls_max;
 	size_t txn_max;      /* transactions of the worker at once; above: 503, but never to CANCEL (txn.h) */
 	size_t txn_per_flow; /* server transactions of one connection at once; likewise */
@@ -72,6 +74,10 @@ void proxy_worker_lost(struct proxy *p, struct str worker);
 /* A device (re-)registered with this flow: calls that waited for it go on, and later requests to it take the new flow.
  */
 void proxy_registered(struct proxy *p, struct str user, const struct binding *b);
+/* A device of `user` has come, here or elsewhere: calls of ours that ring the user ring there as well. */
+void proxy_device_came(struct proxy *p, struct str user);
+/* No device of `user` is registered any more: nobody waits for one to come back. */
+void proxy_devices_left(struct proxy *p, struct str user);
 
 /* Methods that are not the proxy's. A handler gets a server transaction and must answer it sometime with txn_respond or
  * proxy_reply. Request and origin are valid for the call only (txn_request stays valid with the transaction). From,
@@ -123,6 +129,13 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_FOREIGN, "foreign_domain", "requests to other domains")                             \
 	X(PROXY_C_STORE_AWAY, "store_away", "requests refused because the store did not answer")      \
 	X(PROXY_C_TOO_MANY, "too_many", "requests refused by a budget")                               \
+	X(PROXY_C_MERGED, "merged", "INVITEs that came twice by different ways (482)")                \
+	X(PROXY_C_LOOP, "loop", "requests that we have sent ourselves before (482)")                  \
+	X(PROXY_C_SESSION_SHORT, "session_short", "requests with too short a session interval (422)") \
+	X(PROXY_C_BAD_REFER, "bad_refer", "REFERs to nobody here, or in another's name")               \
+	X(PROXY_C_BAD_REPLACES, "bad_replaces", "INVITEs that may not replace the call they name")    \
+	X(PROXY_C_LATE_DEVICE, "late_device", "devices that came while their user was being called")  \
+	X(PROXY_C_DO_NOT_DISTURB, "do_not_disturb", "calls to users who do not want any")             \
 	X(PROXY_C_NO_HANDLER, "no_handler", "requests with a method that nobody handles")             \
 	X(PROXY_C_DEAD_BRANCH, "dead_branch", "branches to devices that turned out to be gone")       \
 	X(PROXY_C_DEAD_FLOW, "dead_flow", "requests from a peer for a connection that is gone (430)") \

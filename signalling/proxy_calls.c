@@ -119,6 +119,10 @@ void proxy_calls_free_all(struct proxy *p)
 		p->ops->forget(p->host, c);
 		p->ops->forget(p->host, &c->party[CALL_CALLER]);
 		p->ops->forget(p->host, &c->party[CALL_CALLEE]);
+		if (c->fork != NULL && fork_waits(c->fork)) {
+			fork_discard(c->fork);
+			c->fork = NULL;
+		}
 		c->holds = 0;
 		call_drop(c);
 		call_free_if_done(c);
@@ -151,6 +155,12 @@ static bool gone_for_good(const struct call_party *party)
 static void judge(struct call *c)
 {
 	struct proxy *p = proxy_of(c);
+
+	if (proxy_session_over(c)) {
+		log_event(LOG_INFO, "session-expired", "id=%s", c->id);
+		proxy_call_stop(c, STR("SIP;cause=408;text=\"Session expired, the call is lost\""), CDR_LOST, "server");
+		return;
+	}
 
 	for (unsigned side = 0; side < 2; side++) {
 		if (!gone_for_good(&c->party[side]))

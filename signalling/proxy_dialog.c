@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "signalling/sip_check.h"
 
 #define ROUTE_AGE_MAX_S 86400u /* a dialog whose record is gone is not continued for longer */
 #define TIMER_C_MS 181000u /* §16.6 step 11: a re-INVITE that rings for ever because its device has vanished */
@@ -65,9 +66,14 @@ static void answer_gone(struct relay *r)
 
 static void pass_up(struct relay *r, const struct sip_msg *m)
 {
+	char mem[PROXY_SESSION_SIZE];
 	struct buf out = buf_growing(SIP_MSG_MAX);
+	enum call_side side;
+	struct call *c = m->status >= 200 ? calls_find(r->proxy->calls, r->request, &side) : NULL;
 
-	if (r->server != NULL && fork_strip_put(m, &out) == ERR_OK)
+	if (c != NULL)
+		proxy_session_heard(c, r->request, m);
+	if (r->server != NULL && fork_strip_put(m, proxy_session_extra(r->request, m, mem), &out) == ERR_OK)
 		(void)txn_respond(r->server, buf_view(&out)); /* a sender that is gone needs no answer */
 	buf_fini(&out);
 }
@@ -84,6 +90,9 @@ static enum err edited_put(struct relay *r, struct buf *out)
 		return err;
 	sip_edit_init(&e, r->request);
 	sip_edit_max_forwards(&e);
+	proxy_session_raise(r->proxy, &e, r->request);
+	if (r->request->method == SIP_REFER)
+		proxy_refer_edit(r->proxy, &e, r->request, name, r->user);
 	proxy_edit_identity(r->proxy, &e, str_from(name));
 	return sip_edit_put(&e, out);
 }
@@ -184,8 +193,8 @@ static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, U
 
 	if (m != NULL)
 		pass_up(r, m);
-	else if (status == 408)
-		answer(r, 408, NULL);
+	else if (status != 480)
+		answer(r, status, NULL);
 	/* else the branch was dead: on_dead has seen to it */
 }
 
@@ -340,6 +349,8 @@ static enum err learn(struct proxy *p, struct call *c, enum call_side side, cons
 		return ERR_FORBIDDEN;
 	if (m->method == SIP_MESSAGE && !perm_has(proxy_permissions(from, m), PERM_CHAT_SEND))
 		return ERR_FORBIDDEN;
+	if (m->method == SIP_REFER && !perm_has(proxy_permissions(from, m), PERM_CALL_AUDIO))
+		return ERR_FORBIDDEN;
 	if ((m->method == SIP_INVITE || m->method == SIP_UPDATE) && !c->video && sip_body_has_video(m)) {
 		if (!perm_has(proxy_permissions(from, m), PERM_CALL_VIDEO))
 			return ERR_FORBIDDEN;
@@ -386,10 +397,63 @@ static void in_call(struct proxy *p, struct call *c, enum call_side side, const 
 	release(r);
 }
 
+/* What is refused before anybody asks whose call it is. True: it was. */
+static bool refused_at_once(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	char line[PROXY_MIN_SE_SIZE];
+	const char *phrase = NULL;
+	unsigned status = m->method == SIP_REFER ? proxy_refer_check(p, m, &phrase) : 0;
+
+	if (status != 0) {
+		refuse(p, from, m, PROXY_C_BAD_REFER, status, phrase);
+		return true;
+	}
+	if (!proxy_session_short(p, m, line))
+		return false;
+	proxy_count(p, PROXY_C_SESSION_SHORT);
+	proxy_refuse(p, &from->flow, m, 422, NULL, str_from(line));
+	return true;
+}
+
+/* §16.4: a client that routes strictly has put our Route into the Request-URI and the target at the end of the list. Undone
+ * here, for everything behind reads a loose route. */
+static void from_strict_router(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	struct sip_list it = sip_list(m, SIP_H_ROUTE);
+	struct buf out = buf_growing(2 * SIP_MSG_MAX);
+	struct sip_edit edit;
+	struct sip_msg loose;
+	struct sip_refusal why;
+	struct sip_addr last = { .uri = STR_NONE };
+	struct str v;
+
+	while (sip_list_next(&it, &v))
+		if (sip_addr_parse(v, &last) != ERR_OK)
+			last.uri = STR_NONE;
+	sip_edit_init(&edit, m);
+	sip_edit_uri(&edit, last.uri);
+	sip_edit_drop(&edit, SIP_H_ROUTE);
+	sip_edit_prepend(&edit, "Route: <%.*s>\r\n", STR_FMT(m->uri));
+	/* The new target is one that no rule has seen yet. */
+	if (last.uri.len == 0 || sip_edit_put(&edit, &out) != ERR_OK || sip_msg_parse(buf_view(&out), &loose, &why) != ERR_OK ||
+	    proxy_route_strict(p, &loose) || sip_check_request(&loose, &why, &(struct buf){ 0 }) != ERR_OK)
+		refuse(p, from, m, PROXY_C_FORGED_ROUTE, 400, "Bad Route");
+	else
+		proxy_dialog(p, from, &loose);
+	buf_fini(&out);
+}
+
 void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
 	enum call_side side;
 	struct proxy_route route;
+
+	if (proxy_route_strict(p, m)) {
+		from_strict_router(p, from, m);
+		return;
+	}
+	if (refused_at_once(p, from, m))
+		return;
 	enum err e = proxy_route_get(p, m, &route);
 
 	if (e != ERR_OK) {

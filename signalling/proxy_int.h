@@ -64,6 +64,8 @@ struct proxy_route {
 };
 /* ERR_NOT_FOUND: no Route; ERR_FORBIDDEN: not made by us for this Call-ID and the users in From and To. */
 enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_route *out);
+/* Whether the Request-URI is a Route of ours, as strict routers do it (§16.4). */
+bool proxy_route_strict(struct proxy *p, const struct sip_msg *m);
 /* Passes a client's message on to the worker it is for, with the client's session. */
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker);
 /* Login session of who sent `m`: of the origin, or as handed on by the edge. */
@@ -90,6 +92,31 @@ void proxy_invite_stop(struct call *c, unsigned status, const char *phrase, stru
 void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_msg *m);
 /* The proxy ends: look-ups that are under way are forgotten; transactions end later. */
 void proxy_dialog_free_all(struct proxy *p);
+
+/* proxy_refer.c */
+/* 0, or the status of a REFER that may not pass, with a phrase (literal): Refer-To must be a user here, with no header but Replaces, and
+ * Referred-By the sender. */
+unsigned proxy_refer_check(const struct proxy *p, const struct sip_msg *m, const char **phrase);
+/* Says in a REFER from `referrer` to `referee` who asks, so that the INVITE it leads to can be believed. */
+void proxy_refer_edit(const struct proxy *p, struct sip_edit *e, const struct sip_msg *m, const char *referrer, const char *referee);
+/* Whether an INVITE of `caller` to `callee` comes from such a REFER; `name` is then who asked. */
+bool proxy_referred_by(const struct proxy *p, const struct sip_msg *m, const char *caller, const char *callee, char name[USER_NAME_SIZE]);
+/* The call of ours that an INVITE's Replaces names (RFC 3891 §3), and the side that its to-tag is of; NULL if there is none. */
+struct call *proxy_replaced(const struct proxy *p, const struct sip_msg *m, enum call_side *side);
+
+/* proxy_session.c */
+#define PROXY_MIN_SE_SIZE  32u
+#define PROXY_SESSION_SIZE 80u
+/* Whether the session interval of `m` is to be refused with 422 (RFC 4028 §8.1); `line` is then the Min-SE header. */
+bool proxy_session_short(const struct proxy *p, const struct sip_msg *m, char line[PROXY_MIN_SE_SIZE]);
+/* Makes it longer on its way, where it cannot be refused. */
+void proxy_session_raise(const struct proxy *p, struct sip_edit *e, const struct sip_msg *m);
+/* What the response `m` lacks (§8.2): header lines in `mem`, or empty. */
+struct str proxy_session_extra(const struct sip_msg *request, const struct sip_msg *m, char mem[PROXY_SESSION_SIZE]);
+/* `m` answers a request that makes or refreshes the session of `c`. */
+void proxy_session_heard(struct call *c, const struct sip_msg *request, const struct sip_msg *m);
+/* No refresh came in time. */
+bool proxy_session_over(const struct call *c);
 
 /* proxy_calls.c */
 /* From its answer on: looks now and then whether both sides are there, and ends the call when one is not. */

@@ -5,6 +5,8 @@
 
 #include "common/log.h"
 
+#define CALLS_LATE_MAX 16u /* calls that ring one person at once */
+
 static const struct txn_user invite_user;
 static const struct fork_user call_fork_user;
 
@@ -18,10 +20,11 @@ static struct proxy *proxy_of(const struct call *c)
 static void pass_up(struct call *c, const struct sip_msg *m)
 {
 	struct buf out = buf_growing(SIP_MSG_MAX);
+	char mem[PROXY_SESSION_SIZE];
 
 	if (c->server == NULL)
 		return;
-	if (fork_strip_put(m, &out) == ERR_OK)
+	if (fork_strip_put(m, proxy_session_extra(txn_request(c->server), m, mem), &out) == ERR_OK)
 		(void)txn_respond(c->server, buf_view(&out)); /* a caller that is gone is seen by invite_failed */
 	else
 		proxy_reply(proxy_of(c), c->server, 500, NULL, STR_NONE);
@@ -102,6 +105,8 @@ static void on_success(struct call *c, const struct sip_msg *m, const struct for
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
 		return;
 	}
+	if (c->server != NULL)
+		proxy_session_heard(c, txn_request(c->server), m);
 	proxy_call_watch(c);
 	pass_up(c, m);
 }
@@ -133,9 +138,8 @@ static void on_final(struct fork *f, unsigned status, const struct sip_msg *m, c
 		why = CDR_NO_ANSWER;
 	if (m == NULL && status == 480 && !fork_rang(f))
 		proxy_count(proxy_of(c), PROXY_C_NOT_REGISTERED);
-	/* §16.7 step 6: a 503 of a device is no overload of ours. */
-	if (m == NULL || status == 503) {
-		refuse(c, status == 503 ? 500 : status, own_phrase(status, fork_rang(f)), STR_NONE, why);
+	if (m == NULL) {
+		refuse(c, status, own_phrase(status, fork_rang(f)), STR_NONE, why);
 		return;
 	}
 	c->holds++;
@@ -163,6 +167,17 @@ static void on_late_success(struct fork *f, const struct sip_msg *m, const struc
 		call_tell_relay(c->calls, str_from(c->party[CALL_CALLEE].user), id.local);
 }
 
+/* A device that has deregistered does not come back. */
+static void on_dead_location(void *arg, enum err e, const struct location *loc)
+{
+	struct call *c = arg;
+
+	c->holds--;
+	if (c->fork != NULL && e == ERR_OK && !loc->uncertain && loc->count == 0 && !loc->lost)
+		fork_give_up(c->fork);
+	call_free_if_done(c);
+}
+
 static void on_branch_dead(struct fork *f, const struct fork_target *t)
 {
 	struct call *c = fork_ctx(f);
@@ -172,6 +187,8 @@ static void on_branch_dead(struct fork *f, const struct fork_target *t)
 	/* For a connection of this worker its own grace period decides: the page may be loading again. */
 	if (!p->ops->local(p->host, &t->flow))
 		p->ops->remove(p->host, str_from(c->party[CALL_CALLEE].user), t->instance, &t->flow);
+	c->holds++;
+	p->ops->lookup(p->host, str_from(c->party[CALL_CALLEE].user), str_from(c->one_device), on_dead_location, c);
 }
 
 static void on_fork_ended(struct fork *f)
@@ -196,13 +213,18 @@ static bool add_devices(struct call *c, const struct location *loc)
 {
 	bool room = true;
 
+	/* Somebody is there, or was a moment ago: a page that loads anew shall not miss the call. */
+	if (loc->lost)
+		fork_patience(c->fork, proxy_of(c)->config.late_ms);
+
 	for (size_t i = 0; i < loc->count; i++) {
 		const struct binding *b = &loc->binding[i];
 		struct fork_target t = { b->flow, str_from(b->contact), str_from(b->instance) };
 
 		/* A call to oneself rings on the other devices. */
-		if (flow_eq(&b->flow, &c->party[CALL_CALLER].flow))
+		if (flow_eq(&b->flow, &c->party[CALL_CALLER].flow) || fork_has(c->fork, t.instance))
 			continue;
+		fork_patience(c->fork, proxy_of(c)->config.late_ms);
 		enum err e = fork_add(c->fork, &t);
 
 		if (e == ERR_CLOSED || e == ERR_FULL)
@@ -225,6 +247,10 @@ static enum err start_fork(struct call *c)
 	sip_edit_init(&e, m);
 	sip_edit_prepend(&e, "Record-Route: %.*s\r\n", STR_FMT(buf_view(&route)));
 	sip_edit_max_forwards(&e);
+	proxy_session_raise(p, &e, m);
+	sip_edit_drop(&e, SIP_H_REFERRED_BY);
+	if (c->referred_by[0] != '\0')
+		sip_edit_append(&e, "Referred-By: <sip:%s@%.*s>\r\n", c->referred_by, STR_FMT(p->config.domain));
 	proxy_edit_identity(p, &e, str_from(c->party[CALL_CALLER].user));
 	enum err err = sip_edit_put(&e, &out);
 
@@ -232,6 +258,26 @@ static enum err start_fork(struct call *c)
 		err = fork_new(p->txns, p->timers, buf_view(&out), &call_fork_user, c, &c->fork);
 	buf_fini(&out);
 	return err;
+}
+
+/* Whether the callee can have one more call, and wants it. A call that takes the place of another is none more (RFC 3891). */
+static bool willing(struct call *c, const struct location *loc)
+{
+	struct proxy *p = proxy_of(c);
+	enum call_side side;
+
+	if (proxy_replaced(p, txn_request(c->server), &side) != NULL)
+		return true;
+	if (loc->dnd) {
+		proxy_count(p, PROXY_C_DO_NOT_DISTURB);
+		refuse(c, 480, "Do not disturb", STR("Reason: SIP;cause=480;text=\"Do not disturb\"\r\n"), CDR_DO_NOT_DISTURB);
+		return false;
+	}
+	if (calls_user_count(p->calls, str_from(c->party[CALL_CALLEE].user)) <= p->config.calls_per_user)
+		return true;
+	proxy_count(p, PROXY_C_TOO_MANY);
+	refuse(c, 486, "Too many calls", STR("Reason: SIP;cause=486;text=\"Too many calls\"\r\n"), CDR_BUSY);
+	return false;
 }
 
 static void on_location(void *arg, enum err e, const struct location *loc)
@@ -255,6 +301,8 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		return;
 	}
 	c->callee_exists = true;
+	if (!willing(c, loc))
+		return;
 	if (start_fork(c) != ERR_OK) {
 		proxy_count(p, PROXY_C_NO_MEMORY);
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
@@ -270,6 +318,62 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 	if (fork_branches(c->fork) > 0)
 		call_forked(c);
 	fork_begin(c->fork, p->config.ring_timeout_ms);
+}
+
+static void on_late_location(void *arg, enum err e, const struct location *loc)
+{
+	struct call *c = arg;
+
+	c->holds--;
+	if (c->state < CALL_ANSWERED && c->fork != NULL && fork_open(c->fork) && e == ERR_OK) {
+		size_t before = fork_branches(c->fork);
+
+		(void)add_devices(c, loc); /* without room it rings where it rang */
+		proxy_of(c)->counter[PROXY_C_LATE_DEVICE] += fork_branches(c->fork) - before;
+		if (fork_branches(c->fork) > 0 && !c->party[CALL_CALLER].counted_busy)
+			call_forked(c);
+	}
+	call_free_if_done(c);
+}
+
+/* Calls that ring `user` and may ring more devices, held. */
+static size_t ringing_of(struct proxy *p, struct str user, struct call *ringing[CALLS_LATE_MAX])
+{
+	enum call_side side;
+	size_t n = 0;
+
+	for (struct call *c = calls_of_user(p->calls, user, NULL, &side); c != NULL && n < CALLS_LATE_MAX;
+	     c = calls_of_user(p->calls, user, c, &side))
+		if (side == CALL_CALLEE && c->state < CALL_ANSWERED && c->fork != NULL && fork_open(c->fork)) {
+			c->holds++;
+			ringing[n++] = c;
+		}
+	return n;
+}
+
+void proxy_device_came(struct proxy *p, struct str user)
+{
+	struct call *ringing[CALLS_LATE_MAX];
+	size_t n = ringing_of(p, user, ringing);
+
+	for (size_t i = 0; i < n; i++) {
+		struct str instance = str_from(ringing[i]->one_device);
+
+		p->ops->lookup(p->host, user, instance, on_late_location, ringing[i]);
+	}
+}
+
+void proxy_devices_left(struct proxy *p, struct str user)
+{
+	struct call *ringing[CALLS_LATE_MAX];
+	size_t n = ringing_of(p, user, ringing);
+
+	for (size_t i = 0; i < n; i++) {
+		if (ringing[i]->fork != NULL)
+			fork_give_up(ringing[i]->fork);
+		ringing[i]->holds--;
+		call_free_if_done(ringing[i]);
+	}
 }
 
 /* --- letting it in ---------------------------------------------------------------------------- */
@@ -301,8 +405,12 @@ static struct call *new_call(struct proxy *p, const struct origin *from, const s
 {
 	struct call *c;
 
-	if (calls_user_count(p->calls, from->user) >= p->config.calls_per_user ||
-	    call_new(p->calls, m, from->user, callee, from, &c) != ERR_OK) {
+	if (calls_user_count(p->calls, from->user) >= p->config.calls_per_user) {
+		proxy_count(p, PROXY_C_TOO_MANY);
+		proxy_reply(p, server, 403, "Too many calls", STR("Reason: SIP;cause=403;text=\"Too many calls\"\r\n"));
+		return NULL;
+	}
+	if (call_new(p->calls, m, from->user, callee, from, &c) != ERR_OK) {
 		proxy_count(p, PROXY_C_TOO_MANY);
 		proxy_reply(p, server, 503, "Too many calls", STR("Retry-After: 10\r\n"));
 		return NULL;
@@ -310,7 +418,51 @@ static struct call *new_call(struct proxy *p, const struct origin *from, const s
 	c->driver = p;
 	c->server = server;
 	txn_set_user(server, &invite_user, c);
+	if (!proxy_referred_by(p, m, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, c->referred_by))
+		c->referred_by[0] = '\0';
 	return c;
+}
+
+/* What can be said before there is a call. True: it was said. */
+static bool refused_at_once(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	char line[PROXY_MIN_SE_SIZE];
+
+	if (calls_merged(p->calls, m)) {
+		proxy_count(p, PROXY_C_MERGED);
+		proxy_refuse(p, &from->flow, m, 482, "Merged request", STR_NONE);
+		return true;
+	}
+	if (proxy_session_short(p, m, line)) {
+		proxy_count(p, PROXY_C_SESSION_SHORT);
+		proxy_refuse(p, &from->flow, m, 422, NULL, str_from(line));
+		return true;
+	}
+	return false;
+}
+
+/* An INVITE with Replaces is for the device that has the call it names, and only who was asked by one of that call's two sides, or is one of
+ * them, may take it over (RFC 3891 §3, §8). Of a call that another worker keeps we only know who asked. */
+static bool may_replace(struct proxy *p, const struct call *c, const struct sip_msg *m, struct str *instance)
+{
+	const struct call_party *callee = &c->party[CALL_CALLEE], *caller = &c->party[CALL_CALLER];
+	enum call_side side;
+
+	if (m->first[SIP_H_REPLACES] == 0)
+		return true;
+	const struct call *old = proxy_replaced(p, m, &side);
+	bool ok = c->referred_by[0] != '\0';
+
+	if (old != NULL) {
+		const struct call_party *stays = &old->party[side], *goes = &old->party[call_other(side)];
+
+		ok = strcmp(stays->user, callee->user) == 0 &&
+		     (strcmp(c->referred_by, goes->user) == 0 || strcmp(caller->user, goes->user) == 0 || strcmp(caller->user, stays->user) == 0);
+		*instance = str_from(stays->instance);
+	}
+	if (!ok)
+		proxy_count(p, PROXY_C_BAD_REPLACES);
+	return ok;
 }
 
 void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_msg *m)
@@ -325,6 +477,8 @@ void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_m
 		proxy_refuse(p, &from->flow, m, 403, NULL, STR_NONE);
 		return;
 	}
+	if (refused_at_once(p, from, m))
+		return;
 	server = proxy_server_txn(p, from, m, &nobody, NULL);
 	if (server == NULL)
 		return;
@@ -342,6 +496,13 @@ void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_m
 		refuse(c, 403, "No permission", STR_NONE, CDR_FORBIDDEN);
 		return;
 	}
+	if (!may_replace(p, c, m, &instance)) {
+		refuse(c, 403, "That call is not yours to replace", STR_NONE, CDR_FORBIDDEN);
+		return;
+	}
+	/* An instance that is longer than any of ours finds nothing. */
+	if (str_copy(instance, c->one_device, sizeof(c->one_device)) != ERR_OK)
+		c->one_device[0] = '?';
 	c->holds++;
 	p->ops->lookup(p->host, str_from(c->party[CALL_CALLEE].user), instance, on_location, c);
 }
@@ -376,6 +537,16 @@ static void end_answered(struct call *c)
 	proxy_call_stop(c, STR("SIP;cause=487;text=\"Cancelled\""), CDR_CANCELLED, "caller");
 }
 
+/* The two called each other at the same moment, and this one gives way: its device says so. */
+static bool glare(const struct sip_msg *cancel)
+{
+	struct sip_list it = sip_list(cancel, SIP_H_REASON);
+	struct str v, text;
+
+	return sip_msg_reason_cause(cancel) == 200 && sip_list_next(&it, &v) && sip_param(v, STR("text"), &text) &&
+	       str_ieq(text, STR("\"Both called\""));
+}
+
 bool proxy_invite_cancelled(struct txn *invite, const struct sip_msg *cancel)
 {
 	char mem[256];
@@ -386,7 +557,8 @@ bool proxy_invite_cancelled(struct txn *invite, const struct sip_msg *cancel)
 	if (c->state == CALL_ANSWERED && !c->acked)
 		end_answered(c);
 	else if (c->state < CALL_ANSWERED)
-		proxy_invite_stop(c, 487, NULL, proxy_cancel_reason(cancel, mem, sizeof(mem)), CDR_CANCELLED, "caller");
+		proxy_invite_stop(c, 487, NULL, proxy_cancel_reason(cancel, mem, sizeof(mem)), glare(cancel) ? CDR_GLARE : CDR_CANCELLED,
+				  "caller");
 	return true;
 }
 

@@ -53,19 +53,16 @@ void proxy_record_route_put(struct proxy *p, struct str call_id, const char *cal
 	buf_printf(out, "@%.*s;lr>", STR_FMT(p->config.domain));
 }
 
-enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_route *out)
+/* ERR_FORBIDDEN unless `uri` is a Route of ours for this dialog. */
+static enum err route_of(struct proxy *p, const struct sip_msg *m, struct str uri, struct proxy_route *out)
 {
 	char mem[MAC_CHARS], from[USER_NAME_SIZE], to[USER_NAME_SIZE];
 	struct buf mac = buf_fixed(mem, sizeof(mem));
 	struct proxy_route route;
-	struct sip_addr a;
 	struct sip_uri u;
-	enum err e = sip_msg_addr(m, SIP_H_ROUTE, &a);
 
-	if (e == ERR_NOT_FOUND)
-		return e;
-	if (e != ERR_OK || sip_uri_parse(a.uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain) ||
-	    u.user.len <= MAC_CHARS + 1 || proxy_user_of(p, m, SIP_H_FROM, from) != ERR_OK ||
+	if (sip_uri_parse(uri, &u) != ERR_OK || !str_ieq(u.host, p->config.domain) || u.user.len <= MAC_CHARS + 1 ||
+	    str_find(u.user, '~') == u.user.len || proxy_user_of(p, m, SIP_H_FROM, from) != ERR_OK ||
 	    proxy_user_of(p, m, SIP_H_TO, to) != ERR_OK)
 		return ERR_FORBIDDEN;
 	struct str head = str_sub(u.user, 0, u.user.len - MAC_CHARS - 1);
@@ -81,6 +78,23 @@ enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_
 		return ERR_FORBIDDEN;
 	*out = route;
 	return ERR_OK;
+}
+
+enum err proxy_route_get(struct proxy *p, const struct sip_msg *m, struct proxy_route *out)
+{
+	struct sip_addr a;
+	enum err e = sip_msg_addr(m, SIP_H_ROUTE, &a);
+
+	if (e != ERR_OK)
+		return e == ERR_NOT_FOUND ? e : ERR_FORBIDDEN;
+	return route_of(p, m, a.uri, out);
+}
+
+bool proxy_route_strict(struct proxy *p, const struct sip_msg *m)
+{
+	struct proxy_route route;
+
+	return m->first[SIP_H_ROUTE] != 0 && route_of(p, m, m->uri, &route) == ERR_OK;
 }
 
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker)

@@ -214,7 +214,7 @@ static void send_drop(struct drop *d)
 	RDS_ASYNC_EVAL(d->w->rds, &reg_script_drop, on_dropped, d, 1, rkey_str(&location), buf_view(&now), d->field, d->token, d->session);
 }
 
-void reg_drop(struct worker *w, struct str user, struct str field, struct str token, struct str session)
+void reg_drop(struct worker *w, struct str user, struct str field, struct str token, struct str session, uint64_t delay_ms)
 {
 	struct drop *d = calloc(1, sizeof(*d) + field.len + token.len + session.len);
 
@@ -230,7 +230,10 @@ void reg_drop(struct worker *w, struct str user, struct str field, struct str to
 	d->end_ms = worker_now(w) + w->conf->register_max_s * MS_PER_S;
 	timer_init(&d->timer, on_drop_again);
 	list_append(&w->registrar->drops, &d->node);
-	send_drop(d);
+	if (delay_ms > 0)
+		timer_arm(loop_timers(w->loop), &d->timer, delay_ms);
+	else
+		send_drop(d);
 }
 
 static void take_back(struct reg *g)
@@ -239,7 +242,7 @@ static void take_back(struct reg *g)
 	struct buf field = buf_fixed(text, sizeof(text));
 
 	stored_field_put(&field, &g->s);
-	reg_drop(g->w, g->user, buf_view(&field), g->s.token, STR_NONE);
+	reg_drop(g->w, g->user, buf_view(&field), g->s.token, STR_NONE, 0);
 	reg_free(g);
 }
 
@@ -286,7 +289,7 @@ void registrar_drop_session(struct worker *w, struct str user, struct str sessio
 	}
 	/* Every worker hears of it; one that holds such a binding takes it out. What a dead worker left is dead anyway. */
 	if (ours)
-		reg_drop(w, user, STR("*"), STR_NONE, session);
+		reg_drop(w, user, STR("*"), STR_NONE, session, 0);
 }
 
 /* --- writing again what Redis missed --- */

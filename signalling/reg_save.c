@@ -127,6 +127,33 @@ static void end_session(struct reg_op *op)
 		conn_close(c, WS_CLOSE_SESSION_ENDED, "session ended");
 }
 
+struct seek {
+	const struct reg_op *op;
+	bool found;
+};
+
+static void same_flow(const struct stored *s, const struct flow *flow, void *arg)
+{
+	struct seek *k = arg;
+
+	k->found |= flow_eq(flow, &k->op->flow) && str_eq(s->instance, k->op->s.instance);
+}
+
+/* A device, or a new connection of one, that a call under way does not know: whoever rings the user is told. A refresh is none. */
+static void tell_of_device(const struct reg_op *op, size_t others)
+{
+	struct seek k = { .op = op };
+
+	if (others == 0) {
+		presence_publish(op->w, str_from(op->user), PRESENCE_ONLINE);
+		return;
+	}
+	reg_local_each(op->w, str_from(op->user), same_flow, &k);
+	if (!k.found)
+		RDS_ASYNC(op->w->rds, NULL, NULL, STR("XADD"), STR(RKEY_EV_SIGNAL), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"), STR("t"),
+			  STR(EV_DEVICE_NEW), STR("user"), str_from(op->user));
+}
+
 static void saved(struct reg_op *op, const struct redisReply *reply)
 {
 	struct worker *w = op->w;
@@ -136,9 +163,10 @@ static void saved(struct reg_op *op, const struct redisReply *reply)
 	w->count->stat[STAT_REGISTERED]++;
 	if (conn_of(w->conns, &op->flow) == NULL) {
 		/* The client left while Redis worked: what was just written is taken back. */
-		reg_drop(w, user, STR("*"), token, STR_NONE);
+		reg_drop(w, user, STR("*"), token, STR_NONE, 0);
 		return;
 	}
+	tell_of_device(op, (size_t)rds_int(rds_at(reply, 4)));
 	if (reg_local_put(w, user, &op->flow, &op->s, false) != ERR_OK)
 		log_event(LOG_ERROR, "out-of-memory", "what=binding");
 	reg_close_token(w, rds_text(rds_at(reply, 1)));
@@ -146,8 +174,6 @@ static void saved(struct reg_op *op, const struct redisReply *reply)
 		w->count->reject[REJ_DEVICES]++;
 		reg_close_token(w, rds_text(rds_at(reply, 2)));
 	}
-	if (rds_int(rds_at(reply, 4)) == 0)
-		presence_publish(w, user, PRESENCE_ONLINE);
 
 	struct txn *server = op_finish(op);
 	if (server != NULL)

@@ -38,8 +38,8 @@ enum err reg_local_put(struct worker *w, struct str user, const struct flow *flo
 void reg_local_remove(struct worker *w, struct str user, struct str instance, uint32_t reg_id);
 /* Calls `fn` for each of the user's bindings whose flow is alive. */
 void reg_local_each(struct worker *w, struct str user, void (*fn)(const struct stored *s, const struct flow *flow, void *arg), void *arg);
-/* Compare-and-delete in Redis, then presence. Empty strings mean any. */
-void reg_drop(struct worker *w, struct str user, struct str field, struct str token, struct str session);
+/* Compare-and-delete in Redis, after `delay_ms`, then presence. Empty strings mean any. */
+void reg_drop(struct worker *w, struct str user, struct str field, struct str token, struct str session, uint64_t delay_ms);
 /* Sends the save script for one binding. */
 void reg_send_save(struct worker *w, struct str user, const struct stored *s, bool again,
 		   void (*fn)(void *user_data, enum err e, const struct redisReply *reply), void *user_data);

@@ -175,6 +175,7 @@ enum err sip_cseq_parse(struct str value, struct sip_cseq *out);
  * Session-Expires, Min-SE, Retry-After). ERR_NOT_FOUND, ERR_INVALID, ERR_TOO_LARGE above `max`. */
 enum err sip_msg_number(const struct sip_msg *m, enum sip_hdr h, uint32_t max, uint32_t *out);
 
+#define SIP_SESSION_NIL "00000000000000000000000000000000"
 /* Session-ID (RFC 7989): 32 lower-case hex digits each; `remote` is empty if absent. */
 struct sip_session_id {
 	struct str local;

@@ -88,6 +88,8 @@ static enum err start_proxy(struct run *r)
 		.secret = str_of(w->route_key, sizeof(w->route_key)),
 		.ring_timeout_ms = (uint32_t)(conf->ring_timeout_s * MS_PER_S),
 		.lost_grace_ms = LOST_GRACE_MS,
+		.late_ms = (uint32_t)conf->flow_grace_ms,
+		.session_min_s = (uint32_t)conf->session_min_s,
 		.calls_per_user = (uint32_t)conf->calls_max,
 		.calls_max = conf->connections_max,
 		.txn_max = conf->transactions_max,

@@ -137,7 +137,7 @@ describe("call history", () => {
 		dave = await person(server, "dave");
 		server.addUser("erin", { display: "Erin Grey" });
 		add("1".repeat(32), { caller: "dave", callee: "erin", media: "video", started: 1790000000000, ringing: 1790000000100, answered: 1790000004120,
-			ended: 1790000060000, reason: "completed", status: 200, by: "caller", caller_session: "a".repeat(32), callee_session: "b".repeat(32) });
+			ended: 1790000060000, reason: "completed", status: 200, by: "caller", caller_session: "a".repeat(32), callee_session: "b".repeat(32), referred_by: "abe" });
 		add("2".repeat(32), { caller: "erin", callee: "dave", media: "audio", started: 1790000100000, ringing: 0, answered: 0, ended: 1790000100001,
 			reason: "unreachable", status: 480, by: "server" });
 		add("3".repeat(32), { caller: "dave", callee: "gone", media: "audio", started: 1790000200000, ringing: 0, answered: 0, ended: 1790000200001,
@@ -148,7 +148,7 @@ describe("call history", () => {
 		assert.deepEqual(body.items.map((c) => c.id[0]), ["3", "2", "1"]);
 		assert.deepEqual(body.items[2], { id: "1".repeat(32), direction: "outgoing", peer: { username: "erin", display_name: "Erin Grey" }, media: "video",
 			started_at: "2026-09-21T14:13:20.000Z", answered_at: "2026-09-21T14:13:24.120Z", ended_at: "2026-09-21T14:14:20.000Z", end_reason: "completed",
-			sip_status: 200, quality: null });
+			sip_status: 200, referred_by: "abe", quality: null });
 		assert.deepEqual([body.items[1].direction, body.items[1].answered_at, body.items[1].end_reason], ["incoming", null, "unreachable"]);
 		assert.deepEqual(body.items[0].peer, { username: "gone", display_name: "gone" });
 	});

@@ -2,41 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { System, until } from './lib/system.mjs';
+import { VIDEO, SDP, accept, call, caller, close, inDialog, invite } from './lib/calls.mjs';
 import { Ua, device, tagOf, uri, uriOf } from './lib/client.mjs';
 
 let system;
 before(async () => { system = await System.start({ options: { 'ring-timeout': 2 } }); });
 after(() => system.stop());
-
-const SDP = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n';
-const VIDEO = `${SDP}m=video 9 UDP/TLS/RTP/SAVPF 96\r\n`;
-
-const invite = (ua, to, options = {}) => ua.send('INVITE', uri(to), { headers: [['Contact', `<${ua.gruu};ob>`],
-  ['Session-ID', `${'a'.repeat(32)};remote=${'0'.repeat(32)}`]], body: SDP, ...options });
-const accept = (ua, request, options = {}) => ua.reply(request, 200, { headers: [['Contact', `<${ua.gruu}>`]], body: SDP, ...options });
-const inDialog = (ua, method, call, options = {}) => ua.send(method, call.target, { from: call.from, to: call.to, callId: call.callId,
-  route: call.route, ...options });
-
-/** The caller's view of the dialog. */
-const caller = (sent, ok) => ({ target: uriOf(ok.get('Contact')), from: sent.from, to: ok.get('To'), callId: sent.callId,
-  route: ok.all('Record-Route').toReversed?.() ?? [...ok.all('Record-Route')].reverse() });
-/** The callee's. */
-const callee = (request) => ({ target: uriOf(request.get('Contact')), from: `${request.get('To')};tag=${request.tag}`,
-  to: request.get('From'), callId: request.get('Call-ID'), route: request.all('Record-Route') });
-
-async function call(alice, bob, name) {
-  const sent = invite(alice, name ?? bob.user);
-  const request = await bob.request('INVITE');
-  bob.reply(request, 180, { headers: [['Contact', `<${bob.gruu}>`]] });
-  await alice.response(sent, (s) => s === 180);
-  accept(bob, request);
-  const ok = await alice.response(sent);
-  assert.equal(ok.status, 200);
-  const a = caller(sent, ok);
-  inDialog(alice, 'ACK', a, { cseq: sent.cseq });
-  await bob.request('ACK');
-  return { a, b: callee(request), sent, request };
-}
 
 /* Each test has its own people, so that what one leaves behind cannot disturb the next. */
 let serial = 0;
@@ -50,8 +21,6 @@ async function pairOfDevices() {
   return [await device(system, `alice${n}`), await device(system, `bob${n}`, { session, worker: n % 2 }),
     await device(system, `bob${n}`, { session, worker: 1 })];
 }
-
-const close = (...uas) => Promise.all(uas.map((ua) => ua.close()));
 
 for (const worker of [0, 1]) {
   describe(`a call to worker ${worker}`, () => {

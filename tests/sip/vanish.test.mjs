@@ -1,4 +1,5 @@
-// A device that vanishes while it is asked for something: the caller hears of it at once, whichever worker the device was connected to.
+// A device that vanishes while it is asked for something: it is given the grace of its registration (1.5 s here) to come back, then the
+// caller hears of it, whichever worker the device was connected to.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { System, sleep, until } from './lib/system.mjs';
@@ -33,6 +34,13 @@ for (const worker of [0, 1]) {
   describe(`a device on ${worker === 0 ? 'the caller\'s worker' : 'another worker'}`, () => {
     it('closes its page while it rings', async () => {
       const call = await ring(worker);
+      call.callee.cut();
+      await toldGone(call, 3000);
+    });
+
+    it('deregisters while it rings: nobody waits', async () => {
+      const call = await ring(worker);
+      await call.callee.register({ expires: 0 });
       call.callee.cut();
       await toldGone(call, 1000);
     });
@@ -98,14 +106,14 @@ describe('the worker of a ringing device', () => {
   it('stops', async () => {
     const call = await ring(1);
     await system.kill(1, 'SIGTERM');
-    await toldGone(call, 1000);
+    await toldGone(call, 3000);
     await system.startWorker(1);
   });
 
   it('is killed', async () => {
     const call = await ring(1);
     await system.kill(1, 'SIGKILL');
-    await toldGone(call, 1000);
+    await toldGone(call, 3000);
     await system.startWorker(1);
   });
 
@@ -113,7 +121,7 @@ describe('the worker of a ringing device', () => {
     const call = await ring(1);
     system.signal(1, 'SIGSTOP');
     try {
-      await toldGone(call, 12000);
+      await toldGone(call, 14000);
     } finally {
       system.signal(1, 'SIGCONT');
     }

@@ -34,6 +34,7 @@ struct bed_client {
 	char user[USER_NAME_SIZE], instance[64], contact[128], session[40];
 	struct flow flow;
 	bool open, registered;
+	bool dnd; /* its user wants no calls */
 	perm_set perms;
 	char *inbox[BED_INBOX]; /* messages it got and did not take yet */
 	unsigned got;
@@ -180,6 +181,7 @@ static inline void bed_lookup_op(void *host, struct str user, struct str instanc
 		if (!str_eq(user, str_from(c->user)))
 			continue;
 		loc.known = true;
+		loc.dnd |= c->dnd;
 		if (!c->registered || (instance.len > 0 && !str_eq(instance, str_from(c->instance))))
 			continue;
 		struct binding *x = &found[loc.count++];
@@ -272,6 +274,8 @@ static inline void bed_start_worker(struct bed *b, unsigned i)
 		.secret = STR("0123456789abcdef0123456789abcdef"),
 		.ring_timeout_ms = 45000,
 		.lost_grace_ms = 30000,
+		.late_ms = 4000,
+		.session_min_s = 90,
 		.calls_per_user = 4,
 		.calls_max = 100,
 		.txn_max = 1000,
@@ -500,37 +504,63 @@ static inline struct bed_dialog bed_invite(struct bed_client *c, const char *cal
 	return d;
 }
 
-/* CANCEL: the INVITE's branch and CSeq (§9.1). */
-static inline void bed_cancel(struct bed_client *c, const struct bed_dialog *d)
+/* CANCEL: the INVITE's branch and CSeq (§9.1). `headers` are whole lines. */
+static inline void bed_cancel_with(struct bed_client *c, const struct bed_dialog *d, const char *headers)
 {
 	char text[2048];
 
 	(void)snprintf(text, sizeof(text),
 		       "CANCEL %s SIP/2.0\r\nVia: SIP/2.0/WSS %s.invalid;branch=%s\r\nMax-Forwards: 69\r\nFrom: "
 		       "<%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\n"
-		       "CSeq: %u CANCEL\r\nContent-Length: 0\r\n\r\n",
-		       d->target, c->user, d->branch, d->local, d->local_tag, d->remote, d->call_id, d->cseq);
+		       "CSeq: %u CANCEL\r\n%sContent-Length: 0\r\n\r\n",
+		       d->target, c->user, d->branch, d->local, d->local_tag, d->remote, d->call_id, d->cseq, headers);
 	bed_say(c, str_from(text));
 }
 
-/* A device's answer to a request it took. A tag for everything but 100. */
-static inline void bed_answer(struct bed_client *c, const struct sip_msg *request, unsigned status, const char *body)
+static inline void bed_cancel(struct bed_client *c, const struct bed_dialog *d)
+{
+	bed_cancel_with(c, d, "");
+}
+
+/* It has registered (again), and every worker hears of it. */
+static inline void bed_come(struct bed_client *c)
+{
+	struct bed *b = c->bed;
+	struct binding x = { .flow = c->flow, .reg_id = 1 };
+
+	(void)snprintf(x.instance, sizeof(x.instance), "%s", c->instance);
+	(void)snprintf(x.contact, sizeof(x.contact), "%s", c->contact);
+	proxy_registered(b->worker[c->worker].proxy, str_from(c->user), &x);
+	for (unsigned i = 0; i < BED_WORKERS; i++)
+		if (!b->worker[i].dead)
+			proxy_device_came(b->worker[i].proxy, str_from(c->user));
+	bed_settle(b);
+}
+
+/* A device's answer to a request it took. A tag for everything but 100. `extra` are whole header lines. */
+static inline void bed_answer_with(struct bed_client *c, const struct sip_msg *request, unsigned status, const char *extra,
+				   const char *body)
 {
 	struct buf out = buf_growing(SIP_MSG_MAX);
 	char headers[512], tag[32];
 
 	(void)snprintf(tag, sizeof(tag), "tag%s", c->instance + strlen(c->instance) - 3);
 	(void)snprintf(headers, sizeof(headers),
-		       "Contact: <%s>\r\nSession-ID: " BED_UUID_B ";remote=" BED_UUID_A "\r\n", bed_gruu(c));
+		       "Contact: <%s>\r\nSession-ID: " BED_UUID_B ";remote=" BED_UUID_A "\r\n%s", bed_gruu(c), extra);
 	assert_ok(sip_reply_put(&out, request,
 				&(struct sip_reply){ .status = status,
 						     .to_tag = status > 100 ? str_from(tag) : STR_NONE,
-						     .headers = str_from(status < 300 ? headers : ""),
+						     .headers = str_from(status < 300 ? headers : extra),
 						     .record_route = status < 300,
 						     .content_type = STR("application/sdp"),
 						     .body = str_from(body) }));
 	bed_say(c, buf_view(&out));
 	buf_fini(&out);
+}
+
+static inline void bed_answer(struct bed_client *c, const struct sip_msg *request, unsigned status, const char *body)
+{
+	bed_answer_with(c, request, status, "", body);
 }
 
 static inline void bed_copy(char *to, size_t size, struct str s)

@@ -232,8 +232,26 @@ static void too_many(void **state)
 	(void)bed_client(b, "bob", 0);
 	for (int i = 0; i < 5; i++)
 		(void)bed_invite(alice, "bob", BED_AUDIO);
-	assert_non_null(sip_msg_first(bed_take(alice, "SIP/2.0 503 "), SIP_H_RETRY_AFTER));
-	assert_false(bed_has(alice, "SIP/2.0 503 "));
+	assert_int_equal(sip_msg_reason_cause(bed_take(alice, "SIP/2.0 403 Too many calls")), 403);
+	assert_false(bed_has(alice, "SIP/2.0 403 "));
+}
+
+/* Who has as many calls as one may have is busy for a further one, and sees it as missed. */
+static void too_many_for_the_callee(void **state)
+{
+	struct bed *b = *state;
+	static const char *const names[] = { "u0", "u1", "u2", "u3", "u4" };
+	struct bed_client *caller[5], *bob = bed_client(b, "bob", 0);
+
+	for (int i = 0; i < 5; i++) {
+		caller[i] = bed_client(b, names[i], 0);
+		(void)bed_invite(caller[i], "bob", BED_AUDIO);
+	}
+	for (int i = 0; i < 4; i++)
+		(void)bed_take(bob, "INVITE ");
+	bed_nothing(bob);
+	assert_int_equal(sip_msg_reason_cause(bed_take(caller[4], "SIP/2.0 486 Too many calls")), 486);
+	assert_int_equal(bed_stored(b, "XADD history:{bob} ", "reason busy"), 1);
 }
 
 /* --- identity --------------------------------------------------------------------------------- */
@@ -462,6 +480,7 @@ int main(void)
 		T(silent_device),
 		T(store_away),
 		T(too_many),
+		T(too_many_for_the_callee),
 		T(forged),
 		T(forged_contact),
 		T(forged_route),

@@ -109,6 +109,169 @@ static void busy_then_no_answer(void **state)
 	bed_quiet(b);
 }
 
+/* A page that is loaded anew while it is being called rings when it is back, on whatever worker. */
+static void back_while_ringing(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+
+	bed_answer(bob, bed_take(bob, "INVITE "), 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	bed_cut(bob);
+	b->worker[1].dead = true;
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	bed_run(b, 2000);
+	bed_connect(bob, 2);
+	bed_come(bob);
+	bed_answer(bob, bed_take(bob, "INVITE "), 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 100 ");
+	bed_established(&d, bed_take(alice, "SIP/2.0 200 "));
+	bed_request(alice, &d, "ACK", "", "");
+	(void)bed_take(bob, "ACK ");
+	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_LATE_DEVICE], 1);
+}
+
+/* Who opens Duplex while it rings elsewhere is rung as well, once; and so is the one who has it on no device yet. */
+static void late_device(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 2),
+			  *third = bed_client(b, "bob", 1);
+
+	desk->open = desk->registered = third->open = third->registered = false;
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m1 = bed_take(phone, "INVITE ");
+
+	bed_answer(phone, m1, 180, "");
+	bed_connect(desk, 2);
+	bed_come(desk);
+	bed_come(desk);
+	const struct sip_msg *m2 = bed_take(desk, "INVITE ");
+
+	bed_nothing(desk);
+	bed_nothing(phone);
+	bed_answer(desk, m2, 200, BED_AUDIO);
+	bed_answer(phone, bed_take(phone, "CANCEL "), 200, "");
+	bed_answer(phone, m1, 487, "");
+	bed_established(&d, bed_take(alice, "SIP/2.0 200 "));
+	bed_request(alice, &d, "ACK", "", "");
+	(void)bed_take(desk, "ACK ");
+	/* Too late now. */
+	bed_connect(third, 1);
+	bed_come(third);
+	bed_nothing(third);
+	bed_request(alice, &d, "BYE", "", "");
+	bed_answer(desk, bed_take(desk, "BYE "), 200, "");
+	bed_quiet(b);
+}
+
+/* A device that has said no is not asked again when it registers anew; a call to one device rings no other. */
+static void late_but_not_again(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	desk->open = desk->registered = false;
+	struct bed_client *third = bed_client(b, "bob", 2);
+	char target[160];
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(phone, bed_take(phone, "INVITE "), 486, "");
+	bed_answer(third, bed_take(third, "INVITE "), 180, "");
+	(void)bed_take(phone, "ACK ");
+	bed_come(phone);
+	bed_nothing(phone);
+	struct bed_dialog d = { .cseq = 1, .call_id = "gruu", .local_tag = "g", .local = "sip:alice@" BED_DOMAIN, .remote = "<sip:bob@" BED_DOMAIN ">" };
+
+	(void)snprintf(target, sizeof(target), "%s", bed_gruu(third));
+	(void)snprintf(d.target, sizeof(d.target), "%s", target);
+	bed_request(alice, &d, "INVITE", "", BED_AUDIO);
+	(void)bed_take(third, "INVITE ");
+	bed_connect(desk, 1);
+	bed_come(desk);
+	(void)bed_take(desk, "INVITE "); /* the first call */
+	bed_nothing(desk);
+}
+
+/* The person hangs up while we wait for a device to come back: nothing is left behind. */
+static void cancelled_while_waiting(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+
+	bob->open = false;
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+
+	bed_cancel(alice, &d);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	(void)bed_take(alice, "SIP/2.0 487 ");
+	bed_cdr(b, "cancelled", 487, "caller");
+	bed_quiet(b);
+}
+
+/* … or when its registration ends meanwhile. */
+static void left_while_waiting(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1), *carol = bed_client(b, "carol", 0);
+
+	bob->open = false;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	(void)bed_invite(alice, "carol", BED_AUDIO);
+	proxy_devices_left(b->worker[0].proxy, STR("bob"));
+	proxy_devices_left(b->worker[0].proxy, STR("carol"));
+	(void)bed_take(alice, "SIP/2.0 480 Not registered");
+	assert_false(bed_has(alice, "SIP/2.0 480 "));
+	bed_answer(carol, bed_take(carol, "INVITE "), 486, "");
+	bed_quiet(b);
+}
+
+/* … and so it is when we stop. */
+static void stopped_while_waiting(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+
+	bob->open = false;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	proxy_free(b->worker[0].proxy);
+	bed_start_worker(b, 0);
+}
+
+/* §16.7 step 7: two devices ask for credentials, the caller is told of both. */
+static void challenges_are_gathered(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *phone = bed_client(b, "bob", 0), *desk = bed_client(b, "bob", 1);
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer_with(phone, bed_take(phone, "INVITE "), 401, "WWW-Authenticate: Digest realm=\"phone\", nonce=\"1\"\r\n", "");
+	bed_answer_with(desk, bed_take(desk, "INVITE "), 407, "Proxy-Authenticate: Digest realm=\"desk\", nonce=\"2\"\r\n", "");
+	const struct sip_msg *m = bed_take(alice, "SIP/2.0 401 ");
+
+	assert_str(sip_msg_other(m, STR("WWW-Authenticate")), "Digest realm=\"phone\", nonce=\"1\"");
+	assert_str(sip_msg_other(m, STR("Proxy-Authenticate")), "Digest realm=\"desk\", nonce=\"2\"");
+}
+
+/* §16.7 step 6: an overloaded device is no overload of ours. */
+static void device_overload_is_not_ours(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 1);
+	struct bed_dialog da, db;
+
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 503, "");
+	(void)bed_take(alice, "SIP/2.0 500 ");
+	(void)bed_take(alice, "SIP/2.0 100 ");
+	(void)bed_take(bob, "ACK ");
+	bed_call(alice, bob, &da, &db);
+	bed_request(alice, &da, "INFO", "", "");
+	bed_answer(bob, bed_take(bob, "INFO "), 503, "");
+	(void)bed_take(alice, "SIP/2.0 500 ");
+}
+
 /* A binding whose connection is gone on another worker: 430, the binding goes, the call rings on the living device. */
 static void dead_branch_remote(void **state)
 {
@@ -138,6 +301,10 @@ static void all_dead(void **state)
 
 	here->open = there->open = false;
 	(void)bed_invite(alice, "bob", BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 100 ");
+	bed_run(b, 3900);
+	bed_nothing(alice); /* one of them may come back at once */
+	bed_run(b, 200);
 	(void)bed_take(alice, "SIP/2.0 480 Not registered");
 	bed_cdr(b, "unreachable", 480, "server");
 	bed_quiet(b);
@@ -172,6 +339,7 @@ static void only_device_dies_while_ringing(void **state)
 	bed_answer(bob, m, 180, "");
 	bed_answer(bob, m, 199, "");
 	bed_cut(bob);
+	bed_run(b, 4100);
 	(void)bed_take(alice, "SIP/2.0 480 Device is gone");
 	bed_cdr(b, "no_answer", 480, "server");
 	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_NOT_REGISTERED], 0);
@@ -280,6 +448,7 @@ static void worker_of_the_only_branch_dies(void **state)
 	b->worker[1].dead = true;
 	bob->open = false;
 	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	bed_run(b, 4100);
 	(void)bed_take(alice, "SIP/2.0 480 Device is gone");
 	bed_quiet(b);
 }
@@ -313,7 +482,10 @@ int main(void)
 		T(call_to_oneself),    T(second_call_reaches_the_device),
 		T(answer_again),       T(late_answer_after_ring_time),
 		T(worker_of_a_branch_dies), T(worker_of_the_only_branch_dies),
-		T(worker_of_a_call_dies),
+		T(worker_of_a_call_dies),   T(back_while_ringing),
+		T(late_device),             T(late_but_not_again),
+		T(cancelled_while_waiting), T(left_while_waiting), T(stopped_while_waiting),
+		T(challenges_are_gathered), T(device_overload_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -456,6 +456,8 @@ static void begin(void)
 					       .secret = STR("secret"),
 					       .ring_timeout_ms = 45000,
 					       .lost_grace_ms = 30000,
+					       .late_ms = 4000,
+					       .session_min_s = 90,
 					       .calls_per_user = 4,
 					       .calls_max = 16,
 					       .txn_per_flow = 16,
