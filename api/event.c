@@ -5,19 +5,23 @@
 #include "common/events.h"
 #include "common/rkeys.h"
 
-#define EVENT_ARGS_MAX 12u
+#define EVENT_ARGS_MAX 18u
 #define COLLECT_MAX 128u
 
-/* XADD stream MAXLEN ~ n * t type name value … */
-static enum err queue(struct rds *r, const char *stream, const char *type, const struct str *fields, size_t count, size_t *queued)
+/* XADD stream MAXLEN ~ max * t type name value … */
+static enum err queue_up_to(struct rds *r, const char *stream, struct str max, const char *type, const struct str *fields, size_t count, size_t *queued)
 {
-	struct str argv[EVENT_ARGS_MAX] = { STR("XADD"), str_from(stream), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX),
-					    STR("*"),    STR("t"),         str_from(type) };
+	struct str argv[EVENT_ARGS_MAX] = { STR("XADD"), str_from(stream), STR("MAXLEN"), STR("~"), max, STR("*"), STR("t"), str_from(type) };
 
 	memcpy(argv + 8, fields, count * sizeof(*fields));
 	enum err e = rds_queue(r, 8 + count, argv);
 	*queued += e == ERR_OK;
 	return e;
+}
+
+static enum err queue(struct rds *r, const char *stream, const char *type, const struct str *fields, size_t count, size_t *queued)
+{
+	return queue_up_to(r, stream, STR(EVENTS_MAX), type, fields, count, queued);
 }
 
 enum err event_queue_session_end(struct rds *r, struct str user, struct str session, size_t *queued)
@@ -64,6 +68,15 @@ enum err event_queue_relay_drain(struct rds *r, struct str relay, bool draining,
 	const struct str fields[] = { STR("relay"), relay, STR("state"), draining ? STR("draining") : STR("serving") };
 
 	return queue(r, RKEY_EV_RELAY, EV_RELAY_DRAIN, fields, ARRAY_LEN(fields), queued);
+}
+
+enum err event_queue_media_ask(struct rds *r, const struct event_media_ask *m, size_t *queued)
+{
+	const struct str fields[] = { STR("ask"),         m->ask,    STR("caller"),      m->caller,        STR("caller_call"), m->caller_session,
+				      STR("callee"),      m->callee, STR("callee_call"), m->callee_session };
+
+	static_assert(8 + ARRAY_LEN(fields) <= EVENT_ARGS_MAX, "room for a question");
+	return queue_up_to(r, RKEY_EV_ASKED, STR(ASKED_MAX), EV_MEDIA_ASK, fields, ARRAY_LEN(fields), queued);
 }
 
 enum err event_collect(struct rds *r, size_t queued)

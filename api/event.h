@@ -13,6 +13,13 @@ enum err event_queue_user_disable(struct rds *r, struct str user, uint64_t forge
 enum err event_queue_relay_drain(struct rds *r, struct str relay, bool draining, size_t *queued);
 /* `status`: as in common/events.h. */
 enum err event_queue_presence(struct rds *r, struct str user, struct str status, size_t *queued);
+
+struct event_media_ask {
+	struct str ask; /* 32 hex digits: the answers come to rkey_answer of it */
+	struct str caller, caller_session, callee, callee_session;
+};
+/* A question to all relays. */
+enum err event_queue_media_ask(struct rds *r, const struct event_media_ask *m, size_t *queued);
 enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued);
 enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued);
 /* Reads `queued` replies and drops them. */

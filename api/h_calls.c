@@ -4,6 +4,7 @@
 
 #include "api/handlers.h"
 #include "api/input.h"
+#include "api/quality.h"
 #include "api/reply.h"
 #include "api/users.h"
 #include "common/cdr.h"
@@ -23,47 +24,11 @@ static struct str peer_of(const struct redisReply *fields, struct str me)
 	return str_eq(caller, me) ? rds_field(fields, CDR_CALLEE) : caller;
 }
 
-static uint64_t media_number(const struct redisReply *media, const char *direction, const char *kind, const char *what)
-{
-	char name[48];
-	uint64_t n = 0;
-
-	(void)snprintf(name, sizeof(name), "%s.%s.%s", direction, kind, what);
-	(void)str_to_u64(rds_field(media, name), INT64_MAX, &n);
-	return n;
-}
-
-/* null where nothing of that kind went that way. */
-static json_t *stream_json(const struct redisReply *media, const char *direction, const char *kind)
-{
-	uint64_t packets = media_number(media, direction, kind, "packets");
-
-	if (packets == 0)
-		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:f}", "packets", (json_int_t)packets, "bytes",
-			 (json_int_t)media_number(media, direction, kind, "bytes"), "lost",
-			 (json_int_t)media_number(media, direction, kind, "lost"), "jitter_ms",
-			 (double)media_number(media, direction, kind, "jitter_us") / 1000);
-}
-
-static json_t *direction_json(const struct redisReply *media, const char *direction)
-{
-	return json_pack("{s:o, s:o}", "audio", stream_json(media, direction, "audio"), "video", stream_json(media, direction, "video"));
-}
-
-/* null for a call that no relay carried, or whose figures are not there yet, or any more. */
-static json_t *quality_json(const struct redisReply *media)
-{
-	if (rds_len(media) == 0)
-		return json_null();
-	return json_pack("{s:o, s:o, s:b}", "sent", direction_json(media, "sent"), "received", direction_json(media, "received"),
-			 "one_way_audio", str_eq(rds_field(media, "one_way_audio"), STR("1")));
-}
-
 static json_t *call_json(const struct redisReply *fields, const struct redisReply *media, struct str me, struct str peer, struct str display_name)
 {
 	bool outgoing = str_eq(rds_field(fields, CDR_CALLER), me);
 	struct str referrer = rds_field(fields, CDR_REFERRED_BY);
+	struct quality quality = quality_of_ended(media);
 	uint64_t status;
 
 	return json_pack("{s:o, s:s, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(rds_field(fields, CDR_ID)), "direction",
@@ -73,7 +38,7 @@ static json_t *call_json(const struct redisReply *fields, const struct redisRepl
 			 time_of(fields, CDR_ENDED), "end_reason", reply_str(rds_field(fields, CDR_REASON)), "sip_status",
 			 str_to_u64(rds_field(fields, CDR_STATUS), 699, &status) == ERR_OK && status > 0 ? json_integer((json_int_t)status)
 													  : json_null(),
-			 "referred_by", referrer.len > 0 ? reply_str(referrer) : json_null(), "quality", quality_json(media));
+			 "referred_by", referrer.len > 0 ? reply_str(referrer) : json_null(), "quality", quality_json(&quality));
 }
 
 struct listing {

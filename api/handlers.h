@@ -71,6 +71,8 @@ enum err h_admin_devices(struct req *r);
 enum err h_admin_device_remove(struct req *r);
 /* GET /admin/calls: live calls of all workers. */
 enum err h_admin_calls(struct req *r);
+/* GET /admin/calls/{id}: one of them, with its media as the relays measure it now. */
+enum err h_admin_call(struct req *r);
 /* DELETE /admin/calls/{id}: forced hang-up; 202, for the worker does it. */
 enum err h_admin_call_end(struct req *r);
 enum err h_admin_relays(struct req *r);

@@ -31,18 +31,31 @@ static json_t *time_or_null(const json_t *call, const char *name)
 	return reply_time_json(ms > 0 ? (uint64_t)ms : 0);
 }
 
-static void add_call(json_t *items, struct str worker, struct str id, struct str text)
+/* What the worker wrote of one call; NULL if that is not JSON, or not there. */
+static json_t *parse(struct str text)
 {
 	json_t *call = json_loadb(text.p != NULL ? text.p : "", text.len, 0, NULL);
 
-	/* A worker's slip must not hide the other calls. */
 	if (json_is_object(call))
-		(void)json_array_append_new(
-			items, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(id), "caller",
-					 text_or_null(call, "caller"), "callee", text_or_null(call, "callee"), "media",
-					 text_or_null(call, "media"), "state", text_or_null(call, "state"), "started_at",
-					 time_or_null(call, "started_at"), "answered_at", time_or_null(call, "answered_at"), "worker",
-					 reply_str(worker)));
+		return call;
+	json_decref(call);
+	return NULL;
+}
+
+static json_t *shown(struct str worker, struct str id, const json_t *call)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", reply_str(id), "caller", text_or_null(call, "caller"), "callee",
+			 text_or_null(call, "callee"), "media", text_or_null(call, "media"), "state", text_or_null(call, "state"), "started_at",
+			 time_or_null(call, "started_at"), "answered_at", time_or_null(call, "answered_at"), "worker", reply_str(worker));
+}
+
+static void add_call(json_t *items, struct str worker, struct str id, struct str text)
+{
+	json_t *call = parse(text);
+
+	/* A worker's slip must not hide the other calls. */
+	if (call != NULL)
+		(void)json_array_append_new(items, shown(worker, id, call));
 	json_decref(call);
 }
 
@@ -70,10 +83,36 @@ enum err live_list(struct rds *r, uint64_t now_ms, json_t *items)
 	return e;
 }
 
-enum err live_find(struct rds *r, uint64_t now_ms, struct str id)
+static struct str text_of(const json_t *call, const char *name)
+{
+	const char *text = json_string_value(json_object_get(call, name));
+
+	return text != NULL ? str_from(text) : STR("");
+}
+
+/* The Session-ID of a side, if it can be asked for: it becomes a part of keys together with the name. */
+static struct str session_of(const json_t *call, const char *side, const char *name)
+{
+	return user_name_valid(text_of(call, side)) ? text_of(call, name) : STR("");
+}
+
+static struct live_call found(struct str worker, struct str id, json_t *call)
+{
+	return (struct live_call){ .shown = shown(worker, id, call), .text = call, .caller = text_of(call, "caller"), .callee = text_of(call, "callee"),
+				   .caller_session = session_of(call, "caller", "caller_session"),
+				   .callee_session = session_of(call, "callee", "callee_session") };
+}
+
+void live_call_fini(struct live_call *c)
+{
+	json_decref(c->shown);
+	json_decref(c->text);
+}
+
+enum err live_get(struct rds *r, uint64_t now_ms, struct str id, struct live_call *out)
 {
 	struct redisReply *names, *replies[WORKERS_MAX];
-	bool found = false;
+	bool any = false;
 	enum err e = workers(r, now_ms, &names);
 
 	if (e != ERR_OK)
@@ -82,14 +121,19 @@ enum err live_find(struct rds *r, uint64_t now_ms, struct str id)
 	for (size_t i = 0; i < count && e == ERR_OK; i++) {
 		struct rkey key = rkey_live(rds_text(rds_at(names, i)));
 
-		e = RDS_QUEUE(r, STR("HEXISTS"), rkey_str(&key), id);
+		e = RDS_QUEUE(r, STR("HGET"), rkey_str(&key), id);
 	}
-	rds_reply_free(names);
 	if (e == ERR_OK && count > 0)
 		e = rds_collect(r, replies, count);
 	for (size_t i = 0; i < count && e == ERR_OK; i++) {
-		found = found || rds_int(replies[i]) == 1;
+		json_t *call = any ? NULL : parse(rds_text(replies[i]));
+
+		if (call != NULL) {
+			*out = found(rds_text(rds_at(names, i)), id, call);
+			any = true;
+		}
 		rds_reply_free(replies[i]);
 	}
-	return e == ERR_OK && !found ? ERR_NOT_FOUND : e;
+	rds_reply_free(names);
+	return e == ERR_OK && !any ? ERR_NOT_FOUND : e;
 }

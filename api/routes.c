@@ -43,6 +43,7 @@ const struct route route_table[] = {
 	{ HTTP_DELETE, V1 "/admin/users/{username}/devices/{id}", ACCESS_SESSION, PERM_USERS_WRITE, BODY_NONE, h_admin_device_remove,
 	  "adminRemoveDevice" },
 	{ HTTP_GET, V1 "/admin/calls", ACCESS_SESSION, PERM_CALLS_READ, BODY_NONE, h_admin_calls, "adminListCalls" },
+	{ HTTP_GET, V1 "/admin/calls/{id}", ACCESS_SESSION, PERM_CALLS_READ, BODY_NONE, h_admin_call, "adminGetCall" },
 	{ HTTP_DELETE, V1 "/admin/calls/{id}", ACCESS_SESSION, PERM_CALLS_HANGUP, BODY_NONE, h_admin_call_end, "adminEndCall" },
 
 	{ HTTP_GET, V1 "/admin/relays", ACCESS_SESSION, PERM_RELAYS_READ, BODY_NONE, h_admin_relays, "adminListRelays" },

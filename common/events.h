@@ -18,7 +18,13 @@
  *   user.revoke        user, until     free the user's allocations whose credentials end at or before `until` (s since 1970), and take none of
  *                                      these credentials again                                                  (by the API)
  *   relay.drain        relay, state    that relay takes no new clients ("draining"), or takes them again ("serving")    (by the API)
- * A relay reads all that the stream holds when it starts, so that what ended while it was away ends, and who was disabled stays out; drains it
+ * {events:relay}:asked (read by every relay; questions, which are worth nothing later and must not push events out of their stream)
+ *   media.ask          ask, caller, caller_call, callee, callee_call
+ *                      how is the media of this call, now? *_call: the Session-ID of that side, or empty. Every relay puts one JSON text into
+ *                      the list answer:ASK, at once, also if it has nothing of the call: {"relay": name, "caller": SIDE, "callee": SIDE} with
+ *                      SIDE = {"allocations": n, "sent": KINDS, "received": KINDS, "one_way_audio": bool} over its living allocations of
+ *                      that side, KINDS = {"audio": STREAM, "video": STREAM}, STREAM = {"packets", "bytes", "lost", "jitter_ms"}  (by the API)
+ * A relay reads all that events:relay holds when it starts, so that what ended while it was away ends, and who was disabled stays out; drains it
  * obeys only from its start on.
  */
 #ifndef DUPLEX_COMMON_EVENTS_H
@@ -35,6 +41,7 @@
 #define EV_CALL_END "call.end"
 #define EV_USER_REVOKE "user.revoke"
 #define EV_RELAY_DRAIN "relay.drain"
+#define EV_MEDIA_ASK "media.ask"
 
 /* WebSocket close codes of our own (RFC 6455 §7.4.2, private use). */
 #define WS_CLOSE_SESSION_ENDED 4001

@@ -103,6 +103,11 @@ struct rkey rkey_live(struct str worker)
 	return plain("live", worker);
 }
 
+struct rkey rkey_answer(struct str ask)
+{
+	return plain("answer", ask);
+}
+
 struct rkey rkey_peer(struct str worker)
 {
 	return plain("peers", worker);

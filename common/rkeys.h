@@ -25,13 +25,14 @@
  *   busy:{u}         hash    WORKER -> boot epoch of a worker on which the user is in a call; BUSY_TTL_S
  *   media:{u}:CALL   hash    how the media of the user's side of a call went, by the relays: (sent|received).(audio|video).(packets|bytes|lost|
  *                            jitter_us), one_way_audio; CALL is the side's Session-ID; MEDIA_TTL_S
- *   live:WORKER      hash    call id -> JSON of the live call; the key has a lease
+ *   live:WORKER      hash    call id -> JSON of the live call (signalling/call_record.c); the key has a lease
+ *   answer:ASK       list    what the relays said to one question of the API, an element each: common/events.h; ANSWER_TTL_MS
  *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = "boot epoch (ms) address of its SIP socket"
  *   relays           zset    score = lease end (ms), member = NAME of a relay; relay:NAME hash (version, state, addresses, allocations, capacity,
  *                            workers, busy (thousandths), started (ms)) with the lease
  *   rate:WHAT:WHO    string  counter of a throttle, expires with its window
  * events (streams, MAXLEN ~ EVENTS_MAX, read with XREAD from the last id seen; field "t" is the type; see common/events.h)
- *   events:signal, events:presence, events:relay
+ *   events:signal, events:presence, events:relay; {events:relay}:asked (the same slot, so that one XREAD follows both; MAXLEN ~ ASKED_MAX)
  */
 #ifndef DUPLEX_COMMON_RKEYS_H
 #define DUPLEX_COMMON_RKEYS_H
@@ -45,6 +46,8 @@
 #define HISTORY_MAX "1000"
 #define CDR_MAX "1000000"
 #define EVENTS_MAX "100000"
+#define ASKED_MAX "1000"
+#define ANSWER_TTL_MS "5000"
 #define TICKET_TTL_S 30u
 #define MEDIA_TTL_S "7776000" /* 90 days */
 #define BUSY_TTL_S 86400u
@@ -60,6 +63,7 @@
 #define RKEY_EV_SIGNAL "events:signal"
 #define RKEY_EV_PRESENCE "events:presence"
 #define RKEY_EV_RELAY "events:relay"
+#define RKEY_EV_ASKED "{events:relay}:asked"
 
 struct rkey {
 	char z[RKEY_SIZE];
@@ -87,6 +91,7 @@ struct rkey rkey_location(struct str user);
 struct rkey rkey_busy(struct str user);
 struct rkey rkey_media(struct str user, struct str call);
 struct rkey rkey_live(struct str worker);
+struct rkey rkey_answer(struct str ask);
 struct rkey rkey_peer(struct str worker);
 struct rkey rkey_relay(struct str name);
 struct rkey rkey_rate(const char *what, struct str who);

@@ -92,11 +92,9 @@ static void put_alloc(struct buf *b, const struct table *t, const struct alloc *
 	put_flow(b, "to_peer", &a->to_peer, half != NULL ? &half->to_peer : NULL);
 	put_flow(b, "to_client", &a->to_client, half != NULL ? &half->to_client : NULL);
 	struct media_summary m = media_summary(a, half);
-	buf_z(b, ",\"media\":{\"sent\":");
-	media_direction_json(b, m.sent);
-	buf_z(b, ",\"received\":");
-	media_direction_json(b, m.received);
-	buf_printf(b, ",\"one_way_audio\":%s}", m.one_way ? "true" : "false");
+	buf_z(b, ",\"media\":{");
+	media_summary_json(b, &m);
+	buf_char(b, '}');
 	put_peers(b, a, now_s);
 }
 

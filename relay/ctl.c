@@ -11,8 +11,10 @@
 #include "common/rds.h"
 #include "common/rkeys.h"
 #include "relay/announce.h"
+#include "relay/call_media.h"
 #include "relay/drain.h"
 #include "relay/media_redis.h"
+#include "relay/path.h"
 
 #define BLOCK_MS "400"     /* how long one XREAD waits; also how long stopping may take */
 #define TIMEOUT_MS 1500u   /* of a command; more than BLOCK_MS */
@@ -20,6 +22,7 @@
 #define RETRY_MAX_MS 5000u
 #define BATCH "128"
 #define ID_SIZE 48u
+#define ASKED_AGE_MS 5000u /* nobody waits for the answer to an older question */
 
 struct ctl {
 	struct relay *relay; /* borrowed */
@@ -29,6 +32,7 @@ struct ctl {
 	struct announce announce;
 	uint64_t announced_ms; /* monotonic */
 	char last_id[ID_SIZE]; /* of the last event seen; at first before all of them */
+	char asked_id[ID_SIZE]; /* of the last question seen */
 };
 
 /* The time in an event's id: ms since 1970. */
@@ -88,37 +92,75 @@ static void obey(struct ctl *c, const struct redisReply *fields, bool past)
 			  log_value(call), freed);
 }
 
-/* After the connection was made: if the stream is younger than what we have seen, Redis was emptied, and we begin anew at its start. */
-static enum err find_place(struct ctl *c)
+/* The last id in a stream, "0-0" if it is empty. */
+static enum err last_of(struct rds *redis, struct str stream, char id[ID_SIZE])
 {
 	struct redisReply *reply;
-	enum err e = RDS(c->redis, &reply, STR("XREVRANGE"), STR(RKEY_EV_RELAY), STR("+"), STR("-"), STR("COUNT"), STR("1"));
+	enum err e = RDS(redis, &reply, STR("XREVRANGE"), stream, STR("+"), STR("-"), STR("COUNT"), STR("1"));
 
 	if (e != ERR_OK)
 		return e;
-	struct str id = rds_text(rds_at(rds_at(reply, 0), 0));
-	if (id.len == 0 || ms_of(id) < ms_of(str_from(c->last_id)))
-		(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
+	struct str last = rds_text(rds_at(rds_at(reply, 0), 0));
+	e = str_copy(last.len > 0 ? last : STR("0-0"), id, ID_SIZE);
 	rds_reply_free(reply);
-	return ERR_OK;
+	return e;
+}
+
+/* After the connection was made: if the stream is younger than what we have seen, Redis was emptied, and we begin anew at its start. Of
+ * questions only those count that come from now on. */
+static enum err find_place(struct ctl *c)
+{
+	char id[ID_SIZE];
+	enum err e = last_of(c->redis, STR(RKEY_EV_RELAY), id);
+
+	if (e == ERR_OK)
+		e = last_of(c->redis, STR(RKEY_EV_ASKED), c->asked_id);
+	if (e == ERR_OK && ms_of(str_from(id)) < ms_of(str_from(c->last_id)))
+		(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
+	return e;
+}
+
+static enum err answer(struct ctl *c, struct str id, const struct redisReply *fields)
+{
+	if (!str_eq(rds_field(fields, "t"), STR(EV_MEDIA_ASK)) || ms_of(id) + ASKED_AGE_MS < clock_wall_ms())
+		return ERR_OK;
+	return call_media_answer(c->redis, str_from(c->announce.name), c->relay->table, fields, path_seconds(clock_mono_ms()));
+}
+
+/* [[id, [field, value, …]], …] of one stream. */
+static enum err read_stream(struct ctl *c, const struct redisReply *entries, bool questions)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < rds_len(entries); i++) {
+		const struct redisReply *entry = rds_at(entries, i);
+		struct str id = rds_text(rds_at(entry, 0));
+
+		/* Before it is obeyed: what cannot be answered is not asked again. */
+		e = str_copy(id, questions ? c->asked_id : c->last_id, ID_SIZE);
+		if (e != ERR_OK)
+			return ERR_INVALID;
+		if (questions)
+			e = answer(c, id, rds_at(entry, 1));
+		else
+			obey(c, rds_at(entry, 1), ms_of(id) < c->announce.start_ms);
+	}
+	return e;
 }
 
 static enum err read_events(struct ctl *c)
 {
 	struct redisReply *reply;
 	enum err e = RDS(c->redis, &reply, STR("XREAD"), STR("COUNT"), STR(BATCH), STR("BLOCK"), STR(BLOCK_MS), STR("STREAMS"),
-			 STR(RKEY_EV_RELAY), str_from(c->last_id));
+			 STR(RKEY_EV_RELAY), STR(RKEY_EV_ASKED), str_from(c->last_id), str_from(c->asked_id));
 
 	if (e != ERR_OK)
 		return e;
-	/* [[stream, [[id, [field, value, …]], …]]], or nil after BLOCK_MS. */
-	const struct redisReply *entries = rds_at(rds_at(reply, 0), 1);
-	for (size_t i = 0; i < rds_len(entries); i++) {
-		const struct redisReply *entry = rds_at(entries, i);
+	/* [[stream, [[id, [field, value, …]], …]], …], or nil after BLOCK_MS. */
+	for (size_t i = 0; e == ERR_OK && i < rds_len(reply); i++) {
+		const struct redisReply *stream = rds_at(reply, i);
 
-		obey(c, rds_at(entry, 1), ms_of(rds_text(rds_at(entry, 0))) < c->announce.start_ms);
-		if (str_copy(rds_text(rds_at(entry, 0)), c->last_id, sizeof(c->last_id)) != ERR_OK)
-			e = ERR_INVALID;
+		e = read_stream(c, rds_at(stream, 1), str_eq(rds_text(rds_at(stream, 0)), STR(RKEY_EV_ASKED)));
 	}
 	rds_reply_free(reply);
 	return e;
@@ -186,6 +228,7 @@ enum err ctl_start(struct relay *relay, const char *redis, const char *name, str
 	c->relay = relay;
 	c->announce = (struct announce){ .name = name, .start_ms = clock_wall_ms() };
 	(void)str_copy(STR("0-0"), c->last_id, sizeof(c->last_id));
+	(void)str_copy(STR("0-0"), c->asked_id, sizeof(c->asked_id));
 	enum err e = rds_new(redis, TIMEOUT_MS, &c->redis);
 	if (e == ERR_OK && pthread_create(&c->thread, NULL, run, c) != 0)
 		e = ERR_NO_MEMORY;

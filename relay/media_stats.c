@@ -21,6 +21,15 @@ void media_direction_json(struct buf *b, const struct media_report kinds[MEDIA_K
 	buf_char(b, '}');
 }
 
+void media_summary_json(struct buf *b, const struct media_summary *m)
+{
+	buf_z(b, "\"sent\":");
+	media_direction_json(b, m->sent);
+	buf_z(b, ",\"received\":");
+	media_direction_json(b, m->received);
+	buf_printf(b, ",\"one_way_audio\":%s", m->one_way ? "true" : "false");
+}
+
 struct sums {
 	uint64_t streams, packets, lost;
 	double jitter_ms;

@@ -7,6 +7,8 @@
 
 /* {"audio":{"packets":…,"bytes":…,"lost":…,"jitter_ms":…},"video":{…}}: one direction of a summary. */
 void media_direction_json(struct buf *b, const struct media_report kinds[MEDIA_KINDS]);
+/* "sent":…,"received":…,"one_way_audio":…, without braces around it. */
+void media_summary_json(struct buf *b, const struct media_summary *m);
 /* Prometheus text. */
 void media_stats_write(struct buf *out, const struct relay *r, uint32_t now_s);
 

@@ -744,6 +744,11 @@ static unsigned remove_some(struct table *t, struct str user, const struct which
 	return gone;
 }
 
+unsigned table_of_call(struct table *t, struct str user, struct str call, uint32_t *slots, uint32_t *generations, unsigned max)
+{
+	return collect(t, user, &(struct which){ .call = call, .until_s = UINT64_MAX }, slots, generations, max);
+}
+
 unsigned table_remove_user(struct table *t, struct str user, struct str call)
 {
 	return remove_some(t, user, &(struct which){ .call = call, .until_s = UINT64_MAX });

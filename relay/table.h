@@ -135,6 +135,8 @@ uint32_t table_sweep_words(const struct table *t); /* of a whole round */
 unsigned table_remove_user(struct table *t, struct str user, struct str call);
 /* Those of a user whose credentials end at until_s (seconds since 1970) or before. */
 unsigned table_revoke_user(struct table *t, struct str user, uint64_t until_s);
+/* The allocations of one of a user's calls: up to `max` slots, with the use of each. Takes the lock itself. */
+unsigned table_of_call(struct table *t, struct str user, struct str call, uint32_t *slots, uint32_t *generations, unsigned max);
 
 uint32_t table_count(const struct table *t);
 uint32_t table_capacity(const struct table *t); /* ports that could be handed out at most */

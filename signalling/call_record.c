@@ -58,20 +58,20 @@ void call_lease_due(struct timer *timer, UNUSED uint64_t now)
 		lease(cs);
 }
 
-/* {"id","caller","callee","media","state","started_at","answered_at","worker"}: names and ids need no escapes; times
- * are ms since 1970, 0 = never. */
+/* {"id","caller","callee","caller_session","callee_session","media","state","started_at","answered_at","worker"}: names and ids need no
+ * escapes; times are ms since 1970, 0 = never; a side's Session-ID (RFC 7989) is empty until it is known. */
 static void show(struct call *c)
 {
 	struct calls *cs = c->calls;
 	struct rkey key = rkey_live(cs->worker);
-	char json[512];
+	char json[640];
 	struct buf b = buf_fixed(json, sizeof(json));
 
 	buf_printf(&b,
-		   "{\"id\":\"%s\",\"caller\":\"%s\",\"callee\":\"%s\",\"media\":\"%s\",\"state\":\"%s\",\"started_"
-		   "at\":%" PRIu64 ",\"answered_at\":%" PRIu64 ",\"worker\":\"%.*s\"}",
-		   c->id, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, c->video ? "video" : "audio",
-		   state_names[c->state], c->started_ms, c->answered_ms, STR_FMT(cs->worker));
+		   "{\"id\":\"%s\",\"caller\":\"%s\",\"callee\":\"%s\",\"caller_session\":\"%s\",\"callee_session\":\"%s\",\"media\":\"%s\","
+		   "\"state\":\"%s\",\"started_at\":%" PRIu64 ",\"answered_at\":%" PRIu64 ",\"worker\":\"%.*s\"}",
+		   c->id, c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user, c->party[CALL_CALLER].uuid,
+		   c->party[CALL_CALLEE].uuid, c->video ? "video" : "audio", state_names[c->state], c->started_ms, c->answered_ms, STR_FMT(cs->worker));
 	if (b.overflow)
 		return;
 	store(cs, 4, (struct str[]){ STR("HSET"), rkey_str(&key), str_from(c->id), buf_view(&b) });

@@ -153,6 +153,118 @@ describe("live calls", () => {
 	});
 });
 
+describe("the media of a live call", () => {
+	const call = { caller: "alice", callee: "bob", media: "audio", state: "answered", started_at: 1790000000000, answered_at: 1790000004000 };
+	const sessions = { caller_session: "1".repeat(32), callee_session: "2".repeat(32) };
+	const stream = (packets, lost, jitter_ms) => ({ packets, bytes: packets * 100, lost, jitter_ms });
+	const silent = stream(0, 0, 0);
+	const side = (sent, received, one_way_audio = false) => ({ allocations: 1, sent: { audio: sent, video: silent }, received: { audio: received, video: silent }, one_way_audio });
+	const none = { ...side(silent, silent), allocations: 0 };
+	const id = "d".repeat(32), url = `/admin/calls/${id}`;
+	const show = (more) => server.redis("HSET", "live:n3.0", id, JSON.stringify({ ...call, ...more }));
+	const relaysUp = (...names) => {
+		server.redis("DEL", "relays");
+		for (const name of names)
+			server.redis("ZADD", "relays", Date.now() + 600000, name);
+	};
+	// Answers the next question as the relays do; `asked` is what they were asked.
+	const answering = async (...answers) => {
+		const seen = server.events("{events:relay}:asked").length;
+		const reply = admin.get(url);
+		let asked;
+		await server.until(() => (asked = server.events("{events:relay}:asked")[seen]) !== undefined, "the question");
+		for (const answer of answers)
+			server.redis("RPUSH", `answer:${asked.ask}`, typeof answer === "string" ? answer : JSON.stringify(answer));
+		return { asked, ...(await reply) };
+	};
+	before(() => {
+		server.redis("ZADD", "workers", Date.now() + 600000, "n3.0");
+		show(sessions);
+	});
+	after(() => server.redis("DEL", "relays"));
+
+	test("no relay is up: said plainly, and nothing is waited for", async () => {
+		relaysUp();
+		const began = Date.now();
+		const { status, body } = await admin.get(url);
+		assert.equal(status, 200);
+		assert.deepEqual([body.relays, body.measured_at], [{ asked: 0, answered: 0 }, null]);
+		assert.deepEqual(body.sides.caller, { session_id: "1".repeat(32), allocations: 0, quality: null });
+		assert.deepEqual([body.id, body.caller, body.state, body.worker], [id, "alice", "answered", "n3.0"]);
+		assert.ok(Date.now() - began < 250);
+	});
+	test("relays are asked for both sides, and what they say is added up", async () => {
+		relaysUp("host-a", "host-b");
+		const { asked, body } = await answering({ relay: "host-a", caller: side(stream(100, 2, 1.5), stream(90, 0, 2)), callee: none },
+			{ relay: "host-b", caller: side(stream(10, 1, 0.5), silent), callee: side(stream(95, 0, 3), silent, true) });
+		assert.deepEqual(asked, { t: "media.ask", ask: asked.ask, caller: "alice", caller_call: "1".repeat(32), callee: "bob", callee_call: "2".repeat(32) });
+		assert.match(asked.ask, /^[0-9a-f]{32}$/);
+		assert.deepEqual(body.relays, { asked: 2, answered: 2 });
+		assert.equal(body.sides.caller.allocations, 2);
+		assert.deepEqual(body.sides.caller.quality.sent, { audio: stream(110, 3, 0.5), video: null });
+		assert.deepEqual(body.sides.caller.quality.received, { audio: stream(90, 0, 2), video: null });
+		assert.deepEqual(body.sides.callee.quality, { sent: { audio: stream(95, 0, 3), video: null }, received: { audio: null, video: null }, one_way_audio: true });
+		assert.ok(Math.abs(Date.parse(body.measured_at) - Date.now()) < 5000);
+	});
+	test("what an allocation that has ended carried is in it, too", async () => {
+		relaysUp("host-a");
+		server.redis("HSET", `media:{alice}:${"1".repeat(32)}`, "sent.audio.packets", 1000, "sent.audio.bytes", 100000, "sent.audio.lost", 5,
+			"sent.audio.jitter_us", 9000, "one_way_audio", 1);
+		const { body } = await answering({ relay: "host-a", caller: side(stream(100, 2, 1.5), stream(90, 0, 2)), callee: none });
+		assert.deepEqual(body.sides.caller.quality.sent.audio, { packets: 1100, bytes: 110000, lost: 7, jitter_ms: 1.5 });
+		assert.equal(body.sides.caller.quality.one_way_audio, false);
+		server.redis("DEL", `media:{alice}:${"1".repeat(32)}`);
+	});
+	test("a relay that does not answer is waited for briefly, while other requests are served", async () => {
+		relaysUp("host-a", "host-hung");
+		const began = Date.now();
+		const slow = answering({ relay: "host-a", caller: side(stream(100, 2, 1.5), silent), callee: none });
+		const others = await Promise.all(Array.from({ length: 12 }, () => admin.get("/me")));
+		assert.ok(others.every((r) => r.status === 200));
+		const { body } = await slow, took = Date.now() - began;
+		assert.deepEqual(body.relays, { asked: 2, answered: 1 });
+		assert.equal(body.sides.caller.quality.sent.audio.packets, 100);
+		assert.ok(took >= 280 && took < 2000, `${took} ms`);
+	});
+	test("many at once do not hold up the rest for longer than that", async () => {
+		relaysUp("host-hung");
+		const began = Date.now();
+		const all = await Promise.all([...Array.from({ length: 8 }, () => admin.get(url)), admin.get("/me")]);
+		assert.deepEqual(all.slice(0, 8).map((r) => [r.status, r.body.relays.answered, r.body.measured_at]), Array(8).fill([200, 0, null]));
+		assert.equal(all[8].status, 200);
+		assert.ok(Date.now() - began < 3000);
+	});
+	test("odd answers count as none, and odd figures as nothing", async () => {
+		relaysUp("host-a", "host-b", "host-c", "host-d");
+		const odd = { allocations: -3, sent: { audio: { packets: "many" }, video: 7 }, received: [], one_way_audio: 1 };
+		const { body } = await answering("{", "[]", { relay: 1, caller: odd },
+			{ caller: { allocations: 1, sent: { audio: { packets: 5, bytes: -1, lost: 1.5, jitter_ms: -2 } } } });
+		assert.deepEqual(body.relays, { asked: 4, answered: 2 });
+		assert.deepEqual(body.sides.caller, { session_id: "1".repeat(32), allocations: 1, quality: {
+			sent: { audio: { packets: 5, bytes: 0, lost: 0, jitter_ms: 0 }, video: null }, received: { audio: null, video: null }, one_way_audio: false } });
+		assert.deepEqual(body.sides.callee.quality, null);
+	});
+	test("a side without Session-ID cannot be asked for", async () => {
+		relaysUp("host-a");
+		show({});
+		const { body } = await admin.get(url);
+		assert.deepEqual(body.sides, { caller: { session_id: null, allocations: 0, quality: null }, callee: { session_id: null, allocations: 0, quality: null } });
+		assert.deepEqual(body.relays, { asked: 0, answered: 0 });
+		show(sessions);
+	});
+	test("answers do not stay behind, questions are few", () => {
+		for (const { ask } of server.events("{events:relay}:asked"))
+			assert.equal(server.redis("EXISTS", `answer:${ask}`), 0);
+		assert.ok(server.redis("XLEN", "{events:relay}:asked") <= 1100);
+		assert.equal(server.events("events:relay").filter((e) => e.t === "media.ask").length, 0);
+	});
+	test("is for administrators, of calls that are there", async () => {
+		const someone = await person(server, "no-calls");
+		assert.equal((await someone.get(url)).status, 403);
+		assert.equal((await admin.get("/admin/calls/nope")).status, 404);
+	});
+});
+
 describe("relays", () => {
 	const relay = { version: "0.1.0", state: "serving", addresses: "192.0.2.10 2001:db8::10", allocations: 3, capacity: 16384, workers: 2, busy: 125, started: 1790000000000 };
 	before(() => {

@@ -100,6 +100,21 @@ export function sessionsChapter(world) {
       });
       assert.equal(calls.items[0].caller, "grace");
       assert.equal(calls.items[0].callee, "heidi");
+      await Promise.all([grace.hears(false), heidi.hears(false)]);
+      const { body } = await until("the relay's figures of both sides", async () => {
+        const reply = await api(admin, "GET", `/admin/calls/${encodeURIComponent(calls.items[0].id)}`);
+        const { caller, callee } = reply.body.sides;
+        return [caller, callee].every((s) => s.quality?.sent.audio?.packets > 50 && s.quality.received.audio?.packets > 50) && reply;
+      });
+      assert.deepEqual(body.relays, { asked: 1, answered: 1 });
+      assert.ok(Math.abs(Date.parse(body.measured_at) - Date.now()) < 5000);
+      for (const side of Object.values(body.sides)) {
+        assert.match(side.session_id, /^[0-9a-f]{32}$/);
+        assert.ok(side.allocations >= 1);
+        assert.equal(side.quality.one_way_audio, false);
+        assert.equal(side.quality.sent.video, null);
+        assert.ok(side.quality.sent.audio.bytes > 1000 && side.quality.sent.audio.jitter_ms < 1000);
+      }
       assert.equal((await api(admin, "DELETE", `/admin/calls/${encodeURIComponent(calls.items[0].id)}`)).status, 202);
       assert.equal((await grace.failure("ended-by-admin", 5000)).title.length > 0, true);
       await grace.closeFailure();

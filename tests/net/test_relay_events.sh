@@ -113,6 +113,56 @@ check 'until it shall serve again' until_true 4 announced state serving
 event call.end user kim call "$OTHER_CALL"
 wait "${holder[keeper]}"
 
+# How the media of a call is, asked while it is under way: two clients that talk through the relay.
+ASK=00112233445566778899aabbccddeeff
+# ask ID CALLER_CALL CALLEE_CALL: the answer, which comes at once.
+ask() {
+	ASKED_MS=$(date +%s%3N)
+	redis XADD '{events:relay}:asked' 'MAXLEN' '~' 1000 '*' t media.ask ask "$1" caller anna caller_call "$2" callee ben callee_call "$3" >/dev/null
+	ANSWER=$(redis BLPOP "answer:$1" 2 | sed -n 2p)
+	ASKED_MS=$(($(date +%s%3N) - ASKED_MS))
+}
+answer_has() {
+	grep -qF "$1" <<<"$ANSWER" || { printf '%s\n' "$ANSWER"; return 1; }
+}
+mkfifo "$TMP/talk"
+ip netns exec "$NS" "$BIN/turnpair" "$REALM" "$TMP/secret" 60 "$NS" "$HOST_IP" "$RELAY_IP" "$NS" "$PEER_IP" "$RELAY_IP" "$CALL" "$OTHER_CALL" \
+	<"$TMP/talk" >"$TMP/talking" 2>&1 &
+TALK_PID=$!
+pids+=("$TALK_PID")
+exec 8>"$TMP/talk" # until it is closed they stay
+until_true 10 grep -q 'each way' "$TMP/talking" || cat "$TMP/talking"
+ask "$ASK" "$CALL" "$OTHER_CALL"
+AUDIO='{"audio":{"packets":60,"bytes":9600,"lost":0,' NOTHING='"video":{"packets":0,"bytes":0,"lost":0,"jitter_ms":0.0}}'
+check "a question about a call under way is answered at once: $ASKED_MS ms" [ "$ASKED_MS" -lt 250 ]
+check 'with the relay that says it' answer_has "{\"relay\":\"$NAME\","
+for side in caller callee; do
+	check "with what the $side sends" answer_has "\"$side\":{\"allocations\":1,\"sent\":$AUDIO"
+done
+check 'with what they receive' [ "$(grep -o "\"received\":$AUDIO" <<<"$ANSWER" | wc -l)" = 2 ]
+check 'video apart' [ "$(grep -oF "$NOTHING" <<<"$ANSWER" | wc -l)" = 4 ]
+check 'and whether audio goes one way' [ "$(grep -oF '"one_way_audio":false' <<<"$ANSWER" | wc -l)" = 2 ]
+check 'what is not fetched is gone in a while' [ "$(redis TTL "answer:$ASK")" -le 5 ]
+ask "$ASK" "$OTHER_CALL" ''
+check 'of another call it says that it has nothing' answer_has '"caller":{"allocations":0,'
+check 'as of a side that is not known' answer_has '"callee":{"allocations":0,'
+exec 8>&-
+wait "$TALK_PID"
+ask "$ASK" "$CALL" "$OTHER_CALL"
+check 'and of one that is over' answer_has '"caller":{"allocations":0,'
+redis XADD '{events:relay}:asked' '*' t media.ask ask short caller anna caller_call "$CALL" >/dev/null
+redis XADD '{events:relay}:asked' '*' t other ask "$ASK" >/dev/null
+redis XADD '{events:relay}:asked' '1-1' t media.ask ask "$ASK" >/dev/null 2>&1
+check 'what is not a question is not answered' [ -z "$(redis BLPOP "answer:$ASK" 0.3)" ]
+# A relay that was away does not answer what was asked then.
+kill -STOP "$RELAY_PID"
+redis XADD '{events:relay}:asked' '*' t media.ask ask "$ASK" caller anna caller_call "$CALL" callee ben callee_call '' >/dev/null
+sleep 5.5
+kill -CONT "$RELAY_PID"
+check 'nor what was asked too long ago' [ -z "$(redis BLPOP "answer:$ASK" 1)" ]
+ask "$ASK" "$CALL" ''
+check 'but later ones are' answer_has '"relay":'
+
 event call.end user nobody call "$CALL"
 event user.revoke user ''
 event user.revoke user carol until soon

@@ -184,6 +184,9 @@ describe('what ends or outlives a call', () => {
     const live = (await system.redis('HGETALL', 'live:n1.0')).split('\n');
     const id = live[live.findIndex((text) => text.includes(`"${alice.user}"`)) - 1];
     assert.match(id, /^[0-9a-f]{32}$/);
+    const shown = JSON.parse(live.find((text) => text.includes(`"${alice.user}"`)));
+    assert.deepEqual([shown.caller, shown.callee, shown.caller_session, shown.state], [alice.user, bob.user, 'a'.repeat(32), 'answered']);
+    assert.equal(shown.callee_session, '');
     await system.event('call.hangup', 'id', id, 'by', 'admin');
     const byes = await Promise.all([alice.request('BYE', 1000), bob.request('BYE', 1000)]);
     for (const bye of byes) assert.match(bye.get('Reason'), /SIP;cause=\d+;text="/);

@@ -1,4 +1,5 @@
 /* Media as it passes: statistics of each direction, DSCP by kind, and limits of bandwidth that drop video before audio. */
+#include "relay/call_media.h"
 #include "relay/media_stats.h"
 
 #include "tests/flow/relay/rig.h"
@@ -253,6 +254,45 @@ static void metrics_sum_up(void **state)
 	buf_fini(&out);
 }
 
+static struct side_media side_of(struct rig *r, const char *user, struct str call)
+{
+	return call_media(r->relay->table, str_from(user), call, path_seconds(r->clock.mono_ms));
+}
+
+/* All that lives of one side of a call, and nothing else. */
+static void media_of_one_call(void **state)
+{
+	struct rig *r = *state;
+	struct str call = STR("0123456789abcdef0123456789abcdef");
+	struct client more = client_new(IPV4(8, 8, 1, 4), 4000, "alice", call.p), other = client_new(IPV4(8, 8, 1, 5), 4000, "alice", "other");
+	uint8_t p[160];
+
+	struct side_media side = side_of(r, "alice", call);
+	assert_int_equal(side.allocations, 1);
+	assert_false(media_any(&side.media));
+	speak(r, 0, 60);
+	assert_int_equal(client_allocate(r, &more), 0);
+	assert_int_equal(client_allocate(r, &other), 0);
+	assert_int_equal(client_bind(r, &more, 0x4001, PEER_IP, 9001), 0);
+	assert_int_equal(client_bind(r, &other, 0x4001, PEER_IP, 9002), 0);
+	client_channel_data(r, &more, 0x4001, rtp(p, 111, 0x5555, 1, 960, 120), 120, 0);
+	client_channel_data(r, &other, 0x4001, rtp(p, 111, 0x6666, 1, 960, 120), 120, 0);
+	side = side_of(r, "alice", call);
+	assert_int_equal(side.allocations, 2);
+	assert_int_equal(side.media.sent[MEDIA_AUDIO].packets, 61);
+	assert_true(side.media.one_way);
+	peer_datagram(r, 1, PEER_IP, 9000, alice.relayed, rtp(p, 111, 0x3333, 1, 960, 100), 100);
+	assert_false(side_of(r, "alice", call).media.one_way);
+
+	assert_int_equal(side_of(r, "bob", call).allocations, 0);
+	assert_int_equal(side_of(r, "alice", STR("")).allocations, 0);
+	assert_int_equal(side_of(r, "nobody", call).allocations, 0);
+	assert_int_equal(client_refresh(r, &alice, 0), 0);
+	side = side_of(r, "alice", call);
+	assert_int_equal(side.allocations, 1);
+	assert_int_equal(side.media.sent[MEDIA_AUDIO].packets, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(limits_of_a_user, start, stop),
 		cmocka_unit_test_setup_teardown(records_of_what_has_ended, start, stop),
 		cmocka_unit_test_setup_teardown(metrics_sum_up, start, stop),
+		cmocka_unit_test_setup_teardown(media_of_one_call, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, rig_eal, NULL);

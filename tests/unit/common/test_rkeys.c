@@ -24,6 +24,8 @@ static void names_are_as_documented(void **state)
 	assert_key(rkey_ticket(STR("ff")), "ticket:ff");
 	assert_key(rkey_location(u), "location:{alice}");
 	assert_key(rkey_live(STR("n1.0")), "live:n1.0");
+	assert_key(rkey_media(u, id), "media:{alice}:00112233445566778899aabbccddeeff");
+	assert_key(rkey_answer(id), "answer:00112233445566778899aabbccddeeff");
 	assert_key(rkey_peer(STR("n1.0")), "peers:n1.0");
 	assert_key(rkey_rate("login", STR("192.0.2.1")), "rate:login:{192.0.2.1}");
 }
