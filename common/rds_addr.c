@@ -23,7 +23,7 @@ size_t rds_addr_count(struct str list)
 enum err rds_addr_at(struct str list, size_t index, char *out, size_t size)
 {
 	size_t count = rds_addr_count(list);
-	struct str one;
+	struct str one = STR_NONE;
 
 	if (count == 0)
 		return ERR_NOT_FOUND;

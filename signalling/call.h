@@ -96,6 +96,8 @@ void call_free_if_done(struct call *c);
 void call_forked(struct call *c);
 /* Writes the entry of live:WORKER again, in case the store has lost it. */
 void call_show_again(struct call *c);
+/* Redis is (back) there: what ended meanwhile is taken out of live:WORKER, and what there is is written again. */
+void calls_redis_up(struct calls *cs);
 /* A 180 to 189 came: the call is shown as ringing. Does nothing the second time. */
 void call_ringing(struct call *c);
 /* By the 2xx `m` of the device `from`. `session`: login session of the answering device if known. */

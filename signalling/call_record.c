@@ -1,6 +1,7 @@
 /* What is written about a call: live:WORKER while it lasts, CDR and history at its end, the relay's event, "busy", the
- * counts and one log line for each change of state. All writes to Redis are fire and forget: a call never waits for its
- * record. Owner: the worker's thread. */
+ * counts and one log line for each change of state. A call never waits for its
+ * record: what it leaves behind for good goes through the outbox, which keeps it until Redis has it; the rest is written again
+ * when Redis is back. Owner: the worker's thread. */
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rkeys.h"
@@ -22,6 +23,12 @@ uint64_t call_wall_ms(const struct calls *cs)
 static void store(const struct calls *cs, size_t argc, const struct str *argv)
 {
 	cs->ops->store(cs->host, argc, argv);
+}
+
+/* What must outlive an outage of Redis. */
+static void append(const struct calls *cs, struct str key, struct str max, size_t count, const struct str *fields)
+{
+	cs->ops->append(cs->host, key, max, count, fields);
 }
 
 static struct str number(uint64_t n, char mem[NUMBER_SIZE])
@@ -85,6 +92,20 @@ void call_show_again(struct call *c)
 		show(c);
 }
 
+void calls_redis_up(struct calls *cs)
+{
+	struct rkey key = rkey_live(cs->worker);
+	struct list *it, *tmp;
+
+	store(cs, 2, (struct str[]){ STR("DEL"), rkey_str(&key) });
+	for (size_t i = 0; i < CALLS_BUCKETS; i++) {
+		LIST_FOR_EACH (it, tmp, &cs->by_call_id[i])
+			call_show_again(CONTAINER_OF(it, struct call, by_call_id));
+	}
+	if (cs->shown > 0)
+		lease(cs);
+}
+
 static void hide(struct call *c)
 {
 	struct rkey key = rkey_live(c->calls->worker);
@@ -140,17 +161,8 @@ void call_tell_relay(struct calls *cs, struct str user, struct str uuid)
 {
 	if (uuid.len == 0)
 		return;
-	store(cs, 12,
-	      (struct str[]){ STR("XADD"), STR(RKEY_EV_RELAY), STR("MAXLEN"), STR("~"), STR(EVENTS_MAX), STR("*"),
-			      STR("t"), STR(EV_CALL_END), STR("user"), user, STR("call"), uuid });
-}
-
-static void add_record(struct calls *cs, struct str key, struct str max, const struct str *fields, size_t count)
-{
-	struct str argv[6 + 30] = { STR("XADD"), key, STR("MAXLEN"), STR("~"), max, STR("*") };
-
-	memcpy(argv + 6, fields, count * sizeof(*fields));
-	store(cs, 6 + count, argv);
+	append(cs, STR(RKEY_EV_RELAY), STR(EVENTS_MAX), 6,
+	       (struct str[]){ STR("t"), STR(EV_CALL_END), STR("user"), user, STR("call"), uuid });
 }
 
 static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, const char *by)
@@ -176,14 +188,13 @@ static void write_cdr(struct call *c, enum cdr_reason reason, unsigned status, c
 	struct rkey caller = rkey_history(str_from(c->party[CALL_CALLER].user)),
 		    callee = rkey_history(str_from(c->party[CALL_CALLEE].user));
 
-	_Static_assert(ARRAY_LEN(fields) == 30, "room in add_record");
-	add_record(c->calls, STR(RKEY_CDRS), STR(CDR_MAX), fields, ARRAY_LEN(fields));
+	append(c->calls, STR(RKEY_CDRS), STR(CDR_MAX), ARRAY_LEN(fields), fields);
 	if (reason == CDR_GLARE)
 		return;
-	add_record(c->calls, rkey_str(&caller), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
+	append(c->calls, rkey_str(&caller), STR(HISTORY_MAX), ARRAY_LEN(fields), fields);
 	/* A name that nobody has must not become a key; a call that was not permitted never got as far as to know. */
 	if (c->callee_exists && strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) != 0)
-		add_record(c->calls, rkey_str(&callee), STR(HISTORY_MAX), fields, ARRAY_LEN(fields));
+		append(c->calls, rkey_str(&callee), STR(HISTORY_MAX), ARRAY_LEN(fields), fields);
 }
 
 static void leave_live(struct call *c)

@@ -45,6 +45,8 @@ const struct conf_option signalling_options[] = {
 	NUMBER("session-min", session_min_s, "90", 90, 86400, "s", "shortest session interval (RFC 4028); below: 422 with Min-SE"),
 	NUMBER("calls-max", calls_max, "4", 1, 1000, "", "parallel calls of a user: more are refused with 403, to the user with 486"),
 	NUMBER("redis-deadline", redis_deadline_ms, "100", 10, 5000, "ms", "for each Redis command"),
+	NUMBER("outbox-max", outbox_max, "67108864", 0, 10737418240, "bytes",
+	       "call records that Redis does not take are kept in a file of the run directory up to this size; 0: in memory alone"),
 	NUMBER("drain", drain_ms, "3000", 0, 60000, "ms", "after SIGTERM connections are closed spread over this time"),
 };
 

@@ -2,6 +2,7 @@
 
 #include "common/metrics.h"
 #include "signalling/call.h"
+#include "signalling/outbox.h"
 #include "signalling/peer.h"
 #include "signalling/proxy.h"
 #include "signalling/worker.h"
@@ -75,6 +76,10 @@ void worker_metrics_put(struct buf *out, void *user)
 	       PROXY_C_COUNT);
 	family(out, "duplex_signal_transactions_total", "transactions", "what", txn_counter_names,
 	       txn_layer_counters(proxy_txns(w->proxy)), TXN_C_COUNT);
+	family(out, "duplex_signal_outbox_total", "call records and relay events on their way to Redis", "what", outbox_counter_names,
+	       outbox_counters(w->outbox), OUTBOX_C_COUNT);
+	one(out, "duplex_signal_outbox_waiting", "gauge", "of these in memory, not taken by Redis yet", outbox_waiting(w->outbox));
+	one(out, "duplex_signal_outbox_file_bytes", "gauge", "of these in the file", outbox_file_bytes(w->outbox));
 	calls(out, calls_stats(proxy_calls(w->proxy)));
 	redis(out, w);
 }

@@ -6,6 +6,7 @@
 #include "common/events.h"
 #include "common/rkeys.h"
 #include "signalling/peer.h"
+#include "signalling/presence_sub.h"
 #include "signalling/reg_binding.h"
 #include "signalling/worker.h"
 
@@ -105,9 +106,28 @@ void presence_publish(struct worker *w, struct str user, enum presence_status st
 
 struct busy_user {
 	struct list by_user;
-	unsigned calls;
+	unsigned calls; /* 0: all over, but Redis has not confirmed it yet */
 	char user[USER_NAME_SIZE];
 };
+
+/* One taking-out under way. */
+struct clearing {
+	struct worker *w;
+	char user[USER_NAME_SIZE];
+};
+
+static struct busy_user *busy_find(struct presence_busy *b, struct str user)
+{
+	struct list *head = usermap_at(&b->users, user), *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, head) {
+		struct busy_user *one = CONTAINER_OF(it, struct busy_user, by_user);
+
+		if (str_eq(str_from(one->user), user))
+			return one;
+	}
+	return NULL;
+}
 
 void presence_busy_init(struct presence_busy *b)
 {
@@ -139,29 +159,56 @@ static void write_busy(struct worker *w, struct str user)
 	presence_publish(w, user, PRESENCE_BUSY);
 }
 
+/* Not done: Redis is away, and will be asked again when it is back. The user may be in the next call by now. */
+static void on_cleared(void *user_data, enum err e, UNUSED const struct redisReply *reply)
+{
+	struct clearing *c = user_data;
+	struct busy_user *u = c->w->presence != NULL ? busy_find(&c->w->presence->busy, str_from(c->user)) : NULL;
+
+	if (e == ERR_OK && u != NULL && u->calls == 0) {
+		list_remove(&u->by_user);
+		free(u);
+	}
+	free(c);
+}
+
+static void clear_busy(struct worker *w, const struct busy_user *u)
+{
+	struct rkey key = rkey_busy(str_from(u->user));
+	struct clearing *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return;
+	c->w = w;
+	memcpy(c->user, u->user, sizeof(c->user));
+	RDS_ASYNC_SOON(w->rds, on_cleared, c, STR("HDEL"), rkey_str(&key), str_from(w->name));
+	/* Whether the user is online or not is for those to find out who get this. */
+	presence_publish(w, str_from(u->user), PRESENCE_ONLINE);
+}
+
 void presence_busy_write(struct worker *w, struct presence_busy *b)
 {
 	for (size_t i = 0; i < USERMAP_BUCKETS; i++) {
 		struct list *it, *tmp;
 
-		LIST_FOR_EACH (it, tmp, &b->users.bucket[i])
-			write_busy(w, str_from(CONTAINER_OF(it, struct busy_user, by_user)->user));
+		LIST_FOR_EACH (it, tmp, &b->users.bucket[i]) {
+			struct busy_user *u = CONTAINER_OF(it, struct busy_user, by_user);
+
+			if (u->calls > 0)
+				write_busy(w, str_from(u->user));
+			else
+				clear_busy(w, u);
+		}
 	}
 }
 
 void presence_busy_set(struct worker *w, struct presence_busy *b, struct str user, bool busy)
 {
-	struct list *head = usermap_at(&b->users, user), *it, *tmp;
-	struct busy_user *u = NULL;
+	struct busy_user *u = busy_find(b, user);
 
-	LIST_FOR_EACH (it, tmp, head) {
-		struct busy_user *one = CONTAINER_OF(it, struct busy_user, by_user);
-
-		if (str_eq(str_from(one->user), user))
-			u = one;
-	}
 	if (busy && u != NULL) {
-		u->calls++;
+		if (u->calls++ == 0)
+			write_busy(w, user);
 	} else if (busy) {
 		u = calloc(1, sizeof(*u));
 		if (u == NULL || str_copy(user, u->user, sizeof(u->user)) != ERR_OK) {
@@ -169,15 +216,9 @@ void presence_busy_set(struct worker *w, struct presence_busy *b, struct str use
 			return;
 		}
 		u->calls = 1;
-		list_append(head, &u->by_user);
+		list_append(usermap_at(&b->users, user), &u->by_user);
 		write_busy(w, user);
-	} else if (u != NULL && --u->calls == 0) {
-		struct rkey key = rkey_busy(user);
-
-		RDS_ASYNC_SOON(w->rds, NULL, NULL, STR("HDEL"), rkey_str(&key), str_from(w->name));
-		/* Whether the user is online or not is for those to find out who get this. */
-		presence_publish(w, user, PRESENCE_ONLINE);
-		list_remove(&u->by_user);
-		free(u);
+	} else if (u != NULL && u->calls > 0 && --u->calls == 0) {
+		clear_busy(w, u);
 	}
 }

@@ -31,6 +31,8 @@ struct proxy_host {
 	void (*busy)(void *host, struct str user, bool busy); /* presence_set_busy */
 	/* A Redis command whose answer nobody waits for; the slices are copied. */
 	void (*store)(void *host, size_t argc, const struct str *argv);
+	/* outbox_put: an entry of a stream that must not be lost. */
+	void (*append)(void *host, struct str key, struct str max, size_t count, const struct str *fields);
 	uint64_t (*wall_ms)(void *host);
 };
 extern const struct proxy_host proxy_worker_host; /* host = struct worker * */

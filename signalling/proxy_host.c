@@ -1,5 +1,6 @@
 /* The proxy's view of its worker: one line a function. See struct proxy_host. */
 #include "common/clock.h"
+#include "signalling/outbox.h"
 #include "signalling/peer.h"
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
@@ -70,6 +71,11 @@ static void host_store(void *host, size_t argc, const struct str *argv)
 		rds_async_soon(w->rds, NULL, NULL, argc, argv);
 }
 
+static void host_append(void *host, struct str key, struct str max, size_t count, const struct str *fields)
+{
+	outbox_put(((struct worker *)host)->outbox, key, max, count, fields);
+}
+
 static uint64_t host_wall_ms(UNUSED void *host)
 {
 	return clock_wall_ms();
@@ -86,5 +92,6 @@ const struct proxy_host proxy_worker_host = {
 	.remove = host_remove,
 	.busy = host_busy,
 	.store = host_store,
+	.append = host_append,
 	.wall_ms = host_wall_ms,
 };

@@ -12,6 +12,7 @@
 #include "signalling/worker.h"
 
 #define AGAIN_TICK_MS 100u
+#define AGAIN_REFUSED_MS 1000u
 #define DROP_AGAIN_MS 1000u
 #define AGAIN_BATCH 50u /* bindings written again a tick: 500 a second a worker */
 
@@ -321,8 +322,11 @@ static void on_saved_again(void *user_data, enum err e, const struct redisReply 
 	struct str status = rds_text(rds_at(reply, 0));
 
 	g->asking = false;
-	if (e != ERR_OK)
-		return; /* still dirty: the next tick */
+	if (e != ERR_OK) {
+		/* Still dirty. A Redis that is full or slow is not asked as fast as one that takes what it gets. */
+		timer_arm(loop_timers(w->loop), &w->registrar->again, AGAIN_REFUSED_MS);
+		return;
+	}
 	list_remove(&g->dirty_node);
 	if (str_eq(status, STR(REG_OK))) {
 		if (rds_int(rds_at(reply, 4)) == 0)

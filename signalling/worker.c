@@ -7,10 +7,12 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "signalling/call.h"
 #include "signalling/conn.h"
 #include "signalling/event.h"
 #include "signalling/listener.h"
 #include "signalling/message.h"
+#include "signalling/outbox.h"
 #include "signalling/peer.h"
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
@@ -46,6 +48,8 @@ static void on_redis(void *user, bool up)
 
 	if (!up)
 		return;
+	outbox_redis_up(w->outbox);
+	calls_redis_up(proxy_calls(w->proxy));
 	peers_redis_up(w->peers);
 	registrar_redis_up(w);
 	presence_redis_up(w);
@@ -121,6 +125,14 @@ static enum err start_redis(struct run *r)
 	return rds_async_new(w->loop, &conf, &w->rds);
 }
 
+static enum err start_outbox(struct run *r)
+{
+	char path[256];
+	int n = snprintf(path, sizeof(path), "%s/outbox.signal.%u", r->w.conf->run_dir, r->index);
+
+	return n > 0 && (size_t)n < sizeof(path) ? outbox_new(&r->w, path, r->w.conf->outbox_max, &r->w.outbox) : ERR_TOO_LARGE;
+}
+
 static enum err start_connections(struct run *r)
 {
 	return conns_new(&r->w, r->w.conf->connections_max, &r->w.conns);
@@ -183,6 +195,7 @@ static const struct step {
 } steps[] = {
 	{ "loop", start_loop },
 	{ "redis", start_redis },
+	{ "outbox", start_outbox },
 	{ "connections", start_connections },
 	{ "peers", start_peers },
 	{ "proxy", start_proxy },
@@ -261,6 +274,7 @@ void worker_free(struct worker *w)
 	rds_async_free(w->rds);
 	w->rds = NULL;
 	proxy_free(w->proxy);
+	outbox_free(w->outbox);
 	registrar_free(w->registrar);
 	peers_free(w->peers);
 	owed_free(w->owed);

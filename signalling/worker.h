@@ -21,6 +21,7 @@ struct registrar; /* reg_local.c */
 struct presence;  /* presence.c */
 struct chat;      /* message_drain.c */
 struct proxy;     /* proxy.c */
+struct outbox;    /* outbox.c */
 
 struct worker {
 	const struct signalling_conf *conf;
@@ -41,6 +42,7 @@ struct worker {
 	struct presence *presence;
 	struct chat *chat;
 	struct proxy *proxy;
+	struct outbox *outbox;
 };
 
 static inline uint64_t worker_now(const struct worker *w)

@@ -223,6 +223,18 @@ static inline void bed_busy_op(void *host, struct str user, bool busy)
 			b->busy[i] += busy ? 1 : -1;
 }
 
+static inline void bed_store_op(void *host, size_t argc, const struct str *argv);
+
+/* As the command that the outbox makes of it. */
+static inline void bed_append_op(void *host, struct str key, struct str max, size_t count, const struct str *fields)
+{
+	struct str argv[48] = { STR("XADD"), key, STR("MAXLEN"), STR("~"), max, STR("*") };
+
+	assert_true(count <= 42);
+	memcpy(argv + 6, fields, count * sizeof(*fields));
+	bed_store_op(host, 6 + count, argv);
+}
+
 static inline void bed_store_op(void *host, size_t argc, const struct str *argv)
 {
 	struct bed *b = ((struct bed_worker *)host)->bed;
@@ -258,6 +270,7 @@ static const struct proxy_host bed_host = {
 	.remove = bed_remove_op,
 	.busy = bed_busy_op,
 	.store = bed_store_op,
+	.append = bed_append_op,
 	.wall_ms = bed_wall_op,
 };
 

@@ -180,6 +180,11 @@ static void host_busy(void *host, struct str user, bool on)
 			busy[i] += on ? 1 : -1;
 }
 
+static void host_append(UNUSED void *host, UNUSED struct str key, UNUSED struct str max, UNUSED size_t count,
+			UNUSED const struct str *fields)
+{
+}
+
 static void host_store(void *host, size_t argc, const struct str *argv)
 {
 	(void)host;
@@ -207,6 +212,7 @@ static const struct proxy_host host = {
 	.remove = host_remove,
 	.busy = host_busy,
 	.store = host_store,
+	.append = host_append,
 	.wall_ms = host_wall,
 };
 

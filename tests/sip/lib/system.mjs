@@ -27,13 +27,15 @@ export async function until(what, probe, ms = 5000) {
 
 export class System {
   #redis;
+  #spare;
   #workers = [];
   #sessions = 0;
   #perNode = 2;
 
   /** `options`: lines for [signalling]. With `nodes` there are so many, n1, n2, …, each with `workers` workers: worker 3 of two nodes with two workers is n2.1.
+   * `redis`: 'one'; 'none' yet; or 'pair', a master and a replica, whose address is the second that the workers know.
    * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. `domain`: another one, for messages that come as they are. */
-  static async start({ workers = 2, nodes = 1, options = {}, peerAddress, domain = DOMAIN } = {}) {
+  static async start({ workers = 2, nodes = 1, options = {}, peerAddress, domain = DOMAIN, redis = 'one' } = {}) {
     const system = new System();
     system.dir = mkdtempSync(path.join(tmpdir(), 'duplex-sip-'));
     system.#perNode = workers;
@@ -41,6 +43,7 @@ export class System {
     writeFileSync(secret, 'a secret only for these tests 0123456789\n');
     chmodSync(secret, 0o600);
     system.redisSocket = path.join(system.dir, 'redis.sock');
+    system.spareSocket = path.join(system.dir, 'spare.sock');
     const settings = { 'ring-timeout': 45, 'flow-grace': 1500, 'redis-deadline': 1000, drain: 300, ...options };
     if (nodes > 1) system.authority = new Authority(system.dir);
     for (let k = 0; k < nodes; k++) {
@@ -48,13 +51,15 @@ export class System {
       const peer = nodes > 1 ? await system.#peering(node, workers, peerAddress) : {};
       mkdirSync(system.#run(k));
       writeFileSync(system.config(k), [
-        '[common]', `domain = ${domain}`, `run-dir = ${system.#run(k)}`, `redis = ${system.redisSocket}`, `turn-secret = ${secret}`,
+        '[common]', `domain = ${domain}`, `run-dir = ${system.#run(k)}`,
+        `redis = ${system.redisSocket}${redis === 'pair' ? `, ${system.spareSocket}` : ''}`, `turn-secret = ${secret}`,
         `log-level = ${process.env.DUPLEX_TEST_LOG ?? 'info'}`, '[signalling]', `node = ${node}`,
         ...Object.entries({ ...peer, ...settings }).map(([key, value]) => `${key} = ${value}`), ''].join('\n'));
     }
     try {
-      await system.startRedis();
-      for (let i = 0; i < nodes * workers; i++) await system.startWorker(i);
+      if (redis === 'pair') await system.#startPair();
+      else if (redis === 'one') await system.startRedis();
+      for (let i = 0; i < nodes * workers; i++) await system.startWorker(i, redis !== 'none');
       if (nodes > 1) await system.meshed();
     } catch (error) {
       await system.stop();
@@ -92,11 +97,31 @@ export class System {
     return lines.length > 0 && lines.at(-1).includes('peer-stream-up');
   }
 
-  async startRedis() {
-    this.#redis = spawn('redis-server', ['--port', '0', '--unixsocket', this.redisSocket, '--save', '', '--appendonly', 'yes',
-      '--appendfsync', 'everysec', '--dir', this.dir, '--loglevel', 'warning'], { stdio: 'ignore' });
-    await until('redis', async () => (await this.redis('PING').catch(() => '')) === 'PONG', START_MS);
+  async #spawnRedis(socket, dir, port = 0) {
+    const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--save', '', '--appendonly', 'yes',
+      '--appendfsync', 'everysec', '--dir', dir, '--loglevel', 'warning'], { stdio: 'ignore' });
+    await until('redis', async () => (await this.redisAt(socket, 'PING').catch(() => '')) === 'PONG', START_MS);
+    return redis;
   }
+
+  async startRedis() { this.#redis = await this.#spawnRedis(this.redisSocket, this.dir); }
+
+  async #startPair() {
+    const dir = path.join(this.dir, 'spare');
+    mkdirSync(dir);
+    this.redisPort = await freePorts(2);
+    this.#redis = await this.#spawnRedis(this.redisSocket, this.dir, this.redisPort);
+    this.#spare = await this.#spawnRedis(this.spareSocket, dir, this.redisPort + 1);
+    await this.follow(this.spareSocket, this.redisPort);
+  }
+
+  /** Makes the server at `socket` a replica of the one at `port`, and waits until it has all. */
+  async follow(socket, port) {
+    await this.redisAt(socket, 'REPLICAOF', '127.0.0.1', port);
+    await until('replica in step', async () => (await this.redisAt(socket, 'INFO', 'replication')).includes('master_link_status:up'), START_MS);
+  }
+
+  signalRedis(signal) { this.#redis.kill(signal); }
 
   /** Kills it; what it held is there again after startRedis. */
   async stopRedis() {
@@ -105,14 +130,16 @@ export class System {
   }
 
   /** One command by redis-cli; the answer as text. */
-  redis(...args) {
+  redis(...args) { return this.redisAt(this.redisSocket, ...args); }
+
+  redisAt(socket, ...args) {
     return new Promise((resolve, reject) => {
-      execFile('redis-cli', ['-s', this.redisSocket, ...args.map(String)], (error, out) =>
+      execFile('redis-cli', ['-s', socket, ...args.map(String)], (error, out) =>
         (error || /^(ERR|WRONGTYPE|Could not)/.test(out) ? reject(error ?? new Error(out)) : resolve(out.replace(/\n$/, ''))));
     });
   }
 
-  async startWorker(index) {
+  async startWorker(index, leased = true) {
     const socket = this.socket(index);
     rmSync(socket, { force: true });
     const worker = spawn(program, ['--config', this.config(Math.floor(index / this.#perNode)), '--worker', String(index % this.#perNode)],
@@ -127,6 +154,11 @@ export class System {
       if (worker.exitCode !== null) throw new Error(`worker ${index} ended: ${worker.log}`);
       return existsSync(socket);
     }, START_MS);
+    if (leased) await this.leased(index);
+  }
+
+  /** The others can know that it is there. */
+  async leased(index) {
     await until('lease', async () => (await this.redis('ZRANGE', 'workers', 0, -1)).split('\n').includes(this.name(index)), START_MS);
   }
 
@@ -183,7 +215,7 @@ export class System {
       await end(worker, 'SIGTERM');
       if (!killed && worker.exitCode !== 0) bad.push(`worker ${index} ended with ${worker.exitCode ?? worker.signalCode}:\n${worker.log}`);
     }
-    if (this.#redis) await end(this.#redis, 'SIGKILL');
+    for (const redis of [this.#redis, this.#spare]) if (redis) await end(redis, 'SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
     if (bad.length > 0) throw new Error(bad.join('\n'));
   }
