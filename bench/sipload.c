@@ -381,7 +381,7 @@ static void loads(struct options *o, struct load *L)
 	end = clock_mono_us() + DRAIN_US;
 	while (!stopped && outstanding(L) && clock_mono_us() < end)
 		load_turn(L, end);
-	if (outstanding(L))
+	if (outstanding(L) && !stopped)
 		L->failed[FAIL_TIMEOUT]++;
 }
 

@@ -329,7 +329,7 @@ static enum err queued(struct rds_link *k, enum rds_when when)
 		rds_link_drop(k, "out of memory");
 		return ERR_CLOSED;
 	}
-	if (when == RDS_NOW)
+	if (when == RDS_NOW || k->out.len - k->out_done >= RDS_SOON_BYTES)
 		loop_defer(k->loop, &k->flush);
 	else if (!timer_armed(&k->soon))
 		timer_arm(loop_timers(k->loop), &k->soon, RDS_SOON_MS);

@@ -49,9 +49,10 @@ void rds_link_fini(struct rds_link *k);
 /* When a command is to be written. */
 enum rds_when {
 	RDS_NOW,   /* at the end of the turn, with all that waits */
-	RDS_SOON,  /* within RDS_SOON_MS: what nobody waits for goes with others, in one write that wakes Redis once */
+	RDS_SOON,  /* within RDS_SOON_MS or once RDS_SOON_BYTES wait: what nobody waits for goes with others, in one write that wakes Redis once */
 };
 #define RDS_SOON_MS 2u
+#define RDS_SOON_BYTES 8192u
 
 /* ERR_CLOSED while down, ERR_FULL when too much waits to be written. */
 enum err rds_link_send(struct rds_link *k, size_t argc, const struct str *argv, enum rds_when when);
