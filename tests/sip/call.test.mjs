@@ -4,7 +4,6 @@ import { after, before, describe, it } from 'node:test';
 import { System, until } from './lib/system.mjs';
 import { VIDEO, SDP, accept, call, caller, close, inDialog, invite } from './lib/calls.mjs';
 import { Ua, device, tagOf, uri, uriOf } from './lib/client.mjs';
-import { SDP, VIDEO, accept, call, callee, caller, inDialog, invite } from './lib/call.mjs';
 
 let system;
 before(async () => { system = await System.start({ options: { 'ring-timeout': 2 } }); });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { System, sleep, until } from './lib/system.mjs';
 import { Ua, device, uri } from './lib/client.mjs';
-import { call, hangUp, invite } from './lib/call.mjs';
+import { call, hangUp, invite } from './lib/calls.mjs';
 
 const OPTIONS = { 'redis-deadline': 100, 'flow-grace': 1500 };
 

@@ -35,4 +35,11 @@ export async function call(alice, bob, name) {
   return { a, b: callee(request), sent, request };
 }
 
+/** The caller hangs up. */
+export async function hangUp(alice, bob, { a }) {
+  const bye = inDialog(alice, 'BYE', a);
+  bob.reply(await bob.request('BYE'), 200);
+  assert.equal((await alice.response(bye)).status, 200);
+}
+
 export const close = (...uas) => Promise.all(uas.map((ua) => ua.close()));
