@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/events.h"
 #include "common/rkeys.h"
+#include "signalling/cpim.h"
 #include "signalling/proxy.h"
 #include "signalling/refusal.h"
 #include "signalling/reg_binding.h"
@@ -209,6 +210,37 @@ static void on_location(void *user_data, enum err e, const struct location *loc)
 
 /* --- the request --- */
 
+#define ACCEPT "Accept: text/plain, message/cpim\r\n"
+
+static bool address_is(struct worker *w, struct str value, struct str user)
+{
+	char name[USER_NAME_SIZE];
+	struct sip_addr a;
+	struct sip_uri uri;
+
+	return sip_addr_parse(value, &a) == ERR_OK && sip_uri_parse(a.uri, &uri) == ERR_OK &&
+	       sip_uri_user_name(&uri, w->domain, name, sizeof(name)) == ERR_OK && str_eq(str_from(name), user);
+}
+
+static bool type_is(struct str type, struct str wanted)
+{
+	return str_ieq(str_trim(str_sub(type, 0, str_find(type, ';'))), wanted);
+}
+
+/* Text, or the receipt of one (RFC 5438 §7), in CPIM: it says itself who it is from, and that must be true. */
+static enum err check_wrapped(struct worker *w, struct str body, struct str from, struct str to, struct refusal *why)
+{
+	struct cpim c;
+
+	if (cpim_parse(body, &c) != ERR_OK)
+		return refuse(why, 400, "Bad CPIM Body", STR_NONE, REJ_SANITY);
+	if (!address_is(w, c.from, from) || !address_is(w, c.to, to))
+		return refuse(why, 403, "CPIM Is Not From You To Them", STR_NONE, REJ_SANITY);
+	if (!type_is(c.content_type, STR("text/plain")) && !type_is(c.content_type, STR("message/imdn+xml")))
+		return refuse(why, 415, NULL, STR(ACCEPT), REJ_SANITY);
+	return ERR_OK;
+}
+
 static enum err check(struct worker *w, const struct sip_msg *m, const struct origin *from, char *to, size_t to_size, struct refusal *why)
 {
 	struct sip_uri uri;
@@ -221,8 +253,12 @@ static enum err check(struct worker *w, const struct sip_msg *m, const struct or
 		return refuse(why, 404, NULL, STR_NONE, REJ_SANITY);
 	if (m->body.len > w->conf->chat_body_max)
 		return refuse(why, 413, "Message Too Long", STR_NONE, REJ_TOO_LARGE);
-	if (!str_ieq(sip_msg_token(m, SIP_H_CONTENT_TYPE), STR("text/plain")) || m->body.len == 0)
-		return refuse(why, 415, NULL, STR("Accept: text/plain\r\n"), REJ_SANITY);
+	struct str type = sip_msg_token(m, SIP_H_CONTENT_TYPE);
+	bool wrapped = str_ieq(type, STR("message/cpim"));
+	if ((!wrapped && !str_ieq(type, STR("text/plain"))) || m->body.len == 0)
+		return refuse(why, 415, NULL, STR(ACCEPT), REJ_SANITY);
+	if (wrapped && check_wrapped(w, m->body, from->user, str_from(to), why) != ERR_OK)
+		return ERR_INVALID;
 	if (m->call_id.len > CALL_ID_MAX)
 		return refuse(why, 400, "Call-ID Too Long", STR_NONE, REJ_SANITY);
 	return ERR_OK;

@@ -1,6 +1,7 @@
-/* Chat outside calls: MESSAGE (RFC 3428). Delivered to all devices of the user; stored in messages:{user} when none takes it; delivered later in
- * order, and deleted only after a device's 200: nothing is lost, and a repeated one has the same Call-ID. A device that has not answered after some
- * seconds counts as away; if it answers after all, the message is taken out of the store again.
+/* Chat outside calls: MESSAGE (RFC 3428). Text, plain or in CPIM, and receipts (RFC 5438). Delivered to all devices of the user; stored in
+ * messages:{user} when none takes it; delivered later in order, and deleted only after a device's 200: nothing is lost, and a repeated one has
+ * the same Call-ID. A device that has not answered after some seconds counts as away; if it answers after all, the message is taken out of the
+ * store again.
  *   message.c        from a client: check, deliver, else store
  *   message_drain.c  from the store to a device */
 #ifndef DUPLEX_SIGNALLING_MESSAGE_H

@@ -1,4 +1,5 @@
 /* Delivery of stored MESSAGEs to a device that has come: one after the other, each deleted only after the device's 200. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -30,6 +31,8 @@ struct drain {
 	unsigned tries;
 	bool again;                      /* something was stored meanwhile */
 	bool taken;                      /* the device's answer was 2xx */
+	bool useless;                    /* … or 415: this device will never take it, another one may */
+	char start[STREAM_ID_MAX + 2];   /* of what is left for this device: "-", or "(" and the last one that it cannot take */
 	struct flow flow;
 	char user[USER_NAME_SIZE];
 	char contact[CONTACT_MAX + 1];
@@ -95,7 +98,10 @@ static void try_again(struct drain *d)
 
 static void on_response(struct txn *t, const struct sip_msg *m)
 {
-	((struct drain *)txn_ctx(t))->taken = m->status >= 200 && m->status < 300;
+	struct drain *d = txn_ctx(t);
+
+	d->taken = m->status >= 200 && m->status < 300;
+	d->useless = m->status == 415;
 }
 
 static void on_deleted(void *user_data, enum err e, const struct redisReply *reply)
@@ -116,6 +122,11 @@ static void on_ended(struct txn *t)
 	struct rkey key = rkey_messages(str_from(d->user));
 
 	d->txn = NULL;
+	if (d->useless) {
+		(void)snprintf(d->start, sizeof(d->start), "(%s", d->entry);
+		next(d);
+		return;
+	}
 	if (!d->taken) {
 		drain_free(d);
 		return;
@@ -161,7 +172,7 @@ static enum err send(struct drain *d, const struct redisReply *fields)
 	struct sip_request r = { .method = SIP_MESSAGE, .uri = str_from(d->contact), .from = buf_view(&from), .to = buf_view(&to),
 				 .call_id = rds_field(fields, "id"), .cseq = 1, .headers = buf_view(&headers),
 				 .content_type = rds_field(fields, "type"), .body = rds_field(fields, "body") };
-	d->taken = false;
+	d->taken = d->useless = false;
 	enum err e = from.overflow || to.overflow || headers.overflow ? ERR_TOO_LARGE
 								       : proxy_send(w->proxy, &d->flow, &r, &message_user, d, &d->txn);
 	buf_fini(&headers);
@@ -191,7 +202,7 @@ static void next(struct drain *d)
 {
 	struct rkey key = rkey_messages(str_from(d->user));
 
-	RDS_ASYNC(d->w->rds, on_entry, d, STR("XRANGE"), rkey_str(&key), STR("-"), STR("+"), STR("COUNT"), STR("1"));
+	RDS_ASYNC(d->w->rds, on_entry, d, STR("XRANGE"), rkey_str(&key), str_from(d->start), STR("+"), STR("COUNT"), STR("1"));
 }
 
 /* --- starting --- */
@@ -216,6 +227,7 @@ void message_deliver(struct worker *w, struct str user, const struct binding *b)
 	d->w = w;
 	d->flow = b->flow;
 	memcpy(d->contact, b->contact, sizeof(d->contact));
+	d->start[0] = '-';
 	timer_init(&d->retry, on_retry);
 	list_append(&w->chat->drains, &d->node);
 	next(d);

@@ -76,7 +76,7 @@ static void on_options(void *arg, struct txn *server, const struct sip_msg *m, c
 	bool ours = sip_uri_parse(m->uri, &uri) == ERR_OK && str_ieq(uri.host, w->domain);
 	proxy_reply(w->proxy, server, ours ? 200 : 404, NULL,
 		    ours ? STR("Allow: INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INFO, UPDATE, REFER\r\n"
-			       "Accept: application/sdp, text/plain\r\nSupported: path, outbound, gruu, eventlist\r\nAllow-Events: presence\r\n")
+			       "Accept: application/sdp, text/plain, message/cpim\r\nSupported: path, outbound, gruu, eventlist\r\nAllow-Events: presence\r\n")
 			 : STR_NONE);
 }
 

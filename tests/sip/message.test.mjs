@@ -158,6 +158,68 @@ describe('MESSAGE', () => {
   });
 });
 
+/** What a page sends: text, or the receipt of one. */
+const cpim = (from, to, id, type, content) => [`From: <${uri(from)}>`, `To: <${uri(to)}>`, 'DateTime: 2026-11-25T21:00:00Z',
+  'NS: imdn <urn:ietf:params:imdn>', `imdn.Message-ID: ${id}`, 'imdn.Disposition-Notification: positive-delivery, display', '',
+  `Content-Type: ${type}`, '', content].join('\r\n');
+const receipt = (id, what) => `<?xml version="1.0"?><imdn xmlns="urn:ietf:params:xml:ns:imdn"><message-id>${id}</message-id>${what}</imdn>`;
+const wrapped = (ua, to, body) => ua.ask('MESSAGE', uri(to), { body, type: 'message/cpim', ms: 15000 });
+
+describe('receipts (RFC 5438)', () => {
+  it('go the way back, and are stored for a sender who is away', async () => {
+    const session = await system.addUser('ira');
+    const ira = await device(system, 'ira', { session });
+    const jan = await device(system, 'jan', { worker: 1 });
+    const text = cpim('ira', 'jan', 'm1', 'text/plain;charset=UTF-8', 'hello');
+    assert.equal((await wrapped(ira, 'jan', text)).status, 200);
+    const got = await jan.request('MESSAGE');
+    assert.equal(got.body, text);
+    assert.equal(got.get('Content-Type'), 'message/cpim');
+    const delivered = cpim('jan', 'ira', 'd1', 'message/imdn+xml', receipt('m1', '<delivery-notification><status><delivered/></status></delivery-notification>'));
+    assert.equal((await wrapped(jan, 'ira', delivered)).status, 200);
+    assert.equal((await ira.request('MESSAGE')).body, delivered);
+    await ira.register({ expires: 0 });
+    await ira.close();
+    const read = cpim('jan', 'ira', 'd2', 'message/imdn+xml', receipt('m1', '<display-notification><status><displayed/></status></display-notification>'));
+    assert.equal((await wrapped(jan, 'ira', read)).status, 202);
+    const back = await device(system, 'ira', { session });
+    assert.equal((await back.request('MESSAGE')).body, read);
+    await Promise.all([jan.close(), back.close()]);
+  });
+
+  it('must be from their sender to their receiver, and of a kind that is known', async () => {
+    const kai = await device(system, 'kai');
+    await system.addUser('kim');
+    assert.equal((await wrapped(kai, 'kim', cpim('kim', 'kai', '1', 'text/plain', 'x'))).status, 403);
+    assert.equal((await wrapped(kai, 'kim', cpim('kai', 'kai', '1', 'text/plain', 'x'))).status, 403);
+    const picture = await wrapped(kai, 'kim', cpim('kai', 'kim', '1', 'image/png', 'x'));
+    assert.equal(picture.status, 415);
+    assert.match(picture.get('Accept'), /message\/cpim/);
+    assert.equal((await wrapped(kai, 'kim', 'not a CPIM body')).status, 400);
+    assert.equal(await stored('kim'), 0);
+    await kai.close();
+  });
+
+  it('a device that cannot read a message gets the next, and another device gets that one', async () => {
+    const lea = await device(system, 'lea');
+    const session = await system.addUser('lin');
+    assert.equal((await wrapped(lea, 'lin', cpim('lea', 'lin', '1', 'text/plain', 'wrapped'))).status, 202);
+    assert.equal((await say(lea, 'lin', 'plain')).status, 202);
+    const phone = await Ua.connect(system, 'lin', { session });
+    phone.autoAnswer = false;
+    await phone.register();
+    phone.reply(await phone.request('MESSAGE'), 415);
+    const plain = await phone.request('MESSAGE');
+    assert.equal(plain.body, 'plain');
+    phone.reply(plain, 200);
+    await until('one is left', async () => (await stored('lin')) === 1);
+    const page = await device(system, 'lin', { session, worker: 1 });
+    assert.match((await page.request('MESSAGE')).body, /wrapped$/);
+    await until('none is left', async () => (await stored('lin')) === 0);
+    await Promise.all([lea.close(), phone.close(), page.close()]);
+  });
+});
+
 describe('other methods', () => {
   it('OPTIONS tells what there is; what nobody handles is refused with Allow', async () => {
     const ann = await device(system, 'ann');
