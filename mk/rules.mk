@@ -35,7 +35,7 @@ FLOW_TESTS += $$($(1)_FLOW)
 $$(BUILD)/tests/unit/$(1)/%.o $$(BUILD)/tests/flow/$(1)/%.o $$(BUILD)/tests/fuzz/$(1)/%.o: PARTFLAGS = $$($(1)_CFLAGS) $$($(1)_EXTRA) -Wno-missing-prototypes
 $$($(1)_UNIT) $$($(1)_FLOW): $$(BUILD)/%: $$(BUILD)/%.o $$(BUILD)/lib-$(1).a $$(BUILD)/lib-common.a
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$($(1)_LIBS) $$(common_LIBS)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$($(1)_LIBS) $$(common_LIBS) $$(TESTLIBS)
 
 # A fuzzer's object defines LLVMFuzzerTestOneInput; outside VARIANT=fuzz it is linked with a main that replays seeds.
 $(1)_FUZZ := $$(patsubst %.c,$$(BUILD)/%,$$(wildcard tests/fuzz/$(1)/fuzz_*.c))

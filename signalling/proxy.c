@@ -165,7 +165,7 @@ static void receive_response(struct proxy *p, const struct origin *from, const s
 	struct str worker;
 
 	proxy_count(p, PROXY_C_RESPONSE);
-	if (sip_msg_via(m, &via) != ERR_OK) {
+	if (sip_check_response(m) != ERR_OK || sip_msg_via(m, &via) != ERR_OK) {
 		proxy_count(p, PROXY_C_BAD_RESPONSE);
 		return;
 	}

@@ -24,13 +24,13 @@ const uint16_t sip_char[256] = {
 	['%'] = TOKEN | SIP_C_WORD,
 	['`'] = TOKEN | SIP_C_WORD,
 	['+'] = TOKEN | SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD,
-	['$'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | VALUE,
-	['/'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
+	['$'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_URI,
+	['/'] = SIP_C_USER | SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | SIP_C_URI,
 	['?'] = SIP_C_USER | SIP_C_HEADER | SIP_C_WORD | SIP_C_URI,
 	[':'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
 	['['] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
 	[']'] = SIP_C_PARAM | SIP_C_HEADER | SIP_C_WORD | VALUE,
-	['&'] = SIP_C_USER | SIP_C_PARAM | VALUE,
+	['&'] = SIP_C_USER | SIP_C_PARAM | SIP_C_URI,
 	['='] = SIP_C_USER | SIP_C_URI,
 	[','] = SIP_C_USER | SIP_C_URI,
 	[';'] = SIP_C_USER | SIP_C_URI,
@@ -40,7 +40,7 @@ const uint16_t sip_char[256] = {
 	['"'] = SIP_C_WORD,
 	['{'] = SIP_C_WORD | SIP_C_URI,
 	['}'] = SIP_C_WORD | SIP_C_URI,
-	['@'] = VALUE,
+	['@'] = SIP_C_URI,
 	['#'] = SIP_C_URI,
 	['^'] = SIP_C_URI,
 	['|'] = SIP_C_URI,
@@ -109,7 +109,8 @@ bool sip_take_hostport(struct str *s, bool blanks, struct str *host, uint16_t *p
 	if (sip_take_char(&after, ':')) {
 		if (blanks)
 			sip_skip_blanks(&after);
-		if (str_to_u64(sip_take(&after, SIP_C_DIGIT), UINT16_MAX, &number) != ERR_OK)
+		/* Port 0 is no place to send to, and would be taken for none. */
+		if (str_to_u64(sip_take(&after, SIP_C_DIGIT), UINT16_MAX, &number) != ERR_OK || number == 0)
 			return false;
 		*s = after;
 	}

@@ -18,7 +18,7 @@ enum {
 	SIP_C_WORD = 32,  /* word, as in Call-ID */
 	SIP_C_HEX = 64,
 	SIP_C_DIGIT = 128,
-	SIP_C_VALUE = 256, /* gen-value that is not quoted: token, host, IPv6 reference, and what phones put there */
+	SIP_C_VALUE = 256, /* gen-value that is not quoted: token, host, IPv6 address with brackets or without */
 	SIP_C_URI = 512,   /* may stand in a URI at all: no blank, control, '<', '>', '"' */
 };
 

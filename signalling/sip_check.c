@@ -2,6 +2,7 @@
 #include "signalling/sip_check.h"
 
 #include "signalling/sip_build.h"
+#include "signalling/sip_char.h"
 #include "signalling/sip_uri.h"
 
 /* A rule fills *why and returns ERR_INVALID when it is broken. */
@@ -127,8 +128,8 @@ static bool sip_contact(struct str v)
 	return sip_addr_uri_parse(v, &a, &u) == ERR_OK && (u.scheme == SIP_SCHEME_SIP || u.scheme == SIP_SCHEME_SIPS);
 }
 
-/* A registrar takes any number, of any scheme, or "*" (§10.2.2), but each must be one. */
-static enum err register_contacts(const struct sip_msg *m, struct sip_refusal *why)
+/* Any number, of any scheme, or "*" for a registrar (§10.2.2), but each must be one. */
+static enum err any_contacts(const struct sip_msg *m, struct sip_refusal *why)
 {
 	struct sip_list it = sip_list(m, SIP_H_CONTACT);
 	struct sip_addr a;
@@ -136,7 +137,7 @@ static enum err register_contacts(const struct sip_msg *m, struct sip_refusal *w
 	struct str v;
 
 	while (sip_list_next(&it, &v))
-		if (!str_eq(v, STR("*")) && sip_addr_uri_parse(v, &a, &u) != ERR_OK)
+		if (!(m->method == SIP_REGISTER && str_eq(v, STR("*"))) && sip_addr_uri_parse(v, &a, &u) != ERR_OK)
 			return refuse(why, 400, "Bad Contact");
 	return ERR_OK;
 }
@@ -146,22 +147,28 @@ static enum err contact(const struct sip_msg *m, struct sip_refusal *why, UNUSED
 	struct sip_list it = sip_list(m, SIP_H_CONTACT);
 	struct str v;
 
-	if (m->method == SIP_REGISTER)
-		return register_contacts(m, why);
 	/* Requests that make or refresh a dialog: exactly one, a SIP URI (§8.1.1.8, RFC 6665 §8.2.1). */
 	if (m->method != SIP_INVITE && m->method != SIP_SUBSCRIBE && m->method != SIP_REFER && m->method != SIP_NOTIFY)
-		return ERR_OK;
+		return any_contacts(m, why);
 	if (!sip_list_next(&it, &v) || !sip_contact(v) || sip_list_next(&it, &v))
 		return refuse(why, 400, "Bad Contact");
 	return ERR_OK;
 }
 
+/* type "/" subtype, and one that says what a body is (§20.15). */
 static enum err content_type(const struct sip_msg *m, struct sip_refusal *why, UNUSED struct buf *headers)
 {
-	struct str type = sip_msg_token(m, SIP_H_CONTENT_TYPE);
+	struct str type = sip_msg_token(m, SIP_H_CONTENT_TYPE), sub = type;
+	struct str head = str_cut(&sub, '/');
 
-	if (m->body.len > 0 && (type.len == 0 || str_find(type, '/') == type.len))
+	if (m->body.len == 0 && type.len == 0)
+		return ERR_OK;
+	if (type.len == 0)
 		return refuse(why, 400, "Body without Content-Type");
+	head = str_trim(head);
+	sub = str_trim(sub);
+	if (head.len == 0 || sub.len == 0 || !sip_all(head, SIP_C_TOKEN) || !sip_all(sub, SIP_C_TOKEN))
+		return refuse(why, 400, "Bad Content-Type");
 	return ERR_OK;
 }
 
@@ -215,6 +222,11 @@ enum err sip_check_request(const struct sip_msg *m, struct sip_refusal *why, str
 enum err sip_check_response(const struct sip_msg *m)
 {
 	struct sip_via v;
+	struct sip_addr a;
+	struct sip_uri u;
 
-	return sip_msg_via(m, &v);
+	if (sip_msg_via(m, &v) != ERR_OK || sip_msg_addr_uri(m, SIP_H_FROM, &a, &u) != ERR_OK ||
+	    sip_msg_addr_uri(m, SIP_H_TO, &a, &u) != ERR_OK)
+		return ERR_INVALID;
+	return ERR_OK;
 }

@@ -8,7 +8,7 @@
 /* The first rule that `m` (a parsed request) breaks: ERR_INVALID, with the answer in *why and whole header lines that
  * the answer needs (Unsupported: …, Accept-Encoding: …) appended to `headers`. */
 enum err sip_check_request(const struct sip_msg *m, struct sip_refusal *why, struct buf *headers);
-/* A response is dropped if this is not ERR_OK: its topmost Via must parse. */
+/* A response is dropped if this is not ERR_OK: its topmost Via, From and To must parse (§18.1.2, §8.1.3.3). */
 enum err sip_check_response(const struct sip_msg *m);
 
 #endif

@@ -251,15 +251,27 @@ static const char *header_name(const char *p, const char *end, struct str *name,
 	return name->len > 0 && name->len <= UINT16_MAX && p < end && *p == ':' ? p + 1 : NULL;
 }
 
+/* Where a header with its folds ends, like line_end. A fold of nothing but blanks is an error: to another reader it is the
+ * empty line, and what follows is the body. */
+static const char *header_end(const char *p, const char *end)
+{
+	const char *nl = line_end(p, end);
+
+	while (nl != NULL && nl + 1 < end && (nl[1] == ' ' || nl[1] == '\t')) {
+		for (p = nl + 2; p < end && (*p == ' ' || *p == '\t');)
+			p++;
+		nl = p < end && *p != '\r' ? line_end(p, end) : NULL;
+	}
+	return nl;
+}
+
 /* One header with its folds. */
 static enum err header_line(struct sip_msg *m, const char **at, struct sip_refusal *why)
 {
-	const char *base = m->raw.p, *end = base + m->raw.len, *nl = line_end(*at, end);
+	const char *base = m->raw.p, *end = base + m->raw.len, *nl = header_end(*at, end);
 	struct str name;
 	enum sip_hdr id;
 
-	while (nl != NULL && nl + 1 < end && (nl[1] == ' ' || nl[1] == '\t'))
-		nl = line_end(nl + 1, end);
 	const char *value = header_name(*at, nl != NULL ? nl - 1 : end, &name, &id);
 
 	if (value == NULL)
@@ -330,6 +342,18 @@ static enum err content_length(struct sip_msg *m, struct sip_refusal *why)
 	return ERR_OK;
 }
 
+/* word ["@" word] (§25.1) */
+static bool call_id_ok(struct str id)
+{
+	size_t n = sip_run(id.p, id.len, SIP_C_WORD);
+
+	if (n > 0 && n < id.len && id.p[n] == '@') {
+		id = (struct str){ id.p + n + 1, id.len - n - 1 };
+		n = sip_run(id.p, id.len, SIP_C_WORD);
+	}
+	return n > 0 && n == id.len;
+}
+
 static enum err required(struct sip_msg *m, struct sip_refusal *why)
 {
 	static const struct {
@@ -349,12 +373,8 @@ static enum err required(struct sip_msg *m, struct sip_refusal *why)
 	m->call_id = sip_msg_value(m, SIP_H_CALL_ID);
 	if (m->call_id.len == 0)
 		return refuse(why, 400, "Empty Call-ID");
-	/* word ["@" word], the '@' anywhere and as often as it likes: some phones write so. */
-	for (size_t i = 0; i < m->call_id.len; i++) {
-		i += sip_run(m->call_id.p + i, m->call_id.len - i, SIP_C_WORD);
-		if (i < m->call_id.len && m->call_id.p[i] != '@')
-			return refuse(why, 400, "Bad Call-ID");
-	}
+	if (!call_id_ok(m->call_id))
+		return refuse(why, 400, "Bad Call-ID");
 	if (sip_cseq_parse(sip_msg_value(m, SIP_H_CSEQ), &cseq) != ERR_OK)
 		return refuse(why, 400, "Bad CSeq");
 	m->cseq = cseq.number;

@@ -95,12 +95,15 @@ static enum err parse_sip(struct str rest, struct sip_uri *u)
 	return headers_ok(rest.p, end) ? ERR_OK : ERR_INVALID;
 }
 
-/* Any scheme: the token before the first ':'. */
+/* scheme = ALPHA *(ALPHA / DIGIT / "+" / "-" / "."), with its ':'. */
 static enum err take_scheme(struct str *rest, enum sip_scheme *out)
 {
-	struct str name = sip_take(rest, SIP_C_TOKEN);
+	struct str name = { rest->p, 0 };
 
-	if (name.len == 0 || !sip_take_char(rest, ':'))
+	while (name.len < rest->len && (sip_is(rest->p[name.len], SIP_C_HOST) || rest->p[name.len] == '+'))
+		name.len++;
+	*rest = str_sub(*rest, name.len, rest->len);
+	if (name.len == 0 || (unsigned)((name.p[0] | 0x20) - 'a') > 25 || !sip_take_char(rest, ':'))
 		return ERR_INVALID;
 	*out = str_ieq(name, STR("sip"))    ? SIP_SCHEME_SIP
 	       : str_ieq(name, STR("sips")) ? SIP_SCHEME_SIPS
