@@ -44,6 +44,7 @@ const struct conf_option signalling_options[] = {
 	NUMBER("ring-timeout", ring_timeout_s, "45", 1, 180, "s", "no answer after this: 408"),
 	NUMBER("session-min", session_min_s, "90", 90, 86400, "s", "shortest session interval (RFC 4028); below: 422 with Min-SE"),
 	NUMBER("calls-max", calls_max, "4", 1, 1000, "", "parallel calls of a user: more are refused with 403, to the user with 486"),
+	NUMBER("call-grace", call_grace_ms, "30000", 1000, 600000, "ms", "a call waits so long for the return of a side whose connection is lost"),
 	NUMBER("redis-deadline", redis_deadline_ms, "100", 10, 5000, "ms", "for each Redis command"),
 	NUMBER("outbox-max", outbox_max, "67108864", 0, 10737418240, "bytes",
 	       "call records that Redis does not take are kept in a file of the run directory up to this size; 0: in memory alone"),

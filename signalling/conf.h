@@ -30,6 +30,7 @@ struct signalling_conf {
 	uint64_t ring_timeout_s;     /* no answer after this: 408 */
 	uint64_t session_min_s;      /* shortest session interval; below: 422 */
 	uint64_t calls_max;          /* parallel calls a user, on a worker; above: 403 to the caller, 486 for the callee */
+	uint64_t call_grace_ms;      /* a call whose side has vanished waits this long for it */
 	uint64_t redis_deadline_ms;
 	uint64_t outbox_max;         /* bytes of the file of what Redis has not taken yet */
 	uint64_t drain_ms;           /* SIGTERM: connections are closed spread over this, then we leave */

@@ -262,6 +262,23 @@ static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 		(void)!connect_to(p->ps, p);
 }
 
+static void ask_about(struct peer *p)
+{
+	struct rkey key = rkey_peer(str_from(p->name));
+
+	RDS_ASYNC(p->ps->w->rds, on_peer, p, STR("GET"), rkey_str(&key));
+}
+
+void peers_heard(struct peers *ps, struct str name)
+{
+	struct peer *p = learn(ps, name);
+
+	if (p == NULL)
+		return;
+	p->leased = true;
+	ask_about(p);
+}
+
 static void on_leases(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct peers *ps = user_data;
@@ -299,8 +316,7 @@ static void on_leases(void *user_data, enum err e, const struct redisReply *repl
 		if (p == NULL)
 			continue;
 		p->leased = true;
-		struct rkey key = rkey_peer(name);
-		RDS_ASYNC(ps->w->rds, on_peer, p, STR("GET"), rkey_str(&key));
+		ask_about(p);
 	}
 	if (changed || settled)
 		presence_refresh(ps->w);

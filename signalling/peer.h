@@ -30,6 +30,8 @@ void peers_leave(struct peers *ps);
 
 /* False if the worker is known to be gone, or known to have restarted since `epoch` (0 = any). */
 bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch);
+/* A worker has begun to speak to us: it is there, whatever the last look at the leases said. */
+void peers_heard(struct peers *ps, struct str name);
 /* What another worker says of a flow of its own, or that it is dead, is certain: it answers, or is known to be gone. False while it has a lease and cannot be
  * reached from here: others may reach it well. */
 bool peers_certain(const struct peers *ps, struct str name, uint64_t epoch);

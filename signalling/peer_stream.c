@@ -293,14 +293,16 @@ enum err peer_stream_send(struct peer_stream *s, struct str bytes)
 
 /* --- reading --- */
 
-/* The flow is gone here: the sender shall try another (RFC 5626 §5.3.1: 430). Responses and ACKs to nobody are dropped. */
+/* The flow is gone here: the sender shall try another (RFC 5626 §5.3.1: 430). Responses to nobody are dropped. */
 static void answer_flow_failed(struct worker *w, struct str sender, const struct sip_msg *m)
 {
 	struct buf b = buf_growing(SIP_MSG_MAX);
 	struct sip_reply r = { .status = 430, .phrase = "Flow Failed", .to_tag = STR("gone") };
 
 	w->count->reject[REJ_FLOW_GONE]++;
-	if (m->request && m->method != SIP_ACK && sip_reply_put(&b, m, &r) == ERR_OK)
+	if (m->method == SIP_ACK)
+		proxy_ack_astray(w->proxy, sender, m);
+	else if (m->request && sip_reply_put(&b, m, &r) == ERR_OK)
 		(void)flow_send_worker(w, sender, NULL, buf_view(&b));
 	buf_fini(&b);
 }
@@ -314,7 +316,10 @@ static bool proven(struct peer_stream *s, struct str sender)
 		return str_eq(sender, str_from(s->sender));
 	if (s->ssl != NULL ? !peer_tls_names(s->ssl, node) : !str_eq(node, str_from(s->w->conf->node)))
 		return false;
-	return str_copy(sender, s->sender, sizeof(s->sender)) == ERR_OK;
+	if (str_copy(sender, s->sender, sizeof(s->sender)) != ERR_OK)
+		return false;
+	peers_heard(s->w->peers, sender);
+	return true;
 }
 
 static void take_message(struct peer_stream *s, char *p, size_t len)

@@ -60,6 +60,9 @@ enum err proxy_new(const struct proxy_config *config, struct timers *timers, con
 /* Ends all calls without sending anything. */
 void proxy_free(struct proxy *p);
 
+/* An ACK that the worker `peer`, which has checked it, put on a flow of ours that is gone: it goes to where its device is connected now. No answer could make
+ * the sender try again, and without its ACK a device ends the call (RFC 3261 §13.3.1.4). */
+void proxy_ack_astray(struct proxy *p, struct str peer, const struct sip_msg *m);
 /* One message from a client, or handed on by another worker (origin.peer set; origin.flow = the client's flow, if it is
  * a client's). Never fails: errors are answered, logged or counted here. A client's message for another worker (a
  * response whose top Via, or an in-dialog request whose Route is that worker's) is checked here, too, and then handed

@@ -152,6 +152,18 @@ static enum err send_to(struct relay *r, const struct flow *flow)
 
 /* --- finding the device ----------------------------------------------------------------------- */
 
+/* What follows in this call, an ACK above all, which no 430 would bring back, goes there at once. */
+static void learn_target(struct relay *r, const struct flow *flow)
+{
+	enum call_side side;
+	struct call *c = calls_find(r->proxy->calls, r->request, &side);
+
+	if (c == NULL || strcmp(c->party[call_other(side)].instance, r->instance) != 0)
+		return;
+	c->party[call_other(side)].flow = *flow;
+	c->party[call_other(side)].lost_since_ms = 0;
+}
+
 static void on_location(void *arg, enum err e, const struct location *loc)
 {
 	struct relay *r = arg;
@@ -162,6 +174,8 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		answer(r, 500, NULL);
 	} else if (loc->count == 0 || send_to(r, &loc->binding[0].flow) != ERR_OK) {
 		answer_gone(r);
+	} else {
+		learn_target(r, &loc->binding[0].flow);
 	}
 	release(r);
 }
@@ -477,6 +491,27 @@ void proxy_dialog(struct proxy *p, const struct origin *from, const struct sip_m
 		refuse(p, from, m, PROXY_C_NO_CALL, 481, NULL);
 	else
 		by_gruu(p, from, m, &route);
+}
+
+void proxy_ack_astray(struct proxy *p, struct str peer, const struct sip_msg *m)
+{
+	const struct origin from = { .peer = peer };
+	char name[USER_NAME_SIZE];
+	struct sip_uri u;
+	struct str instance;
+
+	if (m->method != SIP_ACK || sip_uri_parse(m->uri, &u) != ERR_OK || !sip_uri_gruu(&u, &instance) || instance.len == 0 ||
+	    sip_uri_user_name(&u, p->config.domain, name, sizeof(name)) != ERR_OK) {
+		proxy_count(p, PROXY_C_STRAY_ACK);
+		return;
+	}
+	struct relay *r = new_relay(p, &from, m, str_from(name), instance);
+
+	if (r == NULL)
+		return;
+	proxy_count(p, PROXY_C_GRUU_ROUTED);
+	look_up(r);
+	release(r);
 }
 
 void proxy_dialog_free_all(struct proxy *p)

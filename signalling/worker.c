@@ -23,7 +23,6 @@
 #define CLOSE_MS 2500u    /* clients may take this long to answer a close */
 #define FAREWELL_MS 100u  /* for the last words to Redis */
 #define DRAIN_CHECK_MS 50u
-#define LOST_GRACE_MS 30000u
 
 struct run {
 	struct worker w;
@@ -91,9 +90,9 @@ static enum err start_proxy(struct run *r)
 		.sent_by = str_from(w->sent_by),
 		.secret = str_of(w->route_key, sizeof(w->route_key)),
 		.ring_timeout_ms = (uint32_t)(conf->ring_timeout_s * MS_PER_S),
-		.lost_grace_ms = LOST_GRACE_MS,
 		.late_ms = (uint32_t)conf->flow_grace_ms,
 		.session_min_s = (uint32_t)conf->session_min_s,
+		.lost_grace_ms = (uint32_t)conf->call_grace_ms,
 		.calls_per_user = (uint32_t)conf->calls_max,
 		.calls_max = conf->connections_max,
 		.txn_max = conf->transactions_max,
