@@ -87,7 +87,7 @@ const char *check_state(struct str s)
 	return str_eq(s, STR("active")) || str_eq(s, STR("disabled")) ? NULL : "must be active or disabled";
 }
 
-const char *check_relay_state(struct str s)
+const char *check_drain_state(struct str s)
 {
 	return str_eq(s, STR("serving")) || str_eq(s, STR("draining")) ? NULL : "must be serving or draining";
 }

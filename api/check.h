@@ -25,7 +25,7 @@ const char *check_ticket(struct str s);
 const char *check_csr(struct str s);
 const char *check_state(struct str s);
 const char *check_role(struct str s);
-const char *check_relay_state(struct str s);
+const char *check_drain_state(struct str s);
 /* "available" or "do_not_disturb". */
 const char *check_availability(struct str s);
 /* A search: 1 to 64 printable characters. */

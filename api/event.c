@@ -79,6 +79,13 @@ enum err event_queue_media_ask(struct rds *r, const struct event_media_ask *m, s
 	return queue_up_to(r, RKEY_EV_ASKED, STR(ASKED_MAX), EV_MEDIA_ASK, fields, ARRAY_LEN(fields), queued);
 }
 
+enum err event_queue_node_drain(struct rds *r, struct str node, bool draining, size_t *queued)
+{
+	const struct str fields[] = { STR("node"), node, STR("state"), draining ? STR("draining") : STR("serving") };
+
+	return queue(r, RKEY_EV_SIGNAL, EV_NODE_DRAIN, fields, ARRAY_LEN(fields), queued);
+}
+
 enum err event_collect(struct rds *r, size_t queued)
 {
 	struct redisReply *replies[COLLECT_MAX];

@@ -20,6 +20,7 @@ struct event_media_ask {
 };
 /* A question to all relays. */
 enum err event_queue_media_ask(struct rds *r, const struct event_media_ask *m, size_t *queued);
+enum err event_queue_node_drain(struct rds *r, struct str node, bool draining, size_t *queued);
 enum err event_queue_contacts_changed(struct rds *r, struct str user, size_t *queued);
 enum err event_queue_call_hangup(struct rds *r, struct str id, struct str by, size_t *queued);
 /* Reads `queued` replies and drops them. */

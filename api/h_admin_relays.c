@@ -97,7 +97,7 @@ struct patch {
 };
 
 static const struct field fields[] = {
-	{ "state", INPUT_TEXT, true, check_relay_state, offsetof(struct patch, state) },
+	{ "state", INPUT_TEXT, true, check_drain_state, offsetof(struct patch, state) },
 };
 
 enum err h_admin_relay_patch(struct req *r)

@@ -2,6 +2,7 @@
 #include "api/handlers.h"
 #include "api/openapi.h"
 #include "api/reply.h"
+#include "common/rkeys.h"
 
 enum err h_live(struct req *r)
 {
@@ -10,9 +11,16 @@ enum err h_live(struct req *r)
 
 enum err h_ready(struct req *r)
 {
-	enum err e = RDS(r->rds, NULL, STR("PING"));
+	struct redisReply *member;
+	enum err e = RDS(r->rds, &member, STR("SISMEMBER"), STR(RKEY_NODES_DRAINING), str_from(r->set->node));
 
-	return e == ERR_OK ? reply_json(r, 200, json_pack("{s:s}", "status", "ok")) : e;
+	if (e != ERR_OK)
+		return e;
+	bool draining = rds_int(member) != 0;
+	rds_reply_free(member);
+	if (draining)
+		return problem_send(r, PROBLEM_DRAINING, NULL);
+	return reply_json(r, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 enum err h_version(struct req *r)

@@ -77,10 +77,14 @@ enum err h_admin_call(struct req *r);
 enum err h_admin_call_end(struct req *r);
 enum err h_admin_relays(struct req *r);
 enum err h_admin_relay_patch(struct req *r);
+/* GET /admin/nodes: signalling nodes that are up, by name. */
+enum err h_admin_nodes(struct req *r);
+/* PATCH /admin/nodes/{name}: empties the node, or lets it serve again; 202, for its workers do it. */
+enum err h_admin_node_patch(struct req *r);
 
 /* GET /health/live: the process answers. */
 enum err h_live(struct req *r);
-/* GET /health/ready: … and Redis does. */
+/* GET /health/ready: … and Redis does, and nobody empties this node. */
 enum err h_ready(struct req *r);
 /* GET /version. */
 enum err h_version(struct req *r);

@@ -38,6 +38,7 @@
 	X(PROBLEM_INTERNAL, 500, "internal", "Something went wrong on the server")                                              \
 	X(PROBLEM_BUSY, 503, "busy", "The server is busy")                                                                      \
 	X(PROBLEM_STORE, 503, "store_unavailable", "The data store cannot be reached")                                          \
+	X(PROBLEM_DRAINING, 503, "node_draining", "This node is being emptied; use another one")                                \
 	X(PROBLEM_NO_CERTIFICATES, 503, "certificates_unavailable", "This server does not issue certificates")
 
 enum problem {

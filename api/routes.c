@@ -48,6 +48,8 @@ const struct route route_table[] = {
 
 	{ HTTP_GET, V1 "/admin/relays", ACCESS_SESSION, PERM_RELAYS_READ, BODY_NONE, h_admin_relays, "adminListRelays" },
 	{ HTTP_PATCH, V1 "/admin/relays/{name}", ACCESS_SESSION, PERM_RELAYS_DRAIN, BODY_FORM, h_admin_relay_patch, "adminDrainRelay" },
+	{ HTTP_GET, V1 "/admin/nodes", ACCESS_SESSION, PERM_NODES_READ, BODY_NONE, h_admin_nodes, "adminListNodes" },
+	{ HTTP_PATCH, V1 "/admin/nodes/{name}", ACCESS_SESSION, PERM_NODES_DRAIN, BODY_FORM, h_admin_node_patch, "adminDrainNode" },
 
 	{ HTTP_GET, V1 "/health/live", ACCESS_PUBLIC, ANY, BODY_NONE, h_live, "getLive" },
 	{ HTTP_GET, V1 "/health/ready", ACCESS_PUBLIC, ANY, BODY_NONE, h_ready, "getReady" },

@@ -27,6 +27,7 @@ const struct conf_option settings_table[] = {
 	{ .section = "common", .key = "turn-secret", .type = CONF_SECRET, .offset = offsetof(struct settings, turn_secret),
 	  .unit = "", .help = "file with the secret shared with the relay" },
 
+	TEXT("api", "node", node, "n1", "the signalling node that this machine is: /health/ready says when it is being emptied"),
 	TEXT("api", "socket", socket, "", "FastCGI socket; empty: api.sock in run-dir"),
 	TEXT("api", "socket-group", socket_group, "", "group that may connect (nginx's); empty: that of the process"),
 	TEXT("api", "socket-mode", socket_mode, "0660", "mode of the socket, octal"),

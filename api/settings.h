@@ -12,7 +12,7 @@ struct settings {
 	/* [common] */
 	char *domain, *run_dir, *redis, *log_level, *turn_secret;
 	/* [api] */
-	char *socket, *socket_group, *socket_mode;
+	char *node, *socket, *socket_group, *socket_mode;
 	uint64_t processes, threads, redis_timeout_ms;
 	uint64_t argon2_ops, argon2_kib, argon2_parallel, argon2_wait_ms;
 	uint64_t session_idle_s, session_absolute_s;

@@ -9,6 +9,7 @@
  *   call.hangup        id, by          end the live call
  *   flow.close         flow            the flow token lost its binding to a younger one: its worker closes it (4002)   (by signalling)
  *   device.new         user            one more device of the user has registered: who rings the user rings there, too     (by signalling)
+ *   node.drain         node, state     that node's workers take no new sockets and close those they have ("draining"), or serve again ("serving")
  *   messages.waiting   user, since     a message was stored: deliver to devices that have registered since then (ms)   (by signalling)
  * events:presence (read by signalling workers; written by them and by the API)
  *   presence           user, status    "online", "offline", "busy", "dnd" or "available": the readers ask for the state themselves; the last two
@@ -42,6 +43,7 @@
 #define EV_USER_REVOKE "user.revoke"
 #define EV_RELAY_DRAIN "relay.drain"
 #define EV_MEDIA_ASK "media.ask"
+#define EV_NODE_DRAIN "node.drain"
 
 /* WebSocket close codes of our own (RFC 6455 §7.4.2, private use). */
 #define WS_CLOSE_SESSION_ENDED 4001

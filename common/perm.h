@@ -16,7 +16,9 @@
 	X(PERM_CALLS_READ, "calls.read")          \
 	X(PERM_CALLS_HANGUP, "calls.hangup")      \
 	X(PERM_RELAYS_READ, "relays.read")        \
-	X(PERM_RELAYS_DRAIN, "relays.drain")
+	X(PERM_RELAYS_DRAIN, "relays.drain")      \
+	X(PERM_NODES_READ, "nodes.read")          \
+	X(PERM_NODES_DRAIN, "nodes.drain")
 
 enum perm {
 #define PERM_ENUM(id, name) id,

@@ -113,6 +113,11 @@ struct rkey rkey_peer(struct str worker)
 	return plain("peers", worker);
 }
 
+struct rkey rkey_worker(struct str worker)
+{
+	return plain("worker", worker);
+}
+
 struct rkey rkey_relay(struct str name)
 {
 	return plain("relay", name);

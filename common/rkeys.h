@@ -28,6 +28,9 @@
  *   live:WORKER      hash    call id -> JSON of the live call (signalling/call_record.c); the key has a lease
  *   answer:ASK       list    what the relays said to one question of the API, an element each: common/events.h; ANSWER_TTL_MS
  *   workers          zset    score = lease end (ms), member = WORKER ("n1.0"); peers:WORKER string = "boot epoch (ms) address of its SIP socket"
+ *   worker:WORKER    hash    what it tells of itself: version, state (serving|draining), address, connections, registrations, calls, started (ms);
+ *                            WORKER_LEASE_MS
+ *   nodes:draining   set     nodes that an administrator drains; their workers ask when they start
  *   relays           zset    score = lease end (ms), member = NAME of a relay; relay:NAME hash (version, state, addresses, allocations, capacity,
  *                            workers, busy (thousandths), started (ms)) with the lease
  *   rate:WHAT:WHO    string  counter of a throttle, expires with its window
@@ -60,6 +63,7 @@
 #define RKEY_CRL "crl"
 #define RKEY_WORKERS "workers"
 #define RKEY_RELAYS "relays"
+#define RKEY_NODES_DRAINING "nodes:draining"
 #define RKEY_EV_SIGNAL "events:signal"
 #define RKEY_EV_PRESENCE "events:presence"
 #define RKEY_EV_RELAY "events:relay"
@@ -93,6 +97,7 @@ struct rkey rkey_media(struct str user, struct str call);
 struct rkey rkey_live(struct str worker);
 struct rkey rkey_answer(struct str ask);
 struct rkey rkey_peer(struct str worker);
+struct rkey rkey_worker(struct str worker);
 struct rkey rkey_relay(struct str name);
 struct rkey rkey_rate(const char *what, struct str who);
 

@@ -49,6 +49,7 @@ const struct conf_option signalling_options[] = {
 	NUMBER("outbox-max", outbox_max, "67108864", 0, 10737418240, "bytes",
 	       "call records that Redis does not take are kept in a file of the run directory up to this size; 0: in memory alone"),
 	NUMBER("drain", drain_ms, "3000", 0, 60000, "ms", "after SIGTERM connections are closed spread over this time"),
+	NUMBER("drain-wait", drain_wait_ms, "5000", 0, 600000, "ms", "those with a request under way, a call that rings above all, get so much more"),
 };
 
 const size_t signalling_option_count = ARRAY_LEN(signalling_options);

@@ -34,6 +34,7 @@ struct signalling_conf {
 	uint64_t redis_deadline_ms;
 	uint64_t outbox_max;         /* bytes of the file of what Redis has not taken yet */
 	uint64_t drain_ms;           /* SIGTERM: connections are closed spread over this, then we leave */
+	uint64_t drain_wait_ms;      /* but those with a request under way get this much more */
 };
 
 extern const struct conf_option signalling_options[];

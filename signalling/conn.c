@@ -13,13 +13,11 @@
 #include "signalling/ws_handshake.h"
 
 #define CLOSE_WAIT_MS 2000u
-#define DRAIN_TICK_MS 50u
 #define PING_MISSES 2u
 
 static void on_timer(struct timer *t, uint64_t now_ms);
 static void on_resume(struct timer *t, uint64_t now_ms);
 static void on_ended(struct loop_job *job);
-static void on_drain(struct timer *t, uint64_t now_ms);
 
 enum err conns_new(struct worker *w, size_t max, struct conns **out)
 {
@@ -30,7 +28,7 @@ enum err conns_new(struct worker *w, size_t max, struct conns **out)
 	cs->w = w;
 	cs->max = max;
 	usermap_init(&cs->users);
-	timer_init(&cs->drain, on_drain);
+	timer_init(&cs->drain.timer, conn_drain_on_tick);
 	*out = cs;
 	return ERR_OK;
 }
@@ -58,7 +56,7 @@ void conns_free(struct conns *cs)
 {
 	if (cs == NULL)
 		return;
-	timer_stop(loop_timers(cs->w->loop), &cs->drain);
+	timer_stop(loop_timers(cs->w->loop), &cs->drain.timer);
 	for (size_t i = 0; i < cs->size; i++) {
 		if (cs->slots[i].conn != NULL)
 			conn_free(cs->slots[i].conn);
@@ -261,31 +259,6 @@ static void on_ended(struct loop_job *job)
 	w->count->connections = cs->open;
 	w->count->stat[STAT_CONNS_CLOSED]++;
 	conn_free(c);
-}
-
-static void on_drain(struct timer *t, uint64_t now_ms)
-{
-	struct conns *cs = CONTAINER_OF(t, struct conns, drain);
-	size_t done = 0;
-
-	(void)now_ms;
-	for (; cs->drain_next < cs->size && done < cs->drain_batch; cs->drain_next++) {
-		struct conn *c = cs->slots[cs->drain_next].conn;
-
-		if (c == NULL || c->phase == PHASE_CLOSING)
-			continue;
-		conn_close(c, WS_CODE_RESTART, "restart");
-		done++;
-	}
-	if (cs->drain_next < cs->size)
-		timer_arm(loop_timers(cs->w->loop), &cs->drain, DRAIN_TICK_MS);
-}
-
-void conns_drain(struct conns *cs, uint64_t spread_ms)
-{
-	cs->drain_next = 0;
-	cs->drain_batch = cs->open / MAX(spread_ms / DRAIN_TICK_MS, (uint64_t)1) + 1;
-	timer_arm(loop_timers(cs->w->loop), &cs->drain, 1);
 }
 
 /* --- time --- */

@@ -32,8 +32,11 @@ enum err conn_send(struct conn *c, struct str message);
 void conn_close(struct conn *c, uint16_t code, const char *reason);
 /* Every connection of `user` (of that session only, unless `session` is empty) is closed. Returns how many. */
 size_t conns_close_user(struct conns *cs, struct str user, struct str session, uint16_t code, const char *reason);
-/* Closes all, a batch each 50 ms spread over `spread_ms`, with code 1012 (restart). */
-void conns_drain(struct conns *cs, uint64_t spread_ms);
+/* Closes all with code 1012 (restart), a batch each 50 ms spread over `spread_ms`. One on which a request waits for its answer, a call that rings above
+ * all, is left until the answer is there, for `patience_ms` at most. */
+void conns_drain(struct conns *cs, uint64_t spread_ms, uint64_t patience_ms);
+/* Those that are left stay. */
+void conns_drain_stop(struct conns *cs);
 /* Calls `fn` for each open connection of `user`. */
 void conns_each(struct conns *cs, struct str user, void (*fn)(struct conn *c, void *arg), void *arg);
 

@@ -1,5 +1,5 @@
-/* Inside of a connection: what conn.c (table and life), conn_tx.c (to the client), conn_rx.c (from the client) and
- * conn_session.c (is its session still there) share. */
+/* Inside of a connection: what conn.c (table and life), conn_tx.c (to the client), conn_rx.c (from the client),
+ * conn_session.c (is its session still there) and conn_drain.c (all of them go) share. */
 #ifndef DUPLEX_SIGNALLING_CONN_INT_H
 #define DUPLEX_SIGNALLING_CONN_INT_H
 
@@ -52,8 +52,12 @@ struct conns {
 	size_t size, max, open;
 	uint32_t free_head;         /* 1 + index, 0 = none */
 	struct usermap users;
-	struct timer drain;
-	size_t drain_next, drain_batch;
+	struct {
+		struct timer timer;
+		size_t next, batch;    /* slot to look at next; how many a tick */
+		uint64_t patience_ms;  /* until then (monotonic) a connection with a transaction under way stays */
+		bool passed_over;      /* one stayed in this pass */
+	} drain;
 	char scratch[CONN_SCRATCH];      /* what is read in a turn; one connection at a time */
 };
 
@@ -68,6 +72,10 @@ void conn_session_ask(struct conn *c);
 void conn_session_on_due(struct timer *t, uint64_t now_ms);
 /* The connection is freed. */
 void conn_session_forget(struct conn *c);
+
+/* conn_drain.c */
+/* timer_fn of `drain`. */
+void conn_drain_on_tick(struct timer *t, uint64_t now_ms);
 
 /* conn_tx.c */
 bool conn_tx_empty(const struct conn *c);

@@ -155,7 +155,7 @@ static void upgrade(struct conn *c, const struct ws_upgrade *up)
 	uint32_t jitter;
 
 	conns_each(cs, up->user, count_one, &mine);
-	if (w->draining || mine.n >= w->conf->connections_per_user || adopt_identity(c, up) != ERR_OK) {
+	if (w->draining || w->emptied || mine.n >= w->conf->connections_per_user || adopt_identity(c, up) != ERR_OK) {
 		refuse_upgrade(c, 503);
 		return;
 	}

@@ -73,6 +73,12 @@ static void on_device_new(struct worker *w, const struct redisReply *fields)
 	proxy_device_came(w->proxy, rds_field(fields, "user"));
 }
 
+static void on_node_drain(struct worker *w, const struct redisReply *fields)
+{
+	if (str_eq(rds_field(fields, "node"), str_from(w->conf->node)))
+		worker_set_serving(w, !str_eq(rds_field(fields, "state"), STR("draining")));
+}
+
 static void on_presence(struct worker *w, const struct redisReply *fields)
 {
 	struct str user = rds_field(fields, "user");
@@ -97,6 +103,7 @@ static const struct {
 	{ EV_CALL_HANGUP, on_call_hangup },
 	{ EV_FLOW_CLOSE, on_flow_close },
 	{ EV_MESSAGES_WAITING, on_messages_waiting },
+	{ EV_NODE_DRAIN, on_node_drain },
 };
 
 static void on_entry(void *user, const char *stream, const struct redisReply *fields)

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/rkeys.h"
 #include "signalling/listener.h"
+#include "signalling/node.h"
 #include "signalling/peer_stream.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
@@ -34,6 +35,7 @@ struct peer {
 	uint64_t epoch;                 /* 0 = not known */
 	bool leased;                    /* its lease was in force at the last look */
 	struct peer_stream out;         /* ours to it; made when something is sent */
+	uint64_t out_since_ms;          /* wall clock: one that began after a worker's boot is not to the worker before it */
 	uint64_t retry_ms, backoff_ms;  /* no new attempt to connect before, monotonic; what was waited last */
 	struct loop_job lost;           /* tells the proxy, at the end of the turn, that it does not answer any more */
 };
@@ -90,7 +92,7 @@ static void on_lost(struct loop_job *job)
 	/* What fails may send again, which may forget a peer that is nobody's. */
 	memcpy(name, p->name, sizeof(name));
 	if (p->out.used)
-		proxy_worker_lost(ps->w->proxy, str_from(name));
+		proxy_worker_lost(ps->w->proxy, str_from(name), UINT64_MAX);
 }
 
 static struct peer *learn(struct peers *ps, struct str name)
@@ -251,8 +253,10 @@ static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 		p->epoch = epoch;
 		p->retry_ms = p->backoff_ms = 0;
 		log_event(LOG_INFO, restarted ? "peer-restarted" : "peer-found", "peer=%s", p->name);
-		if (restarted)
+		if (restarted && p->out_since_ms < epoch)
 			leave(p);
+		else if (restarted)
+			proxy_worker_lost(p->ps->w->proxy, str_from(p->name), epoch);
 		presence_refresh(p->ps->w);
 	}
 	if (p->out.state == PEER_UP)
@@ -341,6 +345,7 @@ static void renew(struct peers *ps)
 	RDS_ASYNC(w->rds, NULL, NULL, STR("SET"), rkey_str(&key), buf_view(&value), STR("PX"), buf_view(&lease));
 	RDS_ASYNC(w->rds, NULL, NULL, STR("ZADD"), STR(RKEY_WORKERS), buf_view(&end), str_from(w->name));
 	RDS_ASYNC(w->rds, NULL, NULL, STR("ZREMRANGEBYSCORE"), STR(RKEY_WORKERS), STR("-inf"), buf_view(&old));
+	node_announce(w, str_from(ps->address));
 	RDS_ASYNC(w->rds, on_leases, ps, STR("ZRANGEBYSCORE"), STR(RKEY_WORKERS), buf_view(&now), STR("+inf"));
 }
 
@@ -372,6 +377,7 @@ void peers_leave(struct peers *ps)
 		return;
 	RDS_ASYNC(ps->w->rds, NULL, NULL, STR("ZREM"), STR(RKEY_WORKERS), str_from(ps->w->name));
 	RDS_ASYNC(ps->w->rds, NULL, NULL, STR("DEL"), rkey_str(&key));
+	node_leave(ps->w);
 }
 
 bool peers_alive(const struct peers *ps, struct str name, uint64_t epoch)
@@ -415,6 +421,7 @@ static enum err connect_near(struct peers *ps, struct peer *p)
 
 static enum err connect_to(struct peers *ps, struct peer *p)
 {
+	p->out_since_ms = clock_wall_ms();
 	if (!foreign(ps, str_from(p->name)))
 		return connect_near(ps, p);
 	if (ps->tls == NULL || p->address.len == 0 || worker_now(ps->w) < p->retry_ms)

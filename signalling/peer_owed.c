@@ -129,6 +129,17 @@ void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *re
 	}
 }
 
+bool owed_flow_busy(const struct owed *o, const struct flow *flow)
+{
+	const struct list *head = &o->by_flow[flow->slot & (BUCKETS - 1)];
+
+	for (const struct list *it = head->next; it != head; it = it->next) {
+		if (flow_eq(&CONTAINER_OF(it, const struct debt, by_flow)->flow, flow))
+			return true;
+	}
+	return false;
+}
+
 void owed_flow_lost(struct owed *o, const struct flow *flow)
 {
 	struct list *it, *tmp;

@@ -21,6 +21,8 @@ void owed_free(struct owed *o);
 void owed_note(struct owed *o, const struct flow *flow, struct str sender, const struct sip_msg *request);
 /* `response` came from the client on `flow`: a final one pays. */
 void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *response);
+/* Whether an answer of the client on `flow` is owed. */
+bool owed_flow_busy(const struct owed *o, const struct flow *flow);
 /* The connection is gone: what is owed of it is answered. */
 void owed_flow_lost(struct owed *o, const struct flow *flow);
 

@@ -74,8 +74,9 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
  * user's return (lost_grace_ms). Called for every client connection that closes. */
 void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user);
 /* Another worker is gone, or the stream to it broke: what it was asked is not answered any more. Requests of ours to its connections fail as with a
- * transport error (RFC 3261 §8.1.3.1); calls that are up are not touched. */
-void proxy_worker_lost(struct proxy *p, struct str worker);
+ * transport error (RFC 3261 §8.1.3.1); calls that are up are not touched. Connections of its boots from `before` on
+ * (UINT64_MAX: none) are those of a worker that is there. */
+void proxy_worker_lost(struct proxy *p, struct str worker, uint64_t before);
 /* A device (re-)registered with this flow: calls that waited for it go on, and later requests to it take the new flow.
  */
 void proxy_registered(struct proxy *p, struct str user, const struct binding *b);

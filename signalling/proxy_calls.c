@@ -245,9 +245,9 @@ void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user)
 	}
 }
 
-void proxy_worker_lost(struct proxy *p, struct str worker)
+void proxy_worker_lost(struct proxy *p, struct str worker, uint64_t before)
 {
-	txn_layer_worker_lost(p->txns, worker);
+	txn_layer_worker_lost(p->txns, worker, before);
 }
 
 void proxy_registered(struct proxy *p, struct str user, const struct binding *b)

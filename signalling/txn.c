@@ -354,9 +354,16 @@ static bool of_flow(const struct txn *t, const void *flow)
 	return flow_eq(&t->flow, flow);
 }
 
-static bool of_worker(const struct txn *t, const void *worker)
+struct lost_worker {
+	struct str name;
+	uint64_t before;
+};
+
+static bool of_worker(const struct txn *t, const void *arg)
 {
-	return is_client(t->kind) && str_eq(str_from(t->flow.worker), *(const struct str *)worker);
+	const struct lost_worker *lost = arg;
+
+	return is_client(t->kind) && t->flow.epoch < lost->before && str_eq(str_from(t->flow.worker), lost->name);
 }
 
 void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow)
@@ -364,10 +371,25 @@ void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow)
 	fail_all(flow_bucket_of(l, flow), of_flow, flow);
 }
 
-void txn_layer_worker_lost(struct txn_layer *l, struct str worker)
+void txn_layer_worker_lost(struct txn_layer *l, struct str worker, uint64_t before)
 {
+	const struct lost_worker lost = { worker, before };
+
 	for (size_t i = 0; i < l->buckets; i++)
-		fail_all(&l->flow_bucket[i], of_worker, &worker);
+		fail_all(&l->flow_bucket[i], of_worker, &lost);
+}
+
+bool txn_layer_flow_busy(const struct txn_layer *l, const struct flow *flow)
+{
+	struct list *head = flow_bucket_of(l, flow), *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, head) {
+		const struct txn *t = CONTAINER_OF(it, struct txn, by_flow);
+
+		if (t->state < TXN_S_COMPLETED && of_flow(t, flow))
+			return true;
+	}
+	return false;
 }
 
 void txn_abandon(struct txn *t)

@@ -93,8 +93,10 @@ struct txn *txn_find_invite(struct txn_layer *l, const struct flow *flow, const 
 
 /* The flow is gone: its transactions fail at once (TXN_TRANSPORT), instead of waiting for a timer. */
 void txn_layer_flow_lost(struct txn_layer *l, const struct flow *flow);
-/* The same for client transactions of all flows of another worker, from which no answer will come. Looks at every transaction. */
-void txn_layer_worker_lost(struct txn_layer *l, struct str worker);
+/* The same for client transactions of all flows of another worker of epochs before `before`, from which no answer will come. Looks at every transaction. */
+void txn_layer_worker_lost(struct txn_layer *l, struct str worker, uint64_t before);
+/* Whether a request from or to the client on `flow` waits for its final response. */
+bool txn_layer_flow_busy(const struct txn_layer *l, const struct flow *flow);
 
 /* Stops a transaction without telling failed(); ended() is called. */
 void txn_abandon(struct txn *t);

@@ -12,6 +12,7 @@
 #include "signalling/event.h"
 #include "signalling/listener.h"
 #include "signalling/message.h"
+#include "signalling/node.h"
 #include "signalling/outbox.h"
 #include "signalling/peer.h"
 #include "signalling/peer_owed.h"
@@ -21,6 +22,7 @@
 #include "signalling/sip_uri.h"
 
 #define CLOSE_MS 2500u    /* clients may take this long to answer a close */
+#define EMPTY_MARGIN_MS 10000u
 #define FAREWELL_MS 100u  /* for the last words to Redis */
 #define DRAIN_CHECK_MS 50u
 
@@ -50,6 +52,7 @@ static void on_redis(void *user, bool up)
 	outbox_redis_up(w->outbox);
 	calls_redis_up(proxy_calls(w->proxy));
 	peers_redis_up(w->peers);
+	node_ask(w);
 	registrar_redis_up(w);
 	presence_redis_up(w);
 }
@@ -187,7 +190,7 @@ static enum err start_listening(struct run *r)
 	return e == ERR_OK ? listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client) : e;
 }
 
-/* In the order in which they lean on each other; clients come last. worker_free goes the other way. */
+/* In the order in which they lean on each other. worker_free goes the other way. */
 static const struct step {
 	const char *name;
 	enum err (*start)(struct run *r);
@@ -202,8 +205,8 @@ static const struct step {
 	{ "presence", start_presence },
 	{ "chat", start_chat },
 	{ "events", start_events },
-	{ "metrics", start_metrics },
 	{ "listener", start_listening },
+	{ "metrics", start_metrics }, /* who looks after us takes this for the end of the start */
 };
 
 static void on_drain(struct timer *t, uint64_t now_ms)
@@ -298,7 +301,26 @@ void worker_drain(struct worker *w)
 	log_event(LOG_INFO, "draining", "worker=%s connections=%zu", w->name, conns_count(w->conns));
 	w->draining = true;
 	listener_close(&r->listener);
-	conns_drain(w->conns, w->conf->drain_ms);
-	r->drain_end_ms = clock_mono_ms() + w->conf->drain_ms + CLOSE_MS;
+	conns_drain(w->conns, w->conf->drain_ms, w->conf->drain_ms + w->conf->drain_wait_ms);
+	r->drain_end_ms = clock_mono_ms() + w->conf->drain_ms + w->conf->drain_wait_ms + CLOSE_MS;
 	timer_arm(loop_timers(w->loop), &r->drain, DRAIN_CHECK_MS);
+}
+
+void worker_set_serving(struct worker *w, bool serving)
+{
+	struct run *r = run_of(w);
+
+	if (w->draining || w->emptied == !serving)
+		return;
+	log_event(LOG_INFO, serving ? "node-serving" : "node-draining", "worker=%s connections=%zu", w->name, conns_count(w->conns));
+	w->emptied = !serving;
+	if (!serving) {
+		listener_close(&r->listener);
+		conns_drain(w->conns, w->conf->drain_ms, w->conf->ring_timeout_s * MS_PER_S + EMPTY_MARGIN_MS);
+		return;
+	}
+	conns_drain_stop(w->conns);
+	/* A worker that cannot listen is of no use: its supervisor starts it again. */
+	if (start_listening(r) != ERR_OK)
+		loop_stop(w->loop);
 }

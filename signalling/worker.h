@@ -34,6 +34,7 @@ struct worker {
 	uint8_t flow_key[FLOW_KEY_LEN];
 	uint8_t route_key[FLOW_KEY_LEN]; /* of our Record-Route */
 	bool draining;                   /* SIGTERM came: new INVITE and REGISTER are refused with 503 */
+	bool emptied;                    /* an administrator drains this node: no sockets, but all else goes on */
 	struct metrics_counters *count;
 	struct conns *conns;
 	struct peers *peers;
@@ -58,6 +59,9 @@ void worker_free(struct worker *w);
 enum err worker_run(struct worker *w);
 /* SIGTERM: no new clients, the present ones are closed with 1012 in batches, then worker_run returns. A second one: at once. */
 void worker_drain(struct worker *w);
+/* An administrator empties this node, or lets it serve again: as worker_drain, but the worker stays and keeps its calls, and requests under way have as long
+ * as they need. */
+void worker_set_serving(struct worker *w, bool serving);
 /* metrics_fn: Prometheus text of this worker. */
 void worker_metrics_put(struct buf *out, void *worker);
 

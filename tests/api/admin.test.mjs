@@ -296,6 +296,58 @@ describe("relays", () => {
 	});
 });
 
+describe("nodes", () => {
+	const worker = { version: "0.1.0", state: "serving", address: "192.0.2.1:7100", connections: 3, registrations: 2, calls: 1, started: 1790000000000 };
+	const put = (name, ms, change = {}) => {
+		server.redis("ZADD", "workers", Date.now() + ms, name);
+		server.redis("HSET", `worker:${name}`, ...Object.entries({ ...worker, ...change }).flat().map(String));
+	};
+	before(() => {
+		server.redis("DEL", "workers");
+		put("east.1", 600000, { started: 1790000001000 });
+		put("east.0", 600000);
+		put("a-west.0", 600000, { state: "draining", connections: 0 });
+		put("dead.0", -1);
+		server.redis("ZADD", "workers", Date.now() + 600000, "going.0");
+	});
+	test("are those with a worker that lives, summed up, by name", async () => {
+		const { body } = await admin.get("/admin/nodes");
+		assert.deepEqual(body.items, [
+			{ name: "a-west", state: "draining", version: "0.1.0", workers: 1, connections: 0, registrations: 2, calls: 1, started_at: "2026-09-21T14:13:20.000Z" },
+			{ name: "east", state: "serving", version: "0.1.0", workers: 2, connections: 6, registrations: 4, calls: 2, started_at: "2026-09-21T14:13:20.000Z" },
+		]);
+	});
+	test("are emptied by an event, and workers that start later find it in the store", async () => {
+		assert.equal((await admin.patch("/admin/nodes/east", { state: "draining" })).status, 202);
+		assert.equal(Number(server.redis("SISMEMBER", "nodes:draining", "east")), 1);
+		assert.equal((await admin.patch("/admin/nodes/east", { state: "serving" })).status, 202);
+		assert.equal(Number(server.redis("SCARD", "nodes:draining")), 0);
+		assert.deepEqual(server.events("events:signal").filter((e) => e.t === "node.drain"),
+			[{ t: "node.drain", node: "east", state: "draining" }, { t: "node.drain", node: "east", state: "serving" }]);
+	});
+	test("that are not up are not found, other states are refused", async () => {
+		for (const name of ["dead", "eas", "east.0", "x"])
+			assert.equal((await admin.patch(`/admin/nodes/${name}`, { state: "draining" })).status, 404, name);
+		assert.equal((await admin.patch("/admin/nodes/east", { state: "gone" })).status, 422);
+		assert.equal(Number(server.redis("SCARD", "nodes:draining")), 0);
+	});
+	test("are for administrators", async () => {
+		const someone = await person(server, "no-operator");
+		assert.equal((await someone.get("/admin/nodes")).status, 403);
+		assert.equal((await someone.patch("/admin/nodes/east", { state: "draining" })).status, 403);
+	});
+	test("say by /health/ready that a balancer shall look elsewhere", async () => {
+		assert.equal((await admin.get("/health/ready")).status, 200);
+		server.redis("SADD", "nodes:draining", "n1");
+		const reply = await admin.get("/health/ready");
+		assert.equal(reply.status, 503);
+		assert.equal(reply.body.code, "node_draining");
+		assert.equal((await admin.get("/health/live")).status, 200);
+		server.redis("SREM", "nodes:draining", "n1");
+		assert.equal((await admin.get("/health/ready")).status, 200);
+	});
+});
+
 describe("duplexctl", () => {
 	const ctl = (words, input) => server.ctl(words.split(" "), input);
 	test("adds a user who can log in", async () => {

@@ -427,9 +427,12 @@ static void worker_of_a_branch_dies(void **state)
 
 	bed_answer(phone, m1, 180, "");
 	bed_answer(desk, m2, 180, "");
+	/* News of an earlier boot of that worker do not concern it. */
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"), phone->flow.epoch);
+	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_DEAD_BRANCH], 0);
 	b->worker[1].dead = true;
 	phone->open = false;
-	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"), UINT64_MAX);
 	assert_int_equal(proxy_counters(b->worker[0].proxy)[PROXY_C_DEAD_BRANCH], 1);
 	assert_false(bed_has(alice, "SIP/2.0 4"));
 	bed_answer(desk, m2, 200, BED_AUDIO);
@@ -447,7 +450,7 @@ static void worker_of_the_only_branch_dies(void **state)
 	(void)bed_take(alice, "SIP/2.0 180 ");
 	b->worker[1].dead = true;
 	bob->open = false;
-	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"), UINT64_MAX);
 	bed_run(b, 4100);
 	(void)bed_take(alice, "SIP/2.0 480 Device is gone");
 	bed_quiet(b);
@@ -463,7 +466,7 @@ static void worker_of_a_call_dies(void **state)
 	bed_call(alice, bob, &da, &db);
 	b->worker[1].dead = true;
 	bob->open = false;
-	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"), UINT64_MAX);
 	bed_nothing(alice);
 	bed_connect(bob, 2);
 	bed_request(bob, &db, "BYE", "", "");

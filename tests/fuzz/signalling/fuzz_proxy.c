@@ -431,7 +431,7 @@ static void step(uint8_t op, uint8_t arg)
 	default:
 		if ((arg & 2) != 0) {
 			/* The stream to the other worker broke: what it is asked is lost. */
-			proxy_worker_lost(workers[arg & 1].proxy, str_from(workers[1 - (arg & 1)].name));
+			proxy_worker_lost(workers[arg & 1].proxy, str_from(workers[1 - (arg & 1)].name), UINT64_MAX);
 			deliver();
 		} else {
 			store_away = (arg & 1) != 0;

@@ -152,7 +152,7 @@ export class System {
     this.#workers[index] = worker;
     await until(`worker ${index}: ${worker.log}`, () => {
       if (worker.exitCode !== null) throw new Error(`worker ${index} ended: ${worker.log}`);
-      return existsSync(socket);
+      return worker.log.includes('worker-started') || existsSync(socket); // a worker of a node that is being emptied does not listen
     }, START_MS);
     if (leased) await this.leased(index);
   }
