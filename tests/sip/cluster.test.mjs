@@ -8,7 +8,7 @@ const SDP = 'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TL
 const FAR = 2; // n2.0
 let system;
 let serial = 0;
-before(async () => { system = await System.start({ nodes: 2, options: { 'ring-timeout': 60 } }); });
+before(async () => { system = await System.start({ nodes: 2, options: { 'ring-timeout': 60, 'flow-grace': 300 } }); });
 after(() => system.stop());
 
 const name = (what) => `${what}${++serial}`;
@@ -108,7 +108,7 @@ describe('two nodes', () => {
     assert.equal((await ann.ask('MESSAGE', uri(bob.user), { body: 'hello', type: 'text/plain' })).status, 200);
     assert.equal((await bob.request('MESSAGE')).body, 'hello');
     await bob.cut();
-    await sleep(1700); // flow-grace
+    await sleep(600); // flow-grace
     assert.equal((await ann.ask('MESSAGE', uri(bob.user), { body: 'later', type: 'text/plain' })).status, 202);
     const back = await device(system, bob.user, { session: bob.session, worker: 0 });
     assert.equal((await back.request('MESSAGE')).body, 'later');

@@ -16,7 +16,7 @@ const lines = {};
 let system;
 let serial = 0;
 before(async () => {
-  system = await System.start({ nodes: 2, workers: 1, options: { 'ring-timeout': 60 },
+  system = await System.start({ nodes: 2, workers: 1, options: { 'ring-timeout': 60, 'flow-grace': 300 },
     peerAddress: async (node, port) => {
       ports[node] = port;
       lines[node] = await Line.open(port);

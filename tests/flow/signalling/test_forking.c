@@ -120,7 +120,7 @@ static void back_while_ringing(void **state)
 	(void)bed_take(alice, "SIP/2.0 180 ");
 	bed_cut(bob);
 	b->worker[1].dead = true;
-	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"));
+	proxy_worker_lost(b->worker[0].proxy, STR("n1.1"), UINT64_MAX);
 	bed_run(b, 2000);
 	bed_connect(bob, 2);
 	bed_come(bob);
