@@ -37,6 +37,7 @@ static void lengthen(struct peers *b, uint32_t now_s)
 		peers_chans(b)[i].expires_s = now_s + LIFETIME_S;
 	for (unsigned i = 0; i < b->perms; i++)
 		peers_perms(b)[i].expires_s = now_s + LIFETIME_S;
+	peers_settle(b);
 }
 
 /* Allocation i with its permission and channel, as a client's requests would have left it. In hairpin its peer is its neighbour's relayed

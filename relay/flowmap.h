@@ -49,9 +49,15 @@ static inline uint64_t flowmap_fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Of a key in words: the client's address, and flow_key's last. */
+static inline uint64_t flowmap_hash_words(const struct flowmap *m, struct addr_words client, uint64_t last)
+{
+	return flowmap_fold(flowmap_fold(client.hi ^ m->key[0], client.lo ^ m->key[1]) ^ last, m->key[2]);
+}
+
 static inline uint64_t flowmap_hash(const struct flowmap *m, const struct flow_key *k)
 {
-	return flowmap_fold(flowmap_fold(k->w[0] ^ m->key[0], k->w[1] ^ m->key[1]) ^ k->w[2], m->key[2]);
+	return flowmap_hash_words(m, (struct addr_words){ k->w[0], k->w[1] }, k->w[2]);
 }
 
 static inline const struct flowmap_bucket *flowmap_home(const struct flowmap *m, uint64_t hash)

@@ -28,6 +28,28 @@ bool udp_sum_ok(const uint8_t *ip)
 	return sum_fold(pseudo(ip) + sum_bytes(ip + IP_LEN, be16_get(ip + UDP_TOTAL))) == UINT16_MAX;
 }
 
+void net_form_of(const struct net *self, struct net_form *out)
+{
+	uint8_t want[sizeof(out->want)] = { 0 }, mask[sizeof(out->mask)] = { 0 };
+	uint8_t *second = want + 16, *second_mask = mask + 16;
+
+	memcpy(want, self->mac, ETH_ADDR_LEN);
+	memset(mask, 0xff, ETH_ADDR_LEN);
+	ne16_set(want + 12, swap16(ETHERTYPE_V4));
+	ne16_set(mask + 12, UINT16_MAX);
+	want[ETH_LEN] = 0x45;
+	mask[ETH_LEN] = 0xff;
+	ne16_set(second_mask + IP_FRAG - IP_ID, swap16((uint16_t)~IP_DF));
+	second[IP_PROTO - IP_ID] = IPPROTO_UDP_V4;
+	second_mask[IP_PROTO - IP_ID] = 0xff;
+	ne32_set(second + IP_DST - IP_ID, self->ip);
+	ne32_set(second_mask + IP_DST - IP_ID, UINT32_MAX);
+	memcpy(out->want, want, sizeof(want));
+	memcpy(out->mask, mask, sizeof(mask));
+	out->ip = self->ip;
+	out->least = self->ip != 0 ? HEADERS_LEN : UINT32_MAX;
+}
+
 static enum net_kind drop(struct pkt *p, enum drop reason)
 {
 	pkt_drop(p, reason);

@@ -3,6 +3,10 @@
 #ifndef DUPLEX_RELAY_NET_H
 #define DUPLEX_RELAY_NET_H
 
+#ifdef __SSE4_1__
+#include <smmintrin.h>
+#endif
+
 #include "relay/pkt.h"
 
 #define ETH_LEN 14u
@@ -86,6 +90,11 @@ static inline void ne32_set(uint8_t *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+static inline void ne64_put(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 /* Two halves, `first` in front. */
 static inline void ne64_set(uint8_t *p, uint32_t first, uint32_t second)
 {
@@ -144,18 +153,21 @@ static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t a
 	return now != 0 ? now : UINT16_MAX;
 }
 
-/* Whether the checksum of an IPv4 header without options is right; and the same of its words. */
-static inline bool ip_words_sum_ok(uint64_t first, uint64_t second, uint32_t dst)
-{
-	uint64_t s = first + second;
-
-	s += (s < first); /* the carry goes around */
-	return sum_fold((s >> 32) + (s & UINT32_MAX) + dst) == UINT16_MAX;
-}
-
+/* Whether the checksum of an IPv4 header without options is right: the one's complement sum of its words is then a multiple of 65535. Words of
+ * 64 bits sum to the same, since 2^16 is 1 modulo 65535; and what is divisible by an odd number becomes small when it is multiplied by that
+ * number's inverse. */
 static inline bool ip_sum_ok(const uint8_t *ip)
 {
-	return ip_words_sum_ok(ne64(ip), ne64(ip + 8), ne32(ip + IP_DST));
+	const uint64_t divisor = 65535, inverse = 0xfffefffefffeffff;
+	uint64_t s = ne64(ip), next = ne64(ip + 8);
+	static_assert(65535 * 0xfffefffefffeffffu == 1, "the inverse modulo 2^64");
+
+	s += next;
+	s += (s < next); /* the carry goes around */
+	next = ne32(ip + IP_DST);
+	s += next;
+	s += (s < next);
+	return s * inverse <= UINT64_MAX / divisor;
 }
 
 /* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. The words
@@ -265,25 +277,45 @@ static inline bool net_source_ok(uint32_t src, uint32_t self)
 	return src != self && first != 127 && (uint8_t)(first - 1) < 223;
 }
 
-/* All that net_parse asks of UDP over IPv4, in one go: true for what nearly every frame is, and `p` is then as
- * net_parse would leave it with NET_UDP. Of any other frame it says nothing. */
-static HOT bool net_usual(struct pkt *p, const struct net *self)
+/* What nearly every frame looks like to a port, as masks over its headers: to its MAC, IPv4 without options, no fragment, UDP, to its
+ * address. 16 bytes of the frame from its beginning, and 16 from the identification of the IP header on. */
+struct net_form {
+	_Alignas(16) uint64_t want[4], mask[4];
+	uint32_t ip;    /* the port's, network order */
+	uint32_t least; /* bytes of a frame */
+};
+#define NET_FORM_SECOND (ETH_LEN + IP_ID)
+
+/* `self` may be without IPv4: then no frame is long enough. */
+void net_form_of(const struct net *self, struct net_form *out);
+
+static HOT bool net_has_form(const uint8_t *frame, const struct net_form *form)
 {
-	/* As bytes lie in words: version and length first, flags and offset last; time to live, protocol, sum, source. */
-	const uint64_t fixed = 0xffbf0000000000ffu;
-	const uint8_t *ip = p->data + ETH_LEN;
+#ifdef __SSE4_1__
+	const __m128i *want = (const __m128i *)(uintptr_t)form->want, *mask = (const __m128i *)(uintptr_t)form->mask;
+	__m128i first = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(uintptr_t)frame), want[0]);
+	__m128i second = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(uintptr_t)(frame + NET_FORM_SECOND)), want[1]);
 
-	if (unlikely(p->len < HEADERS_LEN))
+	return _mm_testz_si128(first, mask[0]) != 0 && _mm_testz_si128(second, mask[1]) != 0;
+#else
+	return (((ne64(frame) ^ form->want[0]) & form->mask[0]) | ((ne64(frame + 8) ^ form->want[1]) & form->mask[1]) |
+		((ne64(frame + NET_FORM_SECOND) ^ form->want[2]) & form->mask[2]) |
+		((ne64(frame + NET_FORM_SECOND + 8) ^ form->want[3]) & form->mask[3])) == 0;
+#endif
+}
+
+/* All that net_parse asks of UDP over IPv4 but for the destination port, in one go: true for what nearly every frame is, and `p` is then as
+ * net_parse would leave it with NET_UDP. Of any other frame it says nothing. */
+static HOT bool net_usual(struct pkt *p, const struct net_form *form)
+{
+	const uint8_t *frame = p->data, *ip = frame + ETH_LEN;
+	uint32_t room = p->len;
+
+	if (unlikely(room < form->least || !net_has_form(frame, form)))
 		return false;
-	uint64_t first = ne64(ip), second = ne64(ip + 8), ports = ne64(ip + UDP_SPORT);
-	uint32_t dst = ne32(ip + IP_DST), total = swap16((uint16_t)(first >> 16)), udp = swap16((uint16_t)(ports >> 32));
-	uint64_t different = ((first ^ 0x45) & fixed) | ((second ^ IPPROTO_UDP_V4 << 8) & 0xff00) | (dst ^ self->ip) |
-			     (ne32(p->data) ^ ne32(self->mac)) | (ne16(p->data + 4) ^ ne16(self->mac + 4)) |
-			     (ne16(p->data + 12) ^ swap16(ETHERTYPE_V4));
-
-	if (unlikely(different != 0 || !ip_words_sum_ok(first, second, dst) || total > p->len - ETH_LEN || udp < UDP_LEN ||
-		     udp + IP_LEN > total || (ports & UINT16_MAX) == 0 || (ports & 0xffff0000u) == 0 || p->rx_sum == PKT_SUM_BAD ||
-		     !net_source_ok((uint32_t)(second >> 32), self->ip)))
+	uint32_t total = swap16(ne16(ip + IP_TOTAL)), udp = swap16(ne16(ip + UDP_TOTAL)), src = ne32(ip + IP_SRC);
+	if (unlikely(!ip_sum_ok(ip) || total > room - ETH_LEN || udp < UDP_LEN || udp + IP_LEN > total || ne16(ip + UDP_SPORT) == 0 ||
+		     p->rx_sum == PKT_SUM_BAD || !net_source_ok(src, form->ip)))
 		return false;
 	p->v6 = false;
 	p->len = ETH_LEN + IP_LEN + udp;

@@ -12,6 +12,30 @@
 #define GROWTH_MAX 80u /* more than any packet grows: from IPv4 to IPv6, from channel data to an indication */
 #define ANNOUNCE_S 60u /* how often switches are told which groups we listen to; they forget after 260 s (RFC 3810 §9) */
 
+/* The last 8 bytes of an Ethernet header that leaves a port. */
+static uint64_t half_header(const struct net *n, uint16_t type)
+{
+	uint8_t half[8];
+
+	memcpy(half, n->mac, ETH_ADDR_LEN);
+	be16_put(half + ETH_ADDR_LEN, type);
+	return ne64(half);
+}
+
+static void set_port(struct path_port *to, const struct relay *r, unsigned i)
+{
+	const struct iface *f = &r->ifaces.at[i];
+	struct flow_key key;
+
+	net_form_of(&f->net, &to->usual);
+	to->mtu = f->mtu;
+	flow_key_set(&key, addr_words_v4(0), 0, r->turn_port, (uint8_t)(2 * i), IPPROTO_UDP_V4);
+	to->key_tail = key.w[2];
+	to->slots = table_slot(r->table, 2 * i, 0);
+	to->from_v4 = half_header(&f->net, ETHERTYPE_V4);
+	to->from_v6 = half_header(&f->net, ETHERTYPE_V6);
+}
+
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user)
 {
 	memset(c, 0, sizeof(*c));
@@ -27,8 +51,11 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 	c->ip_step = (uint16_t)r->workers;
 	c->ip_id = (uint16_t)id;
 	c->quote_from = UINT32_MAX;
-	for (unsigned i = 0; i < r->ifaces.count; i++)
+	for (unsigned i = 0; i < r->ifaces.count; i++) {
+		set_port(&c->port[i], r, i);
+		c->own4[2 * i] = addr_v4_of(&r->own[2 * i]);
 		c->quote_from = MIN(c->quote_from, ETH_LEN + r->ifaces.at[i].mtu - GROWTH_MAX);
+	}
 }
 
 void path_release(struct path *c, void (*free_buf)(void *user, struct pkt *p), void *user)
@@ -287,55 +314,75 @@ static bool parse_unusual(struct path *c, struct pkt *p)
  * themselves stay where they are. */
 struct sorted {
 	unsigned clients, peers;
-	unsigned client[BURST + 1], peer[BURST + 1]; /* indices of frames */
-	struct flow_key key[BURST + 1];              /* of clients */
-	uint64_t hash[BURST + 1];
+	struct pkt *client[BURST + 1], *peer[BURST + 1];
+	struct table_query query[BURST + 1];          /* of clients */
 	struct alloc *found[BURST], *slot[BURST + 1]; /* of clients, of peers */
 };
 
-/* A datagram to our address number `local`, from `source`. */
-static HOT void enter(struct path *c, struct pkt *p, unsigned i, struct sorted *s, const uint8_t *udp, struct addr_words source,
-		      unsigned local)
+/* From `source` to our service, if it is a client's, else to the relayed port of `slot`. Which of them is left to arithmetic. */
+static HOT void enter(struct path *c, struct pkt *p, struct sorted *s, struct addr_words source, uint64_t tail, struct alloc *slot, uint32_t is_client)
 {
-	struct relay *r = c->relay;
+	const struct flowmap *flows = &c->relay->table->flows;
+	struct table_query *q = &s->query[s->clients];
+
+	q->key.w[0] = source.hi;
+	q->key.w[1] = source.lo;
+	q->key.w[2] = tail;
+	uint64_t hash = flowmap_hash_words(flows, source, tail);
+	q->hash = hash;
+	uintptr_t either = (uintptr_t)slot ^ (uintptr_t)flowmap_home(flows, hash);
+	hide(is_client);
+	__builtin_prefetch((const void *)((uintptr_t)slot ^ (either & -(uintptr_t)is_client)));
+	s->client[s->clients] = p;
+	s->clients += is_client;
+	s->peer[s->peers] = p;
+	s->slot[s->peers] = slot;
+	s->peers += 1 - is_client;
+}
+
+/* A datagram to our address number `local`, from `source`. */
+static void enter_unusual(struct path *c, struct pkt *p, struct sorted *s, unsigned local)
+{
+	const struct relay *r = c->relay;
+	const uint8_t *udp = pkt_payload(p) - UDP_LEN;
 	uint16_t dport = ne16(udp + UDP_AT_DPORT);
-	bool client = dport == r->turn_port;
 	struct alloc *slot = table_by_port(r->table, local, swap16(dport));
 	struct flow_key key;
 
-	if (unlikely(!client && slot == NULL)) {
+	if (dport != r->turn_port && slot == NULL) {
 		pkt_drop(p, DROP_UDP_PORT);
 		return;
 	}
-	flow_key_set(&key, source, ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
-	uint64_t hash = flowmap_hash(&r->table->flows, &key);
-	const void *next = flowmap_home(&r->table->flows, hash);
-	__builtin_prefetch(client ? next : slot);
-	unsigned k = s->clients;
-	s->clients += client;
-	s->client[k] = i;
-	s->hash[k] = hash;
-	s->key[k] = key;
-	k = s->peers;
-	s->peers += !client;
-	s->peer[k] = i;
-	s->slot[k] = slot;
+	flow_key_set(&key, net_source_words(p), ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
+	enter(c, p, s, net_source_words(p), key.w[2], slot, dport == r->turn_port);
 }
 
-static APART void sort_unusual(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
+static APART void sort_unusual(struct path *c, struct pkt *p, struct sorted *s)
 {
 	if (parse_unusual(c, p))
-		enter(c, p, i, s, pkt_payload(p) - UDP_LEN, net_source_words(p), 2u * p->in_if + p->v6);
+		enter_unusual(c, p, s, 2u * p->in_if + p->v6);
 }
 
-static HOT void sort(struct path *c, struct pkt *p, unsigned i, struct sorted *s)
+static HOT void sort(struct path *c, struct pkt *p, struct sorted *s)
 {
+	const struct path_port *port = &c->port[p->in_if];
 	const uint8_t *ip = p->data + ETH_LEN;
+	const struct table *t = c->relay->table;
 
-	if (likely(net_usual(p, &c->relay->ifaces.at[p->in_if].net)))
-		enter(c, p, i, s, ip + IP_LEN, addr_words_v4(ne32(ip + IP_SRC)), 2u * p->in_if);
-	else
-		sort_unusual(c, p, i, s);
+	if (unlikely(!net_usual(p, &port->usual))) {
+		sort_unusual(c, p, s);
+		return;
+	}
+	uint16_t dport = ne16(ip + UDP_DPORT);
+	uint32_t relayed = (uint32_t)swap16(dport) - t->port_min;
+	uint32_t client = dport == c->relay->turn_port, in_range = relayed < t->ports;
+	hide(in_range);
+	if (unlikely((client | in_range) == 0)) {
+		pkt_drop(p, ne16(ip + UDP_DPORT) != 0 ? DROP_UDP_PORT : DROP_UDP_HEADER);
+		return;
+	}
+	enter(c, p, s, addr_words_v4(ne32(ip + IP_SRC)), ne16(ip + UDP_SPORT) | port->key_tail,
+	      (struct alloc *)((uintptr_t)port->slots + (uintptr_t)relayed * sizeof(struct alloc)), client);
 }
 
 /* What the handlers will touch of an allocation, once its first line is there. */
@@ -366,17 +413,17 @@ static void from_client(struct path *c, struct pkt *p, const struct flow_key *ke
 }
 
 /* In their order, so that what a request has changed holds for the data behind it. */
-static HOT void from_clients(struct path *c, struct pkt *p, const struct sorted *s)
+static HOT void from_clients(struct path *c, const struct sorted *s)
 {
 	for (unsigned i = 0, first = 0; i <= s->clients; i++) {
 		bool end = i == s->clients;
 
-		if (likely(!end && is_channel(&p[s->client[i]])))
+		if (likely(!end && is_channel(s->client[i])))
 			continue;
 		if (i > first)
-			fwd_channels(c, p, &s->client[first], &s->found[first], i - first);
+			fwd_channels(c, &s->client[first], &s->found[first], i - first);
 		if (!end)
-			from_client(c, &p[s->client[i]], &s->key[i], s->found[i]);
+			from_client(c, s->client[i], &s->query[i].key, s->found[i]);
 		first = i + 1;
 	}
 }
@@ -387,16 +434,16 @@ static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
 
 	s.clients = s.peers = 0;
 	for (unsigned i = 0; i < n; i++)
-		sort(c, &p[i], i, &s);
-	table_find(c->relay->table, s.key, s.hash, s.clients, s.found);
+		sort(c, &p[i], &s);
+	table_find(c->relay->table, s.query, s.clients, s.found);
 	for (unsigned i = 0; i < s.peers; i++)
 		fetch(s.slot[i], &s.slot[i]->to_client);
 	for (unsigned i = 0; i < s.clients; i++) {
 		if (likely(s.found[i] != NULL))
 			fetch(s.found[i], &s.found[i]->to_peer);
 	}
-	from_clients(c, p, &s);
-	fwd_peers(c, p, s.peer, s.slot, s.peers);
+	from_clients(c, &s);
+	fwd_peers(c, s.peer, s.slot, s.peers);
 	if (unlikely(c->helds > 0))
 		run_held(c);
 }
@@ -420,10 +467,11 @@ void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_
 	for (unsigned i = 0; i < n; i++) {
 		c->quote.whole = false; /* nobody can be told that a packet was too big: TCP made it one */
 		struct alloc *a = table_find_one(c->relay->table, p[i].from);
-		if (is_channel(&p[i]))
-			fwd_channels(c, p, &i, &a, 1);
+		struct pkt *one = &p[i];
+		if (is_channel(one))
+			fwd_channels(c, &one, &a, 1);
 		else
-			from_client(c, &p[i], p[i].from, a);
+			from_client(c, one, one->from, a);
 	}
 	if (c->helds > 0)
 		run_held(c);

@@ -33,6 +33,15 @@ struct path_quote {
 	bool whole;                  /* must not be fragmented */
 };
 
+/* What the path needs of a port for each frame, side by side. */
+struct path_port {
+	struct net_form usual;
+	uint32_t mtu;                /* bytes of IP */
+	uint64_t key_tail;           /* of the last word of a client's key over IPv4, all but the client's port */
+	struct alloc *slots;         /* of its relayed IPv4 address */
+	uint64_t from_v4, from_v6;   /* an Ethernet header's last 8 bytes: our MAC and the type */
+};
+
 struct path {
 	struct relay *relay;         /* borrowed */
 	const struct policy *policy; /* valid during a burst */
@@ -58,6 +67,8 @@ struct path {
 	uint64_t like[IFACE_MAX];    /* relayed ports whose datagrams come to this worker (nic.h); all ones = it cannot be told */
 	bool asks_kernel;            /* a neighbour of the kernel's is wanted: the caller wakes kernel.c, then sets it to false */
 	struct reasm reasm;
+	struct path_port port[IFACE_MAX];
+	uint32_t own4[LOCAL_MAX];    /* our IPv4 addresses by number, network order */
 };
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);
@@ -104,29 +115,27 @@ void icmp_too_big(struct path *c, struct pkt *p);
 /* The slow half of path_send. */
 void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst);
 
-/* Puts the Ethernet header for the IP packet of `total` bytes at `ip`; verdict SEND, HOLD or DROP. `hop` is the
- * flow's neighbour handle, renewed if it is stale. `type`: Ethernet's, network order. */
-static HOT void path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, uint16_t type, hop_slot *hop,
-			  unsigned prefer_if, const struct addr *dst)
+/* Puts the Ethernet header for the IP packet of `total` bytes at `ip`; verdict SEND, HOLD or DROP; false if DROP. `hop` is the flow's neighbour
+ * handle, renewed if it is stale. */
+static HOT bool path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, bool v6, hop_slot *hop, unsigned prefer_if,
+			  const struct addr *dst)
 {
 	uint8_t *eth = ip - ETH_LEN;
 
 	p->data = eth;
 	p->len = ETH_LEN + total;
-	p->tx_sum = false;
 	if (unlikely(!neigh_mac(&c->relay->neigh, atomic_load_explicit(hop, memory_order_relaxed), c->now_s, eth, &p->out_if))) {
-		ne16_set(eth + 2 * ETH_ADDR_LEN, type);
+		be16_put(eth + 2 * ETH_ADDR_LEN, v6 ? ETHERTYPE_V6 : ETHERTYPE_V4);
 		path_resolve(c, p, hop, prefer_if, dst);
-		return;
+		return p->verdict != PKT_DROP;
 	}
-	const struct iface *f = &c->relay->ifaces.at[p->out_if];
-	memcpy(eth + ETH_ADDR_LEN, f->net.mac, ETH_ADDR_LEN);
-	ne16_set(eth + 2 * ETH_ADDR_LEN, type);
-	if (unlikely(total > f->mtu)) {
-		icmp_too_big(c, p);
-		return;
-	}
+	const struct path_port *out = &c->port[p->out_if];
+	ne64_put(eth + ETH_ADDR_LEN, v6 ? out->from_v6 : out->from_v4);
 	p->verdict = PKT_SEND;
+	if (likely(total <= out->mtu))
+		return true;
+	icmp_too_big(c, p);
+	return p->verdict != PKT_DROP;
 }
 
 /* [data, data + len) goes to the client of `to`, which is on a stream. */

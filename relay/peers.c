@@ -2,9 +2,21 @@
 
 #include <stdlib.h>
 
-static_assert(sizeof(struct perm) == 24 && sizeof(struct chan) == 28, "the size of an allocation's state is part of the design");
+static_assert(sizeof(struct perm) == 24 && sizeof(struct chan) == 36, "the size of an allocation's state is part of the design");
 static_assert(_Alignof(struct peers) >= _Alignof(struct chan) && _Alignof(struct chan) == _Alignof(struct perm),
 	      "the arrays follow each other");
+
+void peers_settle(struct peers *b)
+{
+	for (unsigned i = 0; i < b->chans; i++) {
+		struct chan *c = &peers_chans(b)[i];
+		struct perm *p = &peers_perms(b)[c->perm];
+
+		c->until_s = (int32_t)(c->expires_s - p->expires_s) < 0 ? c->expires_s : p->expires_s;
+		if (c->hop == HOP_NONE)
+			c->hop = p->hop;
+	}
+}
 
 static bool listed(const struct addr *ips, unsigned count, const struct addr *ip)
 {
@@ -66,6 +78,7 @@ static void point(struct peers *b)
 
 		c->perm = (uint16_t)(peers_perm(b, &c->ip) - peers_perms(b));
 	}
+	peers_settle(b);
 }
 
 struct peers *peers_keep(const struct peers *old, bool v6, uint32_t now_s)
@@ -122,5 +135,6 @@ struct peers *peers_of(const struct perm *perms, unsigned perm_count, const stru
 	/* The permissions begin where the channels end. */
 	for (unsigned k = 0; k < perm_count; k++)
 		add_perm(b, &perms[k].ip, perms[k].expires_s, perms[k].hop);
+	peers_settle(b);
 	return b;
 }

@@ -21,6 +21,8 @@ struct chan {
 	uint16_t port;   /* network order */
 	uint16_t number; /* network order */
 	_Atomic uint32_t expires_s;
+	_Atomic uint32_t until_s; /* the earlier of that and the end of the peer's permission: what a packet goes by */
+	hop_slot hop;    /* the way to this peer, beside its permission's */
 	uint16_t perm;   /* index of the peer's permission */
 	int8_t home;     /* our own address that the peer's is (iface.h), or -1 */
 };
@@ -94,6 +96,8 @@ static inline struct perm *peers_perm(const struct peers *b, const struct addr *
 	return peers_perm_by_words(b, addr_words(ip));
 }
 
+/* Deadlines of a block, or ways to its peers, have changed: the channels follow. */
+void peers_settle(struct peers *b);
 /* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet,
  * and, if `chan` is given, that channel (its `perm` is filled in). Deadlines of the new and the renewed are
  * set. NULL if memory is out. */

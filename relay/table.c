@@ -114,19 +114,19 @@ void table_free(struct table *t)
 	free(t);
 }
 
-void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out)
+void table_find(const struct table *t, const struct table_query *q, unsigned count, struct alloc **out)
 {
 	/* All first lines are under way before the first is looked at. */
 	for (unsigned i = 0; i < count; i++) {
-		uint32_t slot = flowmap_guess(&t->flows, hashes[i]);
+		uint32_t slot = flowmap_guess(&t->flows, q[i].hash);
 
 		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
 		__builtin_prefetch(out[i]);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, &keys[i])))
+		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, &q[i].key)))
 			continue;
-		uint32_t slot = flowmap_find(&t->flows, hashes[i], &keys[i], t->slots);
+		uint32_t slot = flowmap_find(&t->flows, q[i].hash, &q[i].key, t->slots);
 
 		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
 	}

@@ -40,17 +40,26 @@ struct records;
 /* From now on what ends leaves its media there; borrowed until table_free. Before workers run. */
 void table_set_records(struct table *t, struct records *r);
 
+/* The slot of the relayed port that is the i-th of its address. */
+static inline struct alloc *table_slot(const struct table *t, unsigned local, uint32_t i)
+{
+	return &t->slots[local * t->ports + i];
+}
+
 /* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
 static inline struct alloc *table_by_port(const struct table *t, unsigned local, uint16_t port)
 {
 	uint32_t i = (uint32_t)port - t->port_min;
 
-	return i < t->ports ? &t->slots[local * t->ports + i] : NULL;
+	return i < t->ports ? table_slot(t, local, i) : NULL;
 }
 
-/* The allocation of each key, NULL where there is none. `hashes` by flowmap_hash; the lines of flowmap_home have been
- * fetched by now, or should have. */
-void table_find(const struct table *t, const struct flow_key *keys, const uint64_t *hashes, unsigned count, struct alloc **out);
+struct table_query {
+	struct flow_key key;
+	uint64_t hash; /* flowmap_hash of it */
+};
+/* The allocation of each key, NULL where there is none. The lines of flowmap_home have been fetched by now, or should have. */
+void table_find(const struct table *t, const struct table_query *q, unsigned count, struct alloc **out);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
 struct table_hold {

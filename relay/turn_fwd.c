@@ -18,11 +18,34 @@ struct transit {
 /* Where it goes from here. */
 struct way {
 	const struct addr *src, *dst;
+	uint32_t src4;  /* the same, if it is IPv4 */
 	uint32_t ports; /* source and destination as they stand in UDP */
 	hop_slot *hop;
 	const struct flow_key *to; /* the client, NULL towards a peer */
 	unsigned local; /* our address that it leaves from: iface.h */
 };
+
+/* What the frames of one call have come to; booked once. */
+struct tally {
+	uint64_t packets[RELAYED_COUNT], bytes[RELAYED_COUNT], media[MEDIA_KINDS];
+};
+
+static HOT void count(struct tally *sum, enum relayed kind, struct flow_count *flow, uint32_t len)
+{
+	flow_counted(flow, len);
+	sum->packets[kind]++;
+	sum->bytes[kind] += len;
+}
+
+static void book(struct path *c, const struct tally *sum)
+{
+	for (unsigned i = 0; i < RELAYED_COUNT; i++) {
+		stats_add(&c->stats->relayed_packets[i], sum->packets[i]);
+		stats_add(&c->stats->relayed_bytes[i], sum->bytes[i]);
+	}
+	for (unsigned i = 0; i < MEDIA_KINDS; i++)
+		stats_add(&c->stats->media_packets[i], sum->media[i]);
+}
 
 /* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
  * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5), or came in fragments. */
@@ -48,13 +71,13 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 }
 
 /* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
-static HOT bool lift(struct path *c, struct pkt *p, uint8_t *data, uint32_t len, struct transit *t)
+static HOT bool lift(struct path *c, struct pkt *p, bool v6, uint8_t *data, uint32_t len, struct transit *t)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	t->data = data;
 	t->len = len;
-	if (likely(!p->v6)) {
+	if (!v6) {
 		t->removed = udp_sum_headers(ip);
 		t->sum = ne16(ip + UDP_SUM);
 		t->frag = ne16(ip + IP_FRAG);
@@ -84,11 +107,12 @@ static APART bool within_limits(struct path *c, struct pkt *p, struct alloc *a, 
 }
 
 /* What the payload is, for the statistics of this direction, for the DSCP (RFC 8837 §5) and for the limits. False if it is beyond these. */
-static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flow_count *flow, struct media_stream *video, struct transit *t)
+static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flow_count *flow, struct media_stream *video, struct transit *t,
+		      struct tally *sum)
 {
 	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms);
 
-	stats_add(&c->stats->media_packets[kind], 1);
+	sum->media[kind]++;
 	t->kind = (uint8_t)kind;
 	if (t->tos < 4)
 		t->tos |= c->policy->dscp[kind];
@@ -102,8 +126,14 @@ static inline uint32_t flow_label(const struct way *w)
 	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
 }
 
+static COLD bool no_room(struct pkt *p)
+{
+	pkt_drop(p, DROP_REPLY_SPACE);
+	return false;
+}
+
 /* Over IPv6, and to clients on streams. */
-static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
+static APART bool lower6(struct path *c, struct pkt *p, struct transit t, uint32_t prefix, uint32_t suffix, uint64_t added,
 			 struct way w)
 {
 	static const enum stream_kind kinds[MEDIA_KINDS] = { STREAM_MEDIA, STREAM_AUDIO, STREAM_VIDEO };
@@ -113,12 +143,10 @@ static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32
 	if (w.to != NULL && flow_is_stream(w.to)) {
 		/* RFC 8656 §16: nothing but the message. */
 		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, kinds[t.kind]);
-		return;
+		return true;
 	}
-	if (unlikely(ip - ETH_LEN < p->start)) {
-		pkt_drop(p, DROP_REPLY_SPACE);
-		return;
-	}
+	if (unlikely(ip - ETH_LEN < p->start))
+		return no_room(p);
 	ip6_put(ip, t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), w.src, w.dst);
 	ne32_set(udp + UDP_AT_SPORT, w.ports);
 	be16_put(udp + UDP_AT_TOTAL, (uint16_t)length);
@@ -126,27 +154,23 @@ static APART void lower6(struct path *c, struct pkt *p, struct transit t, uint32
 	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
 	if (unlikely(t.sum == 0))
 		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
-	path_send(c, p, ip, IP6_LEN + length, swap16(ETHERTYPE_V6), w.hop, w.local / 2, w.dst);
+	return path_send(c, p, ip, IP6_LEN + length, true, w.hop, w.local / 2, w.dst);
 }
 
 /* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
- * bytes of padding stand behind it. */
-static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
+ * bytes of padding stand behind it. False if the frame is dropped. */
+static HOT bool lower(struct path *c, struct pkt *p, const struct transit *t, uint32_t prefix, uint32_t suffix,
 		      uint64_t added, const struct way *w)
 {
 	uint8_t *ip = t->data - prefix - UDP_DATA;
 	uint32_t udp = UDP_LEN + prefix + t->len + suffix;
 
-	if (unlikely((w->local & 1) != 0)) {
-		lower6(c, p, *t, prefix, suffix, added, *w);
-		return;
-	}
+	if (unlikely((w->local & 1) != 0))
+		return lower6(c, p, *t, prefix, suffix, added, *w);
 	uint16_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
-	if (unlikely(ip - ETH_LEN < p->start)) {
-		pkt_drop(p, DROP_REPLY_SPACE);
-		return;
-	}
-	uint32_t src = addr_v4_of(w->src), dst = addr_v4_of(w->dst);
+	if (unlikely(ip - ETH_LEN < p->start))
+		return no_room(p);
+	uint32_t src = w->src4, dst = addr_v4_of(w->dst);
 	uint16_t length = swap16((uint16_t)udp);
 
 	/* What udp_sum_headers would read, without reading. */
@@ -154,32 +178,12 @@ static HOT void lower(struct path *c, struct pkt *p, const struct transit *t, ui
 	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
 	ne32_set(ip + UDP_SPORT, w->ports);
 	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
-	path_send(c, p, ip, IP_LEN + udp, swap16(ETHERTYPE_V4), w->hop, w->local / 2, w->dst);
+	return path_send(c, p, ip, IP_LEN + udp, false, w->hop, w->local / 2, w->dst);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
 {
 	return src | (uint32_t)dst << 16;
-}
-
-/* What the frames of one call have come to; booked once. */
-struct tally {
-	uint64_t packets[RELAYED_COUNT], bytes[RELAYED_COUNT];
-};
-
-static HOT void count(const struct pkt *p, struct tally *sum, enum relayed kind, struct flow_count *flow, uint32_t len)
-{
-	if (unlikely(p->verdict == PKT_DROP))
-		return;
-	flow_counted(flow, len);
-	sum->packets[kind]++;
-	sum->bytes[kind] += len;
-}
-
-static HOT void book(struct path *c, const struct tally *sum, enum relayed kind)
-{
-	stats_add(&c->stats->relayed_packets[kind], sum->packets[kind]);
-	stats_add(&c->stats->relayed_bytes[kind], sum->bytes[kind]);
 }
 
 /* The half of an allocation whose relayed address is of this family; NULL if there is none any more. */
@@ -192,7 +196,7 @@ static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
 
 /* Out of the relayed port of `a` to a peer elsewhere. */
 static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
-			const struct addr *peer, uint16_t port, struct perm *perm, struct tally *sum)
+			const struct addr *peer, uint16_t port, hop_slot *hop, struct tally *sum)
 {
 	bool v6 = !addr_is_v4(peer);
 	struct alloc *h = half(c, a, v6);
@@ -201,19 +205,21 @@ static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const st
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	lower(c, p, t, 0, 0, 0,
-	      &(struct way){ .src = &h->relay,
-			     .dst = peer,
-			     .ports = port_pair(h->relay_port, port),
-			     .hop = &perm->hop,
-			     .local = h->local });
-	count(p, sum, RELAYED_TO_PEER, &a->to_peer, t->len);
+	const struct way w = { .src = &h->relay,
+			       .dst = peer,
+			       .src4 = addr_v4_of(&h->relay),
+			       .ports = port_pair(h->relay_port, port),
+			       .hop = hop,
+			       .local = h->local };
+	if (likely(lower(c, p, t, 0, 0, 0, &w)))
+		count(sum, RELAYED_TO_PEER, &a->to_peer, t->len);
 }
 
 static inline struct way way_to_client(const struct path *c, struct alloc *b)
 {
 	return (struct way){ .src = &c->relay->own[b->key.local],
 			     .dst = &b->key.client,
+			     .src4 = c->own4[b->key.local],
 			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .hop = &b->client_hop,
 			     .to = &b->key,
@@ -255,57 +261,70 @@ static uint64_t put_data_header(struct path *c, uint8_t *at, uint32_t prefix, co
 }
 
 /* RFC 8656 §11.5, to a client without a channel for this peer. */
-static APART void to_client_by_indication(struct path *c, struct pkt *p, struct transit t, struct way w, struct addr_words from,
+static APART bool to_client_by_indication(struct path *c, struct pkt *p, struct transit t, struct way w, struct addr_words from,
 					  uint16_t port)
 {
 	struct addr ip = addr_of_words(from);
 	uint32_t padding = -t.len & 3, prefix = addr_is_v4(&ip) ? DATA_PREFIX : DATA_PREFIX6;
 
-	if (unlikely(t.data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t.data + t.len + padding > p->end)) {
-		pkt_drop(p, DROP_REPLY_SPACE);
-		return;
-	}
+	if (unlikely(t.data - p->start < (ptrdiff_t)(HEADERS_LEN + prefix) || t.data + t.len + padding > p->end))
+		return no_room(p);
 	memset(t.data + t.len, 0, padding);
-	lower(c, p, &t, prefix, padding, put_data_header(c, t.data - prefix, prefix, &ip, port, t.len), &w);
+	return lower(c, p, &t, prefix, padding, put_data_header(c, t.data - prefix, prefix, &ip, port, t.len), &w);
 }
 
-static HOT void send_to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+static HOT bool send_to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
 			       struct addr_words from, uint16_t port)
 {
 	const struct way w = way_to_client(c, b);
 
-	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
-		to_client_by_indication(c, p, *t, w, from, port);
-		return;
-	}
+	if (unlikely(chan == NULL))
+		return to_client_by_indication(c, p, *t, w, from, port);
 	/* There is room: what came had headers as long, but for a pkt that begins at the very start of its buffer. */
-	if (unlikely(t->data - p->start < (ptrdiff_t)STUN_CHANNEL_HEADER_LEN)) {
-		pkt_drop(p, DROP_REPLY_SPACE);
-		return;
-	}
+	if (unlikely(t->data - p->start < (ptrdiff_t)STUN_CHANNEL_HEADER_LEN))
+		return no_room(p);
 	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
-	lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
+	return lower(c, p, t, STUN_CHANNEL_HEADER_LEN, 0, added, &w);
+}
+
+static COLD bool client_moved(struct pkt *p)
+{
+	if (p->verdict == PKT_SEND || p->verdict == PKT_STREAM)
+		pkt_drop(p, DROP_CLIENT_MOVING);
+	return p->verdict != PKT_DROP;
 }
 
 /* To the client of `b`, from a peer who has permission: over its channel `chan` if one is bound, else as an
- * indication. */
-static HOT void to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
+ * indication. False if the frame is dropped. */
+static HOT bool to_client(struct path *c, struct pkt *p, struct alloc *b, const struct chan *chan, const struct transit *t,
 			  struct addr_words from, uint16_t port)
 {
 	uint8_t turns = alloc_turns(b);
+	bool sent = send_to_client(c, p, b, chan, t, from, port);
 
-	send_to_client(c, p, b, chan, t, from, port);
-	if (unlikely(alloc_turned(b, turns)) && (p->verdict == PKT_SEND || p->verdict == PKT_STREAM))
-		pkt_drop(p, DROP_CLIENT_MOVING);
+	if (unlikely(alloc_turned(b, turns)))
+		return client_moved(p);
+	return sent;
 }
 
-/* Whether there is permission for a peer, which a channel, if there is one, points at. */
-static HOT bool permitted(const struct peers *peers, const struct chan *chan, struct addr_words from, uint32_t now_s)
+/* No channel that lives, or no permission with it. True if there is permission nevertheless; *chan is then the channel that lives, or NULL. */
+static APART bool permitted_otherwise(const struct peers *peers, struct chan **chan, struct addr_words from, uint32_t now_s)
 {
-	const struct perm *perm = likely(chan != NULL) ? &peers_perms(peers)[chan->perm] : peers_perm_by_words(peers, from);
+	const struct perm *perm = *chan != NULL ? &peers_perms(peers)[(*chan)->perm] : peers_perm_by_words(peers, from);
 
+	if (*chan != NULL && !peers_alive(&(*chan)->expires_s, now_s))
+		*chan = NULL;
 	return perm != NULL && peers_alive(&perm->expires_s, now_s);
+}
+
+/* Whether there is permission for a peer. *chan: the channel it comes by, NULL if none is bound. */
+static HOT bool permitted(const struct peers *peers, struct addr_words from, uint16_t port, uint32_t now_s, struct chan **chan)
+{
+	*chan = peers_by_words(peers, from, port);
+	if (likely(*chan != NULL && peers_alive(&(*chan)->until_s, now_s)))
+		return true;
+	return permitted_otherwise(peers, chan, from, now_s);
 }
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
@@ -321,16 +340,14 @@ static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const st
 	}
 	/* The other client knows this address as clients are told it. */
 	struct addr_words from = addr_words(&iface_local(&c->relay->ifaces, h->local)->shown);
-	const struct peers *peers = alloc_peers(b);
-	const struct chan *chan = peers_by_words(peers, from, h->relay_port);
-	if (unlikely(!permitted(peers, chan, from, c->now_s))) {
+	struct chan *chan;
+	if (unlikely(!permitted(alloc_peers(b), from, h->relay_port, c->now_s, &chan))) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
 		return;
 	}
-	to_client(c, p, b, chan, t, from, h->relay_port);
-	count(p, sum, RELAYED_HAIRPIN, &a->to_peer, t->len);
-	if (p->verdict == PKT_DROP)
+	if (unlikely(!to_client(c, p, b, chan, t, from, h->relay_port)))
 		return;
+	count(sum, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	flow_counted(&b->to_client, t->len);
 	(void)media_pass(&b->to_client.audio, &b->video_to_client, t->data, t->len, (uint32_t)c->clock.mono_ms);
 }
@@ -350,54 +367,63 @@ static APART struct alloc *moved(struct path *c, struct alloc *found)
 	return found != NULL ? table_move_use(c->relay->table, found, c->now_s) : NULL;
 }
 
-static HOT void from_channel(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+/* Why data on this channel goes nowhere. */
+static COLD enum drop refuse_channel(const struct chan *chan, uint32_t now_s)
 {
-	uint8_t *payload = pkt_payload(p);
-	uint32_t room = pkt_payload_len(p) - STUN_CHANNEL_HEADER_LEN;
-	uint32_t len = be16_get(payload + 2);
+	return chan == NULL || !peers_alive(&chan->expires_s, now_s) ? DROP_NO_CHANNEL : DROP_NO_PERMISSION;
+}
+
+static HOT void from_channel(struct path *c, struct pkt *p, bool v6, struct alloc *a, struct tally *sum)
+{
+	uint8_t *payload = v6 ? pkt_payload(p) : p->data + HEADERS_LEN;
+	uint32_t room = (v6 ? pkt_payload_len(p) : p->len - HEADERS_LEN) - STUN_CHANNEL_HEADER_LEN;
+	uint32_t header = ne32(payload), len = swap16((uint16_t)(header >> 16));
 	struct transit t;
 
 	if (unlikely(a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
 		return;
 	}
-	const struct peers *peers = alloc_peers(a);
-	const struct chan *chan = peers_by_number(peers, ne16(payload));
-	if (unlikely(chan == NULL || !peers_alive(&chan->expires_s, c->now_s))) {
-		pkt_drop(p, DROP_NO_CHANNEL);
+	struct chan *chan = peers_by_number(alloc_peers(a), (uint16_t)header);
+	if (unlikely(chan == NULL || !peers_alive(&chan->until_s, c->now_s))) {
+		pkt_drop(p, refuse_channel(chan, c->now_s));
 		return;
 	}
-	struct perm *perm = &peers_perms(peers)[chan->perm];
-	if (unlikely(!peers_alive(&perm->expires_s, c->now_s))) {
-		pkt_drop(p, DROP_NO_PERMISSION);
-		return;
-	}
-	/* RFC 8656 §12.5: over UDP there may be padding to a multiple of four behind the data. */
-	if (unlikely(len > room || room - len > 3)) {
+	/* RFC 8656 §12.5: over UDP there may be padding to a multiple of four behind the data. What is too long wraps around. */
+	if (unlikely(room - len > 3)) {
 		pkt_drop(p, DROP_CHANNEL_LENGTH);
 		return;
 	}
-	if (!lift(c, p, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
+	if (!lift(c, p, v6, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
 		return;
-	t.removed += ne32(payload);
+	t.removed += header;
 	if (unlikely(room != len))
 		t.removed += sum_padding(t.data, len, room);
-	if (unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t)))
+	if (unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, sum)))
 		return;
 	if (chan->home >= 0)
 		to_home(c, p, a, &t, (unsigned)chan->home, chan->port, sum);
 	else
-		to_peer(c, p, a, &t, &chan->ip, chan->port, perm, sum);
+		to_peer(c, p, a, &t, &chan->ip, chan->port, &chan->hop, sum);
 }
 
-void fwd_channels(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n)
+/* The less usual way: over IPv6 or on a stream. */
+static APART void from_channel6(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+{
+	from_channel(c, p, true, a, sum);
+}
+
+void fwd_channels(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n)
 {
 	struct tally sum = { 0 };
 
-	for (unsigned i = 0; i < n; i++)
-		from_channel(c, &p[at[i]], a[i], &sum);
-	book(c, &sum, RELAYED_TO_PEER);
-	book(c, &sum, RELAYED_HAIRPIN);
+	for (unsigned i = 0; i < n; i++) {
+		if (likely(!p[i]->v6))
+			from_channel(c, p[i], false, a[i], &sum);
+		else
+			from_channel6(c, p[i], a[i], &sum);
+	}
+	book(c, &sum);
 }
 
 void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m)
@@ -425,7 +451,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	}
 	uint8_t *payload = pkt_payload(p);
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
-	if (!lift(c, p, payload + off, len, &t))
+	if (!lift(c, p, p->v6, payload + off, len, &t))
 		return;
 	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple
 	 * of four. */
@@ -440,47 +466,57 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		t.frag = swap16(IP_DF);
 		c->quote.whole = true;
 	}
-	if (!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t))
+	if (!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, &sum)) {
+		book(c, &sum);
 		return;
+	}
 	int home = iface_local_of(&c->relay->ifaces, &to);
 	if (home >= 0)
 		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port), &sum);
 	else
-		to_peer(c, p, a, &t, &to, swap16(peer.port), perm, &sum);
-	book(c, &sum, RELAYED_TO_PEER);
-	book(c, &sum, RELAYED_HAIRPIN);
+		to_peer(c, p, a, &t, &to, swap16(peer.port), &perm->hop, &sum);
+	book(c, &sum);
 }
 
-static HOT void from_peer(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+static HOT void from_peer(struct path *c, struct pkt *p, bool v6, struct alloc *a, struct tally *sum)
 {
-	struct addr_words from = net_source_words(p);
-	uint16_t port = ne16(pkt_payload(p) - UDP_LEN + UDP_AT_SPORT);
+	uint8_t *payload = v6 ? pkt_payload(p) : p->data + HEADERS_LEN;
+	uint32_t len = v6 ? pkt_payload_len(p) : p->len - HEADERS_LEN;
+	struct addr_words from = v6 ? net_source_words(p) : addr_words_v4(ne32(p->data + ETH_LEN + IP_SRC));
+	uint16_t port = ne16(payload - UDP_LEN + UDP_AT_SPORT);
 	struct transit t;
+	struct chan *chan;
 
 	if (unlikely(!alloc_alive(a, c->now_s))) {
 		pkt_drop(p, DROP_PEER_PORT);
 		return;
 	}
-	const struct peers *peers = alloc_peers(a);
-	const struct chan *chan = peers_by_words(peers, from, port);
-	if (unlikely(!permitted(peers, chan, from, c->now_s))) {
+	if (unlikely(!permitted(alloc_peers(a), from, port, c->now_s, &chan))) {
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(c, p, pkt_payload(p), pkt_payload_len(p), &t) ||
-	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t)))
+	if (!lift(c, p, v6, payload, len, &t) || unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
 		return;
-	to_client(c, p, a, chan, &t, from, port);
-	count(p, sum, RELAYED_TO_CLIENT, &a->to_client, t.len);
+	if (likely(to_client(c, p, a, chan, &t, from, port)))
+		count(sum, RELAYED_TO_CLIENT, &a->to_client, t.len);
 }
 
-void fwd_peers(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n)
+static APART void from_peer6(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+{
+	from_peer(c, p, true, a, sum);
+}
+
+void fwd_peers(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n)
 {
 	struct tally sum = { 0 };
 
-	for (unsigned i = 0; i < n; i++)
-		from_peer(c, &p[at[i]], a[i], &sum);
-	book(c, &sum, RELAYED_TO_CLIENT);
+	for (unsigned i = 0; i < n; i++) {
+		if (likely(!p[i]->v6))
+			from_peer(c, p[i], false, a[i], &sum);
+		else
+			from_peer6(c, p[i], a[i], &sum);
+	}
+	book(c, &sum);
 }
 
 /* A message of our own: nothing of the ICMP packet stays but what `e` says. */
@@ -502,7 +538,7 @@ void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_i
 	be16_put(at + prefix, 0);
 	be16_put(at + prefix + 2, (uint16_t)(e->type << 9 | e->code));
 	be32_put(at + prefix + 4, e->data);
-	lower(c, p, &t, len, 0, sum_bytes(at, len) + swap16(IPPROTO_UDP_V4), &w);
+	(void)lower(c, p, &t, len, 0, sum_bytes(at, len) + swap16(IPPROTO_UDP_V4), &w);
 	if (alloc_turned(a, turns) && p->verdict == PKT_SEND)
 		pkt_drop(p, DROP_CLIENT_MOVING);
 	if (p->verdict == PKT_SEND)

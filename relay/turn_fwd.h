@@ -6,12 +6,12 @@
 
 #include "relay/path.h"
 
-/* Channel data from clients: the frames p[at[i]], a[i] being the allocation of each, or NULL. */
-void fwd_channels(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n);
+/* Channel data from clients: a[i] is the allocation of the sender of p[i], or NULL. */
+void fwd_channels(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n);
 /* A Send indication; `m` is the parsed message in the payload. */
 void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m);
 /* Datagrams to the relayed ports of the slots a[i], which may be unused. */
-void fwd_peers(struct path *c, struct pkt *p, const unsigned *at, struct alloc *const *a, unsigned n);
+void fwd_peers(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n);
 
 /* An ICMP error about what an allocation sent to a peer. */
 struct fwd_icmp {

@@ -71,7 +71,7 @@ static enum turn_code read_peers(const struct turn_req *q, struct addr *ips, uns
 }
 
 /* Renews what there is; true if nothing is missing then. */
-static bool renew_perms(const struct peers *b, const struct addr *ips, unsigned count, uint32_t now_s)
+static bool renew_perms(struct peers *b, const struct addr *ips, unsigned count, uint32_t now_s)
 {
 	unsigned found = 0;
 
@@ -79,6 +79,8 @@ static bool renew_perms(const struct peers *b, const struct addr *ips, unsigned 
 		found += peers_perm(b, &ips[i]) != NULL;
 	for (unsigned i = 0; found == count && i < count; i++)
 		peers_perm(b, &ips[i])->expires_s = now_s + PERMISSION_LIFETIME_S;
+	if (found == count)
+		peers_settle(b);
 	return found == count;
 }
 
@@ -100,6 +102,7 @@ static enum turn_code extend(struct turn_req *q, const struct addr *ips, unsigne
 		if (p->hop == HOP_NONE && iface_local_of(&c->relay->ifaces, &ips[i]) < 0)
 			path_prepare(c, &p->hop, q->a->local / 2, &ips[i]);
 	}
+	peers_settle(b);
 	table_set_peers(c->relay->table, q->a, b);
 	return TURN_OK;
 }
@@ -157,6 +160,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	if (same != NULL) {
 		same->expires_s = q->c->now_s + CHANNEL_LIFETIME_S;
 		peers_perms(alloc_peers(q->a))[same->perm].expires_s = q->c->now_s + PERMISSION_LIFETIME_S;
+		peers_settle(alloc_peers(q->a));
 		table_renewed(q->c->relay->table, q->a);
 		return TURN_OK;
 	}
