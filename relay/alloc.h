@@ -102,9 +102,8 @@ static_assert(offsetof(struct alloc, to_peer) == CACHE_LINE, "the packet path re
 
 static inline bool alloc_alive(const struct alloc *a, uint32_t now_s)
 {
-	uint32_t e = atomic_load_explicit(&a->expires_s, memory_order_acquire);
-
-	return e != 0 && (int32_t)(e - now_s) > 0;
+	/* 0 is before any time: the clock's seconds count from the machine's start. */
+	return (int32_t)(atomic_load_explicit(&a->expires_s, memory_order_acquire) - now_s) > 0;
 }
 
 /* Who reads key and client_hop without a lock takes the first before and asks the second after: true if what was

@@ -7,13 +7,14 @@
 #define REACH 16u /* buckets behind its home where an entry may stand */
 
 static_assert(sizeof(struct flowmap_bucket) == CACHE_LINE, "a look-up touches one line");
+static_assert(offsetof(struct flowmap_bucket, tag) % 16 == 0, "all tags are compared at once");
 
 enum err flowmap_init(struct flowmap *m, uint32_t max)
 {
 	uint32_t n = 1;
 
-	/* Half full at most, so that hardly any bucket overflows. */
-	while (n * FLOWMAP_ENTRIES < 2 * (uint64_t)max)
+	/* Full to six tenths at most, so that hardly any bucket overflows. */
+	while (n * FLOWMAP_ENTRIES * (uint64_t)6 < (uint64_t)max * 10)
 		n *= 2;
 	m->bucket = aligned_alloc(CACHE_LINE, n * sizeof(*m->bucket));
 	if (m->bucket == NULL)
@@ -35,12 +36,13 @@ static struct flowmap_bucket *bucket_at(const struct flowmap *m, uint64_t hash, 
 	return &m->bucket[((uint32_t)hash + on) & m->mask];
 }
 
-static bool put(struct flowmap_bucket *b, uint32_t entry)
+static bool put(struct flowmap_bucket *b, uint8_t tag, uint32_t entry)
 {
 	for (unsigned i = 0; i < FLOWMAP_ENTRIES; i++) {
 		if (atomic_load_explicit(&b->at[i], memory_order_relaxed) != 0)
 			continue;
 		atomic_store_explicit(&b->at[i], entry, memory_order_release);
+		atomic_store_explicit(&b->tag[i], tag, memory_order_release);
 		return true;
 	}
 	return false;
@@ -49,13 +51,14 @@ static bool put(struct flowmap_bucket *b, uint32_t entry)
 enum err flowmap_add(struct flowmap *m, uint64_t hash, uint32_t slot)
 {
 	struct flowmap_bucket *home = bucket_at(m, hash, 0);
-	uint32_t entry = flowmap_tag(hash) << FLOWMAP_SLOT_BITS | (slot + 1), s = home->spilled;
+	uint32_t entry = slot + 1, s = home->spilled;
+	uint8_t tag = flowmap_tag(hash);
 
 	assert(slot < FLOWMAP_SLOTS_MAX);
-	if (put(home, entry))
+	if (put(home, tag, entry))
 		return ERR_OK;
 	for (uint32_t on = 1; on <= MIN(REACH, m->mask); on++) {
-		if (!put(bucket_at(m, hash, on), entry))
+		if (!put(bucket_at(m, hash, on), tag, entry))
 			continue;
 		atomic_store_explicit(&home->spilled, (s & 0xffff0000) + 0x10000 + MAX(s & 0xffff, on), memory_order_release);
 		return ERR_OK;
@@ -68,6 +71,7 @@ static bool take(struct flowmap_bucket *b, uint32_t entry)
 	for (unsigned i = 0; i < FLOWMAP_ENTRIES; i++) {
 		if (atomic_load_explicit(&b->at[i], memory_order_relaxed) != entry)
 			continue;
+		atomic_store_explicit(&b->tag[i], 0, memory_order_release);
 		atomic_store_explicit(&b->at[i], 0, memory_order_release);
 		return true;
 	}
@@ -77,7 +81,7 @@ static bool take(struct flowmap_bucket *b, uint32_t entry)
 void flowmap_remove(struct flowmap *m, uint64_t hash, uint32_t slot)
 {
 	struct flowmap_bucket *home = bucket_at(m, hash, 0);
-	uint32_t entry = flowmap_tag(hash) << FLOWMAP_SLOT_BITS | (slot + 1), s = home->spilled;
+	uint32_t entry = slot + 1, s = home->spilled;
 
 	if (take(home, entry))
 		return;
@@ -94,7 +98,7 @@ void flowmap_remove(struct flowmap *m, uint64_t hash, uint32_t slot)
 
 uint32_t flowmap_find(const struct flowmap *m, uint64_t hash, const struct flow_key *key, const struct alloc *slots)
 {
-	uint32_t tag = flowmap_tag(hash);
+	uint8_t tag = flowmap_tag(hash);
 	uint32_t reach = atomic_load_explicit(&flowmap_home(m, hash)->spilled, memory_order_acquire) & 0xffff;
 
 	for (uint32_t on = 0; on <= reach; on++) {

@@ -14,14 +14,34 @@ static void set64(_Atomic uint64_t *field, uint64_t v)
 	atomic_store_explicit(field, v, memory_order_relaxed);
 }
 
+static int32_t missing_of(const struct media_stream *s)
+{
+	return atomic_load_explicit(&s->missing, memory_order_relaxed);
+}
+
+static void set_missing(struct media_stream *s, int32_t n)
+{
+	atomic_store_explicit(&s->missing, n, memory_order_relaxed);
+}
+
+static uint32_t packets_of(const struct media_stream *s)
+{
+	return media_get(&s->others) + media_seen(s);
+}
+
+static void add_other(struct media_stream *s)
+{
+	media_set(&s->others, media_get(&s->others) + 1);
+}
+
 void media_reset(struct media_stream *s)
 {
 	media_set(&s->ssrc, 0);
-	media_set(&s->packets, 0);
+	media_set(&s->others, 0);
 	set64(&s->bytes, 0);
-	media_set(&s->base, 0);
+	media_set(&s->before, 0);
 	media_set(&s->highest, 0);
-	media_set(&s->seen, 0);
+	set_missing(s, 0);
 	media_set(&s->lost_before, 0);
 	media_set(&s->transit, 0);
 	media_set(&s->jitter, 0);
@@ -31,19 +51,20 @@ void media_reset(struct media_stream *s)
 
 static bool is_stream(const struct media_stream *s, const struct rtp *rtp)
 {
-	return media_get(&s->seen) > 0 && media_get(&s->ssrc) == rtp->ssrc;
+	return media_seen(s) > 0 && media_get(&s->ssrc) == rtp->ssrc;
 }
 
 /* A stream and its counts, out of the place it stands in. */
 struct moved {
-	uint32_t ssrc, packets, base, highest, seen, lost_before, timestamp, last_ms;
+	uint32_t ssrc, others, before, highest, lost_before, timestamp, last_ms;
+	int32_t missing;
 	uint64_t bytes;
 };
 
 static struct moved take(struct media_stream *s)
 {
-	struct moved m = { .ssrc = media_get(&s->ssrc), .packets = media_get(&s->packets), .base = media_get(&s->base),
-			   .highest = media_get(&s->highest), .seen = media_get(&s->seen), .lost_before = media_get(&s->lost_before),
+	struct moved m = { .ssrc = media_get(&s->ssrc), .others = media_get(&s->others), .before = media_get(&s->before),
+			   .highest = media_get(&s->highest), .missing = missing_of(s), .lost_before = media_get(&s->lost_before),
 			   .timestamp = media_get(&s->timestamp), .last_ms = media_get(&s->last_ms), .bytes = get64(&s->bytes) };
 
 	media_reset(s);
@@ -54,11 +75,11 @@ static struct moved take(struct media_stream *s)
 static void place(struct media_stream *s, enum media_kind kind, const struct moved *m)
 {
 	media_set(&s->ssrc, m->ssrc);
-	media_set(&s->packets, media_get(&s->packets) + m->packets);
+	media_set(&s->others, packets_of(s) + m->others);
 	set64(&s->bytes, get64(&s->bytes) + m->bytes);
-	media_set(&s->base, m->base);
+	media_set(&s->before, m->before);
 	media_set(&s->highest, m->highest);
-	media_set(&s->seen, m->seen);
+	set_missing(s, m->missing);
 	media_set(&s->lost_before, m->lost_before);
 	media_set(&s->timestamp, m->timestamp);
 	media_set(&s->last_ms, m->last_ms);
@@ -70,7 +91,7 @@ static void place(struct media_stream *s, enum media_kind kind, const struct mov
  * the new one is counted there and no more. */
 static void make_video(struct media_stream *audio, struct media_stream *video)
 {
-	bool none = media_get(&video->seen) == 0, small = !none && get64(&video->bytes) <= (uint64_t)media_get(&video->packets) * AUDIO_LIKE_BYTES;
+	bool none = media_seen(video) == 0, small = !none && get64(&video->bytes) <= (uint64_t)packets_of(video) * AUDIO_LIKE_BYTES;
 	struct moved was_audio = take(audio);
 
 	if (small) {
@@ -82,13 +103,13 @@ static void make_video(struct media_stream *audio, struct media_stream *video)
 		place(video, MEDIA_VIDEO, &was_audio);
 		return;
 	}
-	media_set(&video->packets, media_get(&video->packets) + was_audio.packets);
+	media_set(&video->others, media_get(&video->others) + was_audio.others + was_audio.highest - was_audio.before - (uint32_t)was_audio.missing);
 	set64(&video->bytes, get64(&video->bytes) + was_audio.bytes);
 }
 
 static bool is_silent(const struct media_stream *s, uint32_t now_ms)
 {
-	return media_get(&s->seen) == 0 || now_ms - media_get(&s->last_ms) >= MEDIA_SILENT_MS;
+	return media_seen(s) == 0 || now_ms - media_get(&s->last_ms) >= MEDIA_SILENT_MS;
 }
 
 /* An unknown SSRC is audio only where it can be: while the audio stream itself lives it is a retransmission or probe of video. */
@@ -111,33 +132,42 @@ static enum media_kind kind_of(struct media_stream *audio, struct media_stream *
 
 static uint32_t lost_of(const struct media_stream *s)
 {
-	uint32_t expected = media_get(&s->highest) - media_get(&s->base) + 1, seen = media_get(&s->seen);
+	int32_t missing = missing_of(s);
 
-	return seen > 0 && expected > seen ? expected - seen : 0;
+	return missing > 0 ? (uint32_t)missing : 0;
 }
 
 /* The first packet of a stream. What was lost of the one before stays on the account. */
 static void begin(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
 {
 	media_set(&s->lost_before, media_get(&s->lost_before) + lost_of(s));
+	media_set(&s->others, packets_of(s));
 	if (media_get(&s->ssrc) != rtp->ssrc)
 		media_set(&s->jitter, 0);
 	media_set(&s->ssrc, rtp->ssrc);
-	media_set(&s->base, rtp->sequence);
+	media_set(&s->before, rtp->sequence - 1u);
 	media_set(&s->highest, rtp->sequence);
-	media_set(&s->seen, 1);
+	set_missing(s, 0);
 	media_set(&s->transit, now_ms * media_clock(kind) - rtp->timestamp * media_scale(kind, rtp->payload_type));
 	media_set(&s->timestamp, rtp->timestamp);
+}
+
+static void transit(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
+{
+	if (rtp->timestamp != media_get(&s->timestamp))
+		media_transit(s, kind, rtp, now_ms);
 }
 
 static void count(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
 	bool same = is_stream(s, rtp);
 
-	media_add(s, len);
+	media_add_bytes(s, len);
 	/* Retransmissions (RFC 4588) and probes have an SSRC of their own: while the stream itself lives they are counted, and no more. */
-	if (!same && (rtp->padded || !is_silent(s, now_ms)))
+	if (!same && (rtp->padded || !is_silent(s, now_ms))) {
+		add_other(s);
 		return;
+	}
 	media_set(&s->last_ms, now_ms);
 	uint32_t highest = media_get(&s->highest);
 	int16_t step = (int16_t)(rtp->sequence - (uint16_t)highest);
@@ -145,17 +175,18 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 		begin(s, kind, rtp, now_ms);
 		return;
 	}
-	media_set(&s->seen, media_get(&s->seen) + 1);
+	set_missing(s, missing_of(s) + (step > 0 ? step : 0) - 1);
 	if (step > 0) {
 		media_set(&s->highest, highest + (uint32_t)step);
-		media_transit(s, kind, rtp, now_ms);
+		transit(s, kind, rtp, now_ms);
 	}
 }
 
 enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms)
 {
 	if (media_get(&audio->ssrc) != rtp.ssrc && media_is_next(video, &rtp)) {
-		media_next(video, MEDIA_VIDEO, &rtp, len, now_ms);
+		media_next(video, len, now_ms);
+		transit(video, MEDIA_VIDEO, &rtp, now_ms);
 		return MEDIA_VIDEO;
 	}
 	enum media_kind kind = kind_of(audio, video, &rtp, len, now_ms);
@@ -167,7 +198,7 @@ enum media_kind media_other_pass(struct media_stream *audio, struct media_stream
 struct media_report media_report(const struct media_stream *s, enum media_kind kind)
 {
 	return (struct media_report){
-		.packets = media_get(&s->packets),
+		.packets = packets_of(s),
 		.bytes = get64(&s->bytes),
 		.lost = (uint64_t)media_get(&s->lost_before) + lost_of(s),
 		.jitter_ms = (double)media_get(&s->jitter) / 16 / media_clock(kind),

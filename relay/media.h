@@ -24,11 +24,12 @@ enum media_kind {
 
 /* One RTP stream as it passed. */
 struct media_stream {
-	_Atomic uint32_t ssrc, packets; /* packets: of this kind, whatever their SSRC; 0 = none yet */
-	_Atomic uint64_t bytes;         /* the same, of UDP payload */
-	_Atomic uint32_t base, highest; /* extended sequence numbers of the present SSRC; RFC 3550 A.1 */
-	_Atomic uint32_t seen;          /* packets of the present SSRC; 0 = there is none yet */
-	_Atomic uint32_t lost_before;   /* of earlier SSRCs */
+	_Atomic uint32_t ssrc;
+	_Atomic uint32_t others;         /* packets of this kind beside those of the present SSRC that are in its account */
+	_Atomic uint64_t bytes;          /* of UDP payload, of all packets of this kind */
+	_Atomic uint32_t before, highest; /* extended sequence numbers of the present SSRC: that before its first, and its highest; RFC 3550 A.1 */
+	_Atomic int32_t missing;         /* of the numbers in between; below 0 where some came twice */
+	_Atomic uint32_t lost_before;    /* of earlier SSRCs */
 	_Atomic uint32_t transit, jitter; /* in units of the RTP clock, 8 kHz scaled to 48; jitter is 16 times as large */
 	_Atomic uint32_t timestamp, last_ms;
 };
@@ -45,9 +46,12 @@ struct rtp {
 /* True if the payload is RTP by RFC 7983 §7 and RFC 5761 §4: first byte 128 to 191, and not the types of RTCP. */
 static inline bool rtp_read(const uint8_t *p, uint32_t len, struct rtp *out)
 {
-	if (len < RTP_LEN || p[0] >> 6 != 2 || (uint8_t)(p[1] - 192u) < 32u)
+	if (len < RTP_LEN)
 		return false;
-	*out = (struct rtp){ .sequence = be16_get(p + 2), .payload_type = p[1] & 0x7f, .padded = (p[0] & 0x20) != 0,
+	uint32_t first = be32_get(p), second = first >> 16 & 0xff;
+	if (first >> 30 != 2 || second - 192u < 32u)
+		return false;
+	*out = (struct rtp){ .sequence = (uint16_t)first, .payload_type = second & 0x7f, .padded = (first >> 29 & 1) != 0,
 			     .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
 	return true;
 }
@@ -74,22 +78,27 @@ static inline uint32_t media_scale(enum media_kind kind, uint8_t payload_type)
 	return kind == MEDIA_AUDIO && payload_type < 20 ? 6 : 1;
 }
 
-static inline void media_add(struct media_stream *s, uint32_t len)
+static inline void media_add_bytes(struct media_stream *s, uint32_t len)
 {
-	media_set(&s->packets, media_get(&s->packets) + 1);
 	atomic_store_explicit(&s->bytes, atomic_load_explicit(&s->bytes, memory_order_relaxed) + len, memory_order_relaxed);
 }
 
+/* Packets of the present SSRC; 0 = there is none yet. So a packet that is just the next one needs one count, `highest`. */
+static inline uint32_t media_seen(const struct media_stream *s)
+{
+	int32_t missing = atomic_load_explicit(&s->missing, memory_order_relaxed);
+
+	return media_get(&s->highest) - media_get(&s->before) - (uint32_t)missing;
+}
+
 /* RFC 3550 A.8, with the estimate kept 16 times as large. Packets of one video frame have one timestamp and are sent one after the other: only
- * the first counts. */
+ * the first counts, so this is for packets whose timestamp is new. */
 static inline void media_transit(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
 {
 	uint32_t timestamp = rtp->timestamp * media_scale(kind, rtp->payload_type);
 	uint32_t transit = now_ms * media_clock(kind) - timestamp, jitter = media_get(&s->jitter);
 	int32_t d = (int32_t)(transit - media_get(&s->transit));
 
-	if (rtp->timestamp == media_get(&s->timestamp))
-		return;
 	media_set(&s->transit, transit);
 	media_set(&s->timestamp, rtp->timestamp);
 	media_set(&s->jitter, jitter + (uint32_t)(d < 0 ? -d : d) - ((jitter + 8) >> 4));
@@ -98,20 +107,17 @@ static inline void media_transit(struct media_stream *s, enum media_kind kind, c
 /* For every packet that is not just the next of the audio stream that is known. The header by value: it fits into two registers. */
 enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms);
 
-/* Whether it is just the next packet of this stream. */
+/* Whether it is just the next packet of this stream. Where there is none yet, that is number 1 of SSRC 0: it does for a beginning. */
 static inline bool media_is_next(const struct media_stream *s, const struct rtp *rtp)
 {
-	return media_get(&s->ssrc) == rtp->ssrc && media_get(&s->seen) != 0 && (uint16_t)(rtp->sequence - media_get(&s->highest)) == 1;
+	return media_get(&s->ssrc) == rtp->ssrc && (uint16_t)(rtp->sequence - media_get(&s->highest)) == 1;
 }
 
-static inline __attribute__((always_inline)) void media_next(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t len,
-							     uint32_t now_ms)
+static inline __attribute__((always_inline)) void media_next(struct media_stream *s, uint32_t len, uint32_t now_ms)
 {
-	media_add(s, len);
+	media_add_bytes(s, len);
 	media_set(&s->last_ms, now_ms);
-	media_set(&s->seen, media_get(&s->seen) + 1);
 	media_set(&s->highest, media_get(&s->highest) + 1);
-	media_transit(s, kind, rtp, now_ms);
 }
 
 /* One UDP payload of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video
@@ -126,7 +132,8 @@ static inline __attribute__((always_inline)) enum media_kind media_pass(struct m
 		return MEDIA_OTHER;
 	if (!media_is_next(audio, &rtp) || len > MEDIA_VIDEO_BYTES || rtp.timestamp == media_get(&audio->timestamp))
 		return media_other_pass(audio, video, rtp, len, now_ms);
-	media_next(audio, MEDIA_AUDIO, &rtp, len, now_ms);
+	media_next(audio, len, now_ms);
+	media_transit(audio, MEDIA_AUDIO, &rtp, now_ms);
 	return MEDIA_AUDIO;
 }
 

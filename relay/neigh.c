@@ -26,12 +26,14 @@ static unsigned gen_of(const struct neigh_entry *e)
 
 static uint32_t hop_of(const struct neigh *n, const struct neigh_entry *e)
 {
-	return 1u << 31 | gen_of(e) << 16 | (uint32_t)(e - n->e);
+	return gen_of(e) << 24 | (uint32_t)NEIGH_READY << 16 | (uint32_t)(e - n->e);
 }
 
 void neigh_init(struct neigh *n)
 {
 	memset(n, 0, sizeof(*n));
+	for (unsigned i = 0; i < NEIGH_SIZE; i++)
+		n->e[i].link = link_of(NULL, 0, NEIGH_FREE);
 	spin_init(&n->lock);
 }
 

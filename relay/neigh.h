@@ -21,7 +21,8 @@
 #define NEIGH_PROBES 3u    /* unanswered before a neighbour is given up; the first to its MAC, then to all */
 #define ARP_LEN (ETH_LEN + 28u)
 
-enum neigh_state { NEIGH_FREE, NEIGH_WAIT, NEIGH_READY };
+/* Never 0, so that no entry's word looks like HOP_NONE. */
+enum neigh_state { NEIGH_FREE = 0x80, NEIGH_WAIT, NEIGH_READY };
 
 struct neigh_entry {
 	_Atomic uint64_t link;  /* MAC << 16 | generation << 8 | enum neigh_state */
@@ -36,7 +37,7 @@ struct neigh {
 	struct neigh_entry e[NEIGH_SIZE];
 };
 
-/* A handle: index, generation and a bit that tells it from "none". */
+/* A handle: the index of the entry, and above it the low 16 bits of its word when it is ready. */
 #define HOP_NONE 0u
 typedef _Atomic uint32_t hop_slot; /* where a flow keeps its handle; any worker may renew it */
 
@@ -47,7 +48,7 @@ static inline bool neigh_mac(struct neigh *n, uint32_t hop, uint32_t now_s, uint
 	struct neigh_entry *e = &n->e[hop & (NEIGH_SIZE - 1)];
 	uint64_t link = atomic_load_explicit(&e->link, memory_order_acquire);
 
-	if (hop == HOP_NONE || (link & 0xffff) != ((hop >> 8 & 0xff00) | NEIGH_READY))
+	if (unlikely((uint16_t)link != hop >> 16))
 		return false;
 	if (atomic_load_explicit(&e->used_s, memory_order_relaxed) != now_s)
 		atomic_store_explicit(&e->used_s, now_s, memory_order_relaxed);

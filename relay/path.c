@@ -313,76 +313,77 @@ static bool parse_unusual(struct path *c, struct pkt *p)
  * of the time; so each frame is entered in both lists and counts in one. Either keeps its order, and the frames
  * themselves stay where they are. */
 struct sorted {
-	unsigned clients, peers;
-	struct pkt *client[BURST + 1], *peer[BURST + 1];
-	struct table_query query[BURST + 1];          /* of clients */
-	struct alloc *found[BURST], *slot[BURST + 1]; /* of clients, of peers */
+	struct fwd_item client[BURST + 1], peer[BURST + 1];
+	struct table_query query[BURST + 1]; /* of clients */
 };
 
-/* From `source` to our service, if it is a client's, else to the relayed port of `slot`. Which of them is left to arithmetic. */
-static HOT void enter(struct path *c, struct pkt *p, struct sorted *s, struct addr_words source, uint64_t tail, struct alloc *slot, uint32_t is_client)
+/* How far the lists have come. */
+struct heads {
+	unsigned clients, peers;
+};
+
+/* From `source` to our service, if it is a client's, else to the relayed port of `slot`. Which of them is left to arithmetic. `last`: of the
+ * client's key. */
+static HOT void enter(const struct path *c, struct pkt *p, struct sorted *s, struct heads *h, struct addr_words source, uint64_t last,
+		      struct alloc *slot, uint32_t is_client)
 {
 	const struct flowmap *flows = &c->relay->table->flows;
-	struct table_query *q = &s->query[s->clients];
-
-	q->key.w[0] = source.hi;
-	q->key.w[1] = source.lo;
-	q->key.w[2] = tail;
-	uint64_t hash = flowmap_hash_words(flows, source, tail);
-	q->hash = hash;
+	struct table_query *q = &s->query[h->clients];
+	uint64_t hash = flowmap_hash_words(flows, source, last);
 	uintptr_t either = (uintptr_t)slot ^ (uintptr_t)flowmap_home(flows, hash);
+
 	hide(is_client);
 	__builtin_prefetch((const void *)((uintptr_t)slot ^ (either & -(uintptr_t)is_client)));
-	s->client[s->clients] = p;
-	s->clients += is_client;
-	s->peer[s->peers] = p;
-	s->slot[s->peers] = slot;
-	s->peers += 1 - is_client;
+	q->key.w[0] = source.hi;
+	q->key.w[1] = source.lo;
+	q->key.w[2] = last;
+	q->hash = hash;
+	s->client[h->clients].p = p;
+	s->peer[h->peers] = (struct fwd_item){ p, slot };
+	h->clients += is_client;
+	h->peers += 1 - is_client;
 }
 
-/* A datagram to our address number `local`, from `source`. */
-static void enter_unusual(struct path *c, struct pkt *p, struct sorted *s, unsigned local)
+/* What is not UDP over IPv4 without anything unusual. */
+static APART struct heads sort_unusual(struct path *c, struct pkt *p, struct sorted *s, struct heads h)
 {
 	const struct relay *r = c->relay;
-	const uint8_t *udp = pkt_payload(p) - UDP_LEN;
-	uint16_t dport = ne16(udp + UDP_AT_DPORT);
-	struct alloc *slot = table_by_port(r->table, local, swap16(dport));
 	struct flow_key key;
 
+	if (!parse_unusual(c, p))
+		return h;
+	const uint8_t *udp = pkt_payload(p) - UDP_LEN;
+	uint16_t dport = ne16(udp + UDP_AT_DPORT);
+	uint8_t local = (uint8_t)(2u * p->in_if + p->v6);
+	struct alloc *slot = table_by_port(r->table, local, swap16(dport));
 	if (dport != r->turn_port && slot == NULL) {
 		pkt_drop(p, DROP_UDP_PORT);
-		return;
+		return h;
 	}
-	flow_key_set(&key, net_source_words(p), ne16(udp + UDP_AT_SPORT), dport, (uint8_t)local, IPPROTO_UDP_V4);
-	enter(c, p, s, net_source_words(p), key.w[2], slot, dport == r->turn_port);
+	flow_key_set(&key, net_source_words(p), ne16(udp + UDP_AT_SPORT), dport, local, IPPROTO_UDP_V4);
+	enter(c, p, s, &h, net_source_words(p), key.w[2], slot, dport == r->turn_port);
+	return h;
 }
 
-static APART void sort_unusual(struct path *c, struct pkt *p, struct sorted *s)
-{
-	if (parse_unusual(c, p))
-		enter_unusual(c, p, s, 2u * p->in_if + p->v6);
-}
-
-static HOT void sort(struct path *c, struct pkt *p, struct sorted *s)
+static HOT struct heads sort(struct path *c, struct pkt *p, struct sorted *s, struct heads h)
 {
 	const struct path_port *port = &c->port[p->in_if];
-	const uint8_t *ip = p->data + ETH_LEN;
 	const struct table *t = c->relay->table;
 
-	if (unlikely(!net_usual(p, &port->usual))) {
-		sort_unusual(c, p, s);
-		return;
-	}
+	if (unlikely(!net_usual(p, &port->usual)))
+		return sort_unusual(c, p, s, h);
+	const uint8_t *ip = p->data + ETH_LEN;
 	uint16_t dport = ne16(ip + UDP_DPORT);
 	uint32_t relayed = (uint32_t)swap16(dport) - t->port_min;
 	uint32_t client = dport == c->relay->turn_port, in_range = relayed < t->ports;
 	hide(in_range);
 	if (unlikely((client | in_range) == 0)) {
-		pkt_drop(p, ne16(ip + UDP_DPORT) != 0 ? DROP_UDP_PORT : DROP_UDP_HEADER);
-		return;
+		pkt_drop(p, dport != 0 ? DROP_UDP_PORT : DROP_UDP_HEADER);
+		return h;
 	}
-	enter(c, p, s, addr_words_v4(ne32(ip + IP_SRC)), ne16(ip + UDP_SPORT) | port->key_tail,
+	enter(c, p, s, &h, addr_words_v4(ne32(ip + IP_SRC)), ne16(ip + UDP_SPORT) | port->key_tail,
 	      (struct alloc *)((uintptr_t)port->slots + (uintptr_t)relayed * sizeof(struct alloc)), client);
+	return h;
 }
 
 /* What the handlers will touch of an allocation, once its first line is there. */
@@ -395,15 +396,7 @@ static HOT void fetch(struct alloc *a, struct flow_count *count)
 	__builtin_prefetch(count, 1);
 }
 
-/* RFC 7983 §7: by the first byte, 64-79 is channel data, and up to 127 that of RFC 5766 clients. */
-static HOT bool is_channel(const struct pkt *p)
-{
-	const uint8_t *payload = pkt_payload(p);
-
-	return pkt_payload_len(p) >= STUN_CHANNEL_HEADER_LEN && payload[0] >= 64 && payload[0] <= 127;
-}
-
-/* And 0-3 is STUN; what is neither is dropped. */
+/* RFC 7983 §7: by the first byte, 0-3 is STUN; what is neither that nor channel data is dropped. */
 static void from_client(struct path *c, struct pkt *p, const struct flow_key *key, struct alloc *a)
 {
 	if (pkt_payload_len(p) >= 1 && pkt_payload(p)[0] <= 3)
@@ -413,37 +406,48 @@ static void from_client(struct path *c, struct pkt *p, const struct flow_key *ke
 }
 
 /* In their order, so that what a request has changed holds for the data behind it. */
-static HOT void from_clients(struct path *c, const struct sorted *s)
+static void from_clients(struct path *c, const struct sorted *s, unsigned n)
 {
-	for (unsigned i = 0, first = 0; i <= s->clients; i++) {
-		bool end = i == s->clients;
+	for (unsigned i = 0; i < n; i++) {
+		i += fwd_channels(c, &s->client[i], n - i);
+		if (i < n)
+			from_client(c, s->client[i].p, &s->query[i].key, s->client[i].a);
+	}
+}
 
-		if (likely(!end && is_channel(s->client[i])))
-			continue;
-		if (i > first)
-			fwd_channels(c, &s->client[first], &s->found[first], i - first);
-		if (!end)
-			from_client(c, s->client[i], &s->query[i].key, s->found[i]);
-		first = i + 1;
+/* The allocations of clients. All first lines are under way before the first is looked at. */
+static HOT void find_clients(const struct table *t, struct sorted *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t slot = flowmap_guess(&t->flows, s->query[i].hash);
+
+		s->client[i].a = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
+		__builtin_prefetch(s->client[i].a);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct alloc *a = s->client[i].a;
+
+		if (unlikely(a == NULL || !flow_key_eq(&a->key, &s->query[i].key))) {
+			s->client[i].a = a = table_find(t, &s->query[i]);
+			if (a == NULL)
+				continue;
+		}
+		fetch(a, &a->to_peer);
 	}
 }
 
 static HOT void run_burst(struct path *c, struct pkt *p, unsigned n)
 {
 	struct sorted s;
+	struct heads h = { 0, 0 };
 
-	s.clients = s.peers = 0;
 	for (unsigned i = 0; i < n; i++)
-		sort(c, &p[i], &s);
-	table_find(c->relay->table, s.query, s.clients, s.found);
-	for (unsigned i = 0; i < s.peers; i++)
-		fetch(s.slot[i], &s.slot[i]->to_client);
-	for (unsigned i = 0; i < s.clients; i++) {
-		if (likely(s.found[i] != NULL))
-			fetch(s.found[i], &s.found[i]->to_peer);
-	}
-	from_clients(c, &s);
-	fwd_peers(c, s.peer, s.slot, s.peers);
+		h = sort(c, &p[i], &s, h);
+	find_clients(c->relay->table, &s, h.clients);
+	for (unsigned i = 0; i < h.peers; i++)
+		fetch(s.peer[i].a, &s.peer[i].a->to_client);
+	from_clients(c, &s, h.clients);
+	fwd_peers(c, s.peer, h.peers);
 	if (unlikely(c->helds > 0))
 		run_held(c);
 }
@@ -466,12 +470,9 @@ void path_messages(struct path *c, struct pkt *p, unsigned n, const struct path_
 	set_clock(c, now);
 	for (unsigned i = 0; i < n; i++) {
 		c->quote.whole = false; /* nobody can be told that a packet was too big: TCP made it one */
-		struct alloc *a = table_find_one(c->relay->table, p[i].from);
-		struct pkt *one = &p[i];
-		if (is_channel(one))
-			fwd_channels(c, &one, &a, 1);
-		else
-			from_client(c, one, one->from, a);
+		struct fwd_item one = { &p[i], table_find_one(c->relay->table, p[i].from) };
+		if (fwd_channels(c, &one, 1) == 0)
+			from_client(c, one.p, one.p->from, one.a);
 	}
 	if (c->helds > 0)
 		run_held(c);

@@ -115,27 +115,32 @@ void icmp_too_big(struct path *c, struct pkt *p);
 /* The slow half of path_send. */
 void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst);
 
-/* Puts the Ethernet header for the IP packet of `total` bytes at `ip`; verdict SEND, HOLD or DROP; false if DROP. `hop` is the flow's neighbour
- * handle, renewed if it is stale. */
-static HOT bool path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, bool v6, hop_slot *hop, unsigned prefer_if,
-			  const struct addr *dst)
+/* Puts the Ethernet header for the IP packet of `total` bytes at `ip`, whose next hop is `hop`; verdict SEND. False if the handle is stale, and then all but
+ * the header's type is missing, or if the packet is too large: path_send_otherwise is next. */
+static HOT bool path_send(struct path *c, struct pkt *p, uint8_t *ip, uint32_t total, bool v6, uint32_t hop)
 {
 	uint8_t *eth = ip - ETH_LEN;
 
 	p->data = eth;
 	p->len = ETH_LEN + total;
-	if (unlikely(!neigh_mac(&c->relay->neigh, atomic_load_explicit(hop, memory_order_relaxed), c->now_s, eth, &p->out_if))) {
+	p->verdict = PKT_SEND;
+	if (unlikely(!neigh_mac(&c->relay->neigh, hop, c->now_s, eth, &p->out_if))) {
 		be16_put(eth + 2 * ETH_ADDR_LEN, v6 ? ETHERTYPE_V6 : ETHERTYPE_V4);
-		path_resolve(c, p, hop, prefer_if, dst);
-		return p->verdict != PKT_DROP;
+		p->verdict = PKT_HOLD;
+		return false;
 	}
 	const struct path_port *out = &c->port[p->out_if];
 	ne64_put(eth + ETH_ADDR_LEN, v6 ? out->from_v6 : out->from_v4);
-	p->verdict = PKT_SEND;
-	if (likely(total <= out->mtu))
-		return true;
-	icmp_too_big(c, p);
-	return p->verdict != PKT_DROP;
+	return likely(total <= out->mtu);
+}
+
+/* What path_send left. */
+static inline void path_send_otherwise(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_if, const struct addr *dst)
+{
+	if (p->verdict == PKT_HOLD)
+		path_resolve(c, p, hop, prefer_if, dst);
+	else
+		icmp_too_big(c, p);
 }
 
 /* [data, data + len) goes to the client of `to`, which is on a stream. */

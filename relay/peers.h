@@ -52,10 +52,9 @@ static inline bool peers_alive(const _Atomic uint32_t *expires_s, uint32_t now_s
 /* Look-ups; NULL if there is none, alive or not. `number` and `port` in network order. All accept a NULL block. */
 static inline struct chan *peers_by_number(const struct peers *b, uint16_t number)
 {
-	unsigned n = b != NULL ? b->chans : 0;
-	struct chan *c = b != NULL ? peers_chans(b) : NULL;
-
-	for (; n > 0; n--, c++) {
+	if (b == NULL)
+		return NULL;
+	for (struct chan *c = peers_chans(b), *end = c + b->chans; c < end; c++) {
 		if (c->number == number)
 			return c;
 	}
@@ -64,10 +63,9 @@ static inline struct chan *peers_by_number(const struct peers *b, uint16_t numbe
 
 static inline struct chan *peers_by_words(const struct peers *b, struct addr_words ip, uint16_t port)
 {
-	unsigned n = b != NULL ? b->chans : 0;
-	struct chan *c = b != NULL ? peers_chans(b) : NULL;
-
-	for (; n > 0; n--, c++) {
+	if (b == NULL)
+		return NULL;
+	for (struct chan *c = peers_chans(b), *end = c + b->chans; c < end; c++) {
 		if (c->port == port && addr_is(&c->ip, ip))
 			return c;
 	}

@@ -114,29 +114,16 @@ void table_free(struct table *t)
 	free(t);
 }
 
-void table_find(const struct table *t, const struct table_query *q, unsigned count, struct alloc **out)
+struct alloc *table_find(const struct table *t, const struct table_query *q)
 {
-	/* All first lines are under way before the first is looked at. */
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t slot = flowmap_guess(&t->flows, q[i].hash);
+	uint32_t slot = flowmap_find(&t->flows, q->hash, &q->key, t->slots);
 
-		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
-		__builtin_prefetch(out[i]);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		if (likely(out[i] != NULL && flow_key_eq(&out[i]->key, &q[i].key)))
-			continue;
-		uint32_t slot = flowmap_find(&t->flows, q[i].hash, &q[i].key, t->slots);
-
-		out[i] = slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
-	}
+	return slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
 }
 
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key)
 {
-	uint32_t slot = flowmap_find(&t->flows, flowmap_hash(&t->flows, key), key, t->slots);
-
-	return slot != FLOWMAP_NONE ? &t->slots[slot] : NULL;
+	return table_find(t, &(struct table_query){ .key = *key, .hash = flowmap_hash(&t->flows, key) });
 }
 
 static uint32_t stripe_of(const struct table *t, const struct flow_key *key)

@@ -58,8 +58,8 @@ struct table_query {
 	struct flow_key key;
 	uint64_t hash; /* flowmap_hash of it */
 };
-/* The allocation of each key, NULL where there is none. The lines of flowmap_home have been fetched by now, or should have. */
-void table_find(const struct table *t, const struct table_query *q, unsigned count, struct alloc **out);
+/* The allocation with this key, or NULL. */
+struct alloc *table_find(const struct table *t, const struct table_query *q);
 struct alloc *table_find_one(const struct table *t, const struct flow_key *key);
 
 struct table_hold {

@@ -8,6 +8,7 @@
 struct transit {
 	uint8_t *data;    /* payload */
 	uint32_t len;
+	uint32_t before;  /* bytes that stood before the payload in the same buffer, at least */
 	uint64_t removed; /* sum of all that leaves: old pseudo-header and header, and what stood around the payload */
 	uint16_t sum;     /* old UDP checksum */
 	uint16_t frag;    /* DF for IPv4, network order */
@@ -15,15 +16,26 @@ struct transit {
 	uint8_t kind;     /* enum media_kind, once judged */
 };
 
-/* Where it goes from here. */
+/* Where it goes from here: from the relayed address of `a` over the channel's or permission's way to a peer, or from our service to the client
+ * of `a`. Everything by value is for the usual way; the rest is found again where it is needed. */
 struct way {
-	const struct addr *src, *dst;
-	uint32_t src4;  /* the same, if it is IPv4 */
-	uint32_t ports; /* source and destination as they stand in UDP */
+	struct alloc *a;
+	const struct addr *peer; /* NULL: to the client */
 	hop_slot *hop;
-	const struct flow_key *to; /* the client, NULL towards a peer */
-	unsigned local; /* our address that it leaves from: iface.h */
+	uint32_t src4, dst4;     /* if it leaves over IPv4 */
+	uint32_t ports;          /* source and destination as they stand in UDP */
+	unsigned local;          /* our address that it leaves from: iface.h */
 };
+
+static const struct addr *way_from(const struct path *c, const struct way *w)
+{
+	return w->peer != NULL ? &w->a->relay : &c->relay->own[w->local];
+}
+
+static const struct addr *way_to(const struct way *w)
+{
+	return w->peer != NULL ? w->peer : &w->a->key.client;
+}
 
 /* What the frames of one call have come to; booked once. */
 struct tally {
@@ -70,13 +82,14 @@ static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t l
 				 .ttl = ip[IP6_HOPS] };
 }
 
-/* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. */
-static HOT bool lift(struct path *c, struct pkt *p, bool v6, uint8_t *data, uint32_t len, struct transit *t)
+/* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. `before` as in transit. */
+static HOT bool lift(struct path *c, struct pkt *p, bool v6, uint32_t before, uint8_t *data, uint32_t len, struct transit *t)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	t->data = data;
 	t->len = len;
+	t->before = before;
 	if (!v6) {
 		t->removed = udp_sum_headers(ip);
 		t->sum = ne16(ip + UDP_SUM);
@@ -123,13 +136,19 @@ static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flo
  * §15.2. */
 static inline uint32_t flow_label(const struct way *w)
 {
-	return ((w->ports ^ w->dst->w[3]) * 0x9e3779b1u) >> 12;
+	return ((w->ports ^ way_to(w)->w[3]) * 0x9e3779b1u) >> 12;
 }
 
 static COLD bool no_room(struct pkt *p)
 {
 	pkt_drop(p, DROP_REPLY_SPACE);
 	return false;
+}
+
+static APART bool send_otherwise(struct path *c, struct pkt *p, struct way w)
+{
+	path_send_otherwise(c, p, w.hop, w.local / 2, way_to(&w));
+	return p->verdict != PKT_DROP;
 }
 
 /* Over IPv6, and to clients on streams. */
@@ -140,21 +159,23 @@ static APART bool lower6(struct path *c, struct pkt *p, struct transit t, uint32
 	uint8_t *ip = t.data - prefix - UDP_LEN - IP6_LEN, *udp = ip + IP6_LEN;
 	uint32_t length = UDP_LEN + prefix + t.len + suffix;
 
-	if (w.to != NULL && flow_is_stream(w.to)) {
+	if (w.peer == NULL && flow_is_stream(&w.a->key)) {
 		/* RFC 8656 §16: nothing but the message. */
-		path_to_stream(p, w.to, t.data - prefix, prefix + t.len + suffix, kinds[t.kind]);
+		path_to_stream(p, &w.a->key, t.data - prefix, prefix + t.len + suffix, kinds[t.kind]);
 		return true;
 	}
 	if (unlikely(ip - ETH_LEN < p->start))
 		return no_room(p);
-	ip6_put(ip, t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), w.src, w.dst);
+	ip6_put(ip, t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), way_from(c, &w), way_to(&w));
 	ne32_set(udp + UDP_AT_SPORT, w.ports);
 	be16_put(udp + UDP_AT_TOTAL, (uint16_t)length);
 	ne16_set(udp + UDP_AT_SUM, sum_update_udp(t.sum, t.removed, added + udp6_sum_headers(ip)));
 	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
 	if (unlikely(t.sum == 0))
 		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
-	return path_send(c, p, ip, IP6_LEN + length, true, w.hop, w.local / 2, w.dst);
+	if (likely(path_send(c, p, ip, IP6_LEN + length, true, atomic_load_explicit(w.hop, memory_order_relaxed))))
+		return true;
+	return send_otherwise(c, p, w);
 }
 
 /* New IP and UDP headers before the `prefix` bytes in front of the payload, whose sum is `added`; `suffix` zero
@@ -168,17 +189,20 @@ static HOT bool lower(struct path *c, struct pkt *p, const struct transit *t, ui
 	if (unlikely((w->local & 1) != 0))
 		return lower6(c, p, *t, prefix, suffix, added, *w);
 	uint16_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
-	if (unlikely(ip - ETH_LEN < p->start))
+	/* Where longer headers have gone there is room. */
+	if (HEADERS_LEN + prefix > t->before && unlikely(ip - ETH_LEN < p->start))
 		return no_room(p);
-	uint32_t src = w->src4, dst = addr_v4_of(w->dst);
+	uint32_t hop = atomic_load_explicit(w->hop, memory_order_relaxed);
 	uint16_t length = swap16((uint16_t)udp);
 
 	/* What udp_sum_headers would read, without reading. */
-	added += (uint64_t)src + dst + w->ports + 2u * (uint64_t)length;
-	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, src, dst);
+	added += (uint64_t)w->src4 + w->dst4 + w->ports + 2u * (uint64_t)length;
+	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, w->src4, w->dst4);
 	ne32_set(ip + UDP_SPORT, w->ports);
 	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
-	return path_send(c, p, ip, IP_LEN + udp, false, w->hop, w->local / 2, w->dst);
+	if (likely(path_send(c, p, ip, IP_LEN + udp, false, hop)))
+		return true;
+	return send_otherwise(c, p, *w);
 }
 
 static inline uint32_t port_pair(uint16_t src, uint16_t dst)
@@ -205,11 +229,12 @@ static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const st
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	const struct way w = { .src = &h->relay,
-			       .dst = peer,
-			       .src4 = addr_v4_of(&h->relay),
-			       .ports = port_pair(h->relay_port, port),
+	const struct way w = { .a = h,
+			       .peer = peer,
 			       .hop = hop,
+			       .src4 = addr_v4_of(&h->relay),
+			       .dst4 = addr_v4_of(peer),
+			       .ports = port_pair(h->relay_port, port),
 			       .local = h->local };
 	if (likely(lower(c, p, t, 0, 0, 0, &w)))
 		count(sum, RELAYED_TO_PEER, &a->to_peer, t->len);
@@ -217,12 +242,11 @@ static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const st
 
 static inline struct way way_to_client(const struct path *c, struct alloc *b)
 {
-	return (struct way){ .src = &c->relay->own[b->key.local],
-			     .dst = &b->key.client,
-			     .src4 = c->own4[b->key.local],
-			     .ports = port_pair(b->key.relay_port, b->key.client_port),
+	return (struct way){ .a = b,
 			     .hop = &b->client_hop,
-			     .to = &b->key,
+			     .src4 = c->own4[b->key.local],
+			     .dst4 = addr_v4_of(&b->key.client),
+			     .ports = port_pair(b->key.relay_port, b->key.client_port),
 			     .local = b->key.local };
 }
 
@@ -280,8 +304,8 @@ static HOT bool send_to_client(struct path *c, struct pkt *p, struct alloc *b, c
 
 	if (unlikely(chan == NULL))
 		return to_client_by_indication(c, p, *t, w, from, port);
-	/* There is room: what came had headers as long, but for a pkt that begins at the very start of its buffer. */
-	if (unlikely(t->data - p->start < (ptrdiff_t)STUN_CHANNEL_HEADER_LEN))
+	/* What came had headers as long, but for a message on a stream. */
+	if (t->before < STUN_CHANNEL_HEADER_LEN && unlikely(t->data - p->start < (ptrdiff_t)STUN_CHANNEL_HEADER_LEN))
 		return no_room(p);
 	uint64_t added = put_channel_header(t->data - STUN_CHANNEL_HEADER_LEN, chan->number, t->len);
 
@@ -373,10 +397,9 @@ static COLD enum drop refuse_channel(const struct chan *chan, uint32_t now_s)
 	return chan == NULL || !peers_alive(&chan->expires_s, now_s) ? DROP_NO_CHANNEL : DROP_NO_PERMISSION;
 }
 
-static HOT void from_channel(struct path *c, struct pkt *p, bool v6, struct alloc *a, struct tally *sum)
+/* `room`: bytes behind the header. */
+static HOT void channel_data(struct path *c, struct pkt *p, bool v6, uint8_t *payload, uint32_t room, struct alloc *a, struct tally *sum)
 {
-	uint8_t *payload = v6 ? pkt_payload(p) : p->data + HEADERS_LEN;
-	uint32_t room = (v6 ? pkt_payload_len(p) : p->len - HEADERS_LEN) - STUN_CHANNEL_HEADER_LEN;
 	uint32_t header = ne32(payload), len = swap16((uint16_t)(header >> 16));
 	struct transit t;
 
@@ -394,7 +417,7 @@ static HOT void from_channel(struct path *c, struct pkt *p, bool v6, struct allo
 		pkt_drop(p, DROP_CHANNEL_LENGTH);
 		return;
 	}
-	if (!lift(c, p, v6, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
+	if (!lift(c, p, v6, v6 ? 0 : HEADERS_LEN + STUN_CHANNEL_HEADER_LEN, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
 		return;
 	t.removed += header;
 	if (unlikely(room != len))
@@ -407,23 +430,38 @@ static HOT void from_channel(struct path *c, struct pkt *p, bool v6, struct allo
 		to_peer(c, p, a, &t, &chan->ip, chan->port, &chan->hop, sum);
 }
 
-/* The less usual way: over IPv6 or on a stream. */
-static APART void from_channel6(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+/* False if it is no channel data. */
+static HOT bool from_channel(struct path *c, struct pkt *p, bool v6, struct alloc *a, struct tally *sum)
 {
-	from_channel(c, p, true, a, sum);
+	uint8_t *payload = v6 ? pkt_payload(p) : p->data + HEADERS_LEN;
+	uint32_t room = v6 ? pkt_payload_len(p) : p->len - HEADERS_LEN;
+
+	if (unlikely(room < STUN_CHANNEL_HEADER_LEN || (payload[0] & 0xc0) != 0x40))
+		return false;
+	channel_data(c, p, v6, payload, room - STUN_CHANNEL_HEADER_LEN, a, sum);
+	return true;
 }
 
-void fwd_channels(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n)
+/* The less usual way: over IPv6 or on a stream. */
+static APART bool from_channel6(struct path *c, struct pkt *p, struct alloc *a, struct tally *sum)
+{
+	return from_channel(c, p, true, a, sum);
+}
+
+unsigned fwd_channels(struct path *c, const struct fwd_item *item, unsigned n)
 {
 	struct tally sum = { 0 };
+	const struct fwd_item *at = item, *end = item + n;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (likely(!p[i]->v6))
-			from_channel(c, p[i], false, a[i], &sum);
-		else
-			from_channel6(c, p[i], a[i], &sum);
+	for (; at < end; at++) {
+		bool done = likely(!at->p->v6) ? from_channel(c, at->p, false, at->a, &sum) : from_channel6(c, at->p, at->a, &sum);
+
+		if (unlikely(!done))
+			break;
 	}
-	book(c, &sum);
+	if (at > item)
+		book(c, &sum);
+	return (unsigned)(at - item);
 }
 
 void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m)
@@ -451,7 +489,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	}
 	uint8_t *payload = pkt_payload(p);
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
-	if (!lift(c, p, p->v6, payload + off, len, &t))
+	if (!lift(c, p, p->v6, 0, payload + off, len, &t))
 		return;
 	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple
 	 * of four. */
@@ -495,7 +533,7 @@ static HOT void from_peer(struct path *c, struct pkt *p, bool v6, struct alloc *
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(c, p, v6, payload, len, &t) || unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
+	if (!lift(c, p, v6, v6 ? 0 : HEADERS_LEN, payload, len, &t) || unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
 		return;
 	if (likely(to_client(c, p, a, chan, &t, from, port)))
 		count(sum, RELAYED_TO_CLIENT, &a->to_client, t.len);
@@ -506,15 +544,15 @@ static APART void from_peer6(struct path *c, struct pkt *p, struct alloc *a, str
 	from_peer(c, p, true, a, sum);
 }
 
-void fwd_peers(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n)
+void fwd_peers(struct path *c, const struct fwd_item *item, unsigned n)
 {
 	struct tally sum = { 0 };
 
-	for (unsigned i = 0; i < n; i++) {
-		if (likely(!p[i]->v6))
-			from_peer(c, p[i], false, a[i], &sum);
+	for (const struct fwd_item *end = item + n; item < end; item++) {
+		if (likely(!item->p->v6))
+			from_peer(c, item->p, false, item->a, &sum);
 		else
-			from_peer6(c, p[i], a[i], &sum);
+			from_peer6(c, item->p, item->a, &sum);
 	}
 	book(c, &sum);
 }

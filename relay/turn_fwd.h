@@ -6,12 +6,19 @@
 
 #include "relay/path.h"
 
-/* Channel data from clients: a[i] is the allocation of the sender of p[i], or NULL. */
-void fwd_channels(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n);
+/* A packet and the allocation it belongs to. */
+struct fwd_item {
+	struct pkt *p;
+	struct alloc *a;
+};
+
+/* What clients sent, as long as it is channel data (by its first byte, RFC 7983 §7: 64-79, and up to 127 that of RFC 5766 clients); .a is the
+ * allocation of the sender, or NULL. Returns how many it were. */
+unsigned fwd_channels(struct path *c, const struct fwd_item *item, unsigned n);
 /* A Send indication; `m` is the parsed message in the payload. */
 void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_msg *m);
-/* Datagrams to the relayed ports of the slots a[i], which may be unused. */
-void fwd_peers(struct path *c, struct pkt *const *p, struct alloc *const *a, unsigned n);
+/* Datagrams to the relayed ports of the slots .a, which may be unused. */
+void fwd_peers(struct path *c, const struct fwd_item *item, unsigned n);
 
 /* An ICMP error about what an allocation sent to a peer. */
 struct fwd_icmp {

@@ -78,24 +78,21 @@ static void read_clock(struct worker *w, uint64_t tsc)
 	w->clock.wall_s = clock_wall_ms() / MS_PER_S;
 }
 
-static void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, struct pkt *p)
+static enum pkt_sum rx_sum_of(const struct rte_mbuf *m)
 {
-	p->buf = m;
-	p->start = m->buf_addr;
-	p->end = p->start + m->buf_len;
-	p->data = rte_pktmbuf_mtod(m, uint8_t *);
-	p->len = m->data_len;
-	p->in_if = (uint8_t)iface;
-	p->tx_sum = false;
-	p->rx_sum = PKT_SUM_UNKNOWN;
-	p->from = NULL;
-	if (port->nic.rx_sum) {
-		uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
-		p->rx_sum = l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD  ? PKT_SUM_GOOD
-			    : l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PKT_SUM_BAD
-							       : PKT_SUM_UNKNOWN;
-	}
+	return l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? PKT_SUM_GOOD : l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PKT_SUM_BAD : PKT_SUM_UNKNOWN;
+}
+
+static HOT void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf *m, struct pkt *p)
+{
+	uint8_t *start = m->buf_addr, *data = start + m->data_off;
+
+	__builtin_prefetch(data);
+	*p = (struct pkt){ .data = data, .start = start, .end = start + m->buf_len, .buf = m, .len = m->data_len, .in_if = (uint8_t)iface };
+	if (port->nic.rx_sum)
+		p->rx_sum = (uint8_t)rx_sum_of(m);
 }
 
 static void flush(struct worker *w, unsigned iface)
@@ -172,29 +169,38 @@ static APART void obey_otherwise(struct worker *w, const struct pkt *p, struct r
 /* What the device has to know for the checksum. */
 static APART void ask_for_sum(struct worker *w, const struct pkt *p, struct rte_mbuf *m)
 {
-	m->ol_flags = (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
+	m->ol_flags |= (p->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) | RTE_MBUF_F_TX_UDP_CKSUM;
 	m->l2_len = w->all->relay->ifaces.at[p->out_if].vlan != 0 ? ETH_LEN + VLAN_TAG_LEN : ETH_LEN;
 	m->l3_len = p->v6 ? IP6_LEN : IP_LEN;
 }
 
-static HOT void obey(struct worker *w, const struct pkt *p)
+/* Returns the bytes that are to be sent. There is room for the frames of a burst and what comes with it; other callers see to that. */
+static HOT uint32_t obey(struct worker *w, const struct pkt *p)
 {
 	struct rte_mbuf *m = p->buf;
 
 	if (unlikely(p->verdict != PKT_SEND)) {
 		obey_otherwise(w, p, m);
-		return;
+		return 0;
 	}
-	if (unlikely(w->capture != NULL))
-		capture_frame(w->capture, w->id, p, clock_wall_us());
 	shape(m, p);
-	m->ol_flags = 0;
 	if (unlikely(p->tx_sum))
 		ask_for_sum(w, p, m);
-	stats_add(&w->path.stats->tx_bytes, p->len);
-	if (unlikely(w->txs[p->out_if] == TX_ROOM))
-		flush(w, p->out_if);
 	w->tx[p->out_if][w->txs[p->out_if]++] = m;
+	return p->len;
+}
+
+static void obey_all(struct worker *w, const struct pkt *p, unsigned n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; unlikely(w->capture != NULL) && i < n; i++) {
+		if (p[i].verdict == PKT_SEND)
+			capture_frame(w->capture, w->id, &p[i], clock_wall_us());
+	}
+	for (const struct pkt *end = p + n; p < end; p++)
+		bytes += obey(w, p);
+	stats_add(&w->path.stats->tx_bytes, bytes);
 }
 
 static void look_for_capture(struct worker *w)
@@ -209,8 +215,7 @@ static void obey_extra(struct worker *w)
 		w->path.asks_kernel = false;
 		kernel_wake(w->all->relay->kernel_fd);
 	}
-	for (unsigned i = 0; i < w->path.extras; i++)
-		obey(w, &w->path.extra[i]);
+	obey_all(w, w->path.extra, w->path.extras);
 	w->path.extras = 0;
 }
 
@@ -224,8 +229,6 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 
 	if (n == 0)
 		return 0;
-	for (unsigned i = 0; i < n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (unsigned i = 0; i < n; i++) {
 		bytes += m[i]->pkt_len;
 		if (likely(m[i]->nb_segs == 1)) {
@@ -242,8 +245,7 @@ static unsigned serve(struct worker *w, unsigned iface, uint16_t queue)
 	for (unsigned i = 0; unlikely(w->capture != NULL) && i < k; i++)
 		capture_frame(w->capture, w->id, &p[i], clock_wall_us());
 	path_burst(&w->path, p, k, &w->clock);
-	for (unsigned i = 0; i < k; i++)
-		obey(w, &p[i]);
+	obey_all(w, p, k);
 	if (unlikely(w->path.extras > 0 || w->path.asks_kernel))
 		obey_extra(w);
 	flush_all(w);
@@ -270,10 +272,10 @@ static void run_messages(struct worker *w, struct pkt *p, unsigned n)
 	if (n == 0)
 		return;
 	path_messages(&w->path, p, n, &w->clock);
-	for (unsigned i = 0; i < n; i++)
-		obey(w, &p[i]);
+	obey_all(w, p, n);
 	if (w->path.extras > 0)
 		obey_extra(w);
+	flush_all(w);
 }
 
 /* What clients on streams sent, and what the stream thread has to ask and to say about them, all in order. */

@@ -53,8 +53,7 @@ static bool known(uint32_t ip, const uint8_t *mac)
 	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
 		if (n.e[i].ip.w[3] != ip || (n.e[i].link & 0xff) != NEIGH_READY)
 			continue;
-		uint32_t hop = 1u << 31 | (uint32_t)(n.e[i].link >> 8 & 0xff) << 16 | i;
-		return neigh_mac(&n, hop, 1, got, &iface) && memcmp(got, mac, 6) == 0;
+		return neigh_mac(&n, (uint32_t)(n.e[i].link & 0xffff) << 16 | i, 1, got, &iface) && memcmp(got, mac, 6) == 0;
 	}
 	return false;
 }
