@@ -109,7 +109,7 @@ static uint8_t *begin_error(struct path *c, const struct path_quote *q, uint32_t
 
 		ip6_put(ip, 0, 0, (uint16_t)(len + quoted), IPPROTO_ICMP_V6, IP_TTL, &src, &dst);
 	} else {
-		ip_put(ip, 0, (uint16_t)(IP_LEN + len + quoted), 0, swap16(IP_DF), IP_TTL, IPPROTO_ICMP_V4, ne32(old + IP_DST),
+		ip_put(ip, 0, IP_LEN + len + quoted, IP_WHOLE, IP_TTL, IPPROTO_ICMP_V4, ne32(old + IP_DST),
 		       ne32(old + IP_SRC));
 	}
 	memset(ip + ip_len, 0, len);

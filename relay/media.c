@@ -117,7 +117,7 @@ static enum media_kind kind_of(struct media_stream *audio, struct media_stream *
 {
 	bool large = len > MEDIA_VIDEO_BYTES, heard = is_stream(audio, rtp);
 	/* The next packet with the timestamp of the one before: a frame in several packets. Repeated sequence numbers are duplicates. */
-	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp->sequence - media_get(&audio->highest)) == 1;
+	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp_sequence(rtp) - media_get(&audio->highest)) == 1;
 
 	/* Asked first: the video stream lies in another cache line, which audio alone never needs. */
 	if (heard && !large && !frame)
@@ -125,7 +125,7 @@ static enum media_kind kind_of(struct media_stream *audio, struct media_stream *
 	if (is_stream(video, rtp))
 		return MEDIA_VIDEO;
 	if (!heard)
-		return large || rtp->padded || !is_silent(audio, now_ms) ? MEDIA_VIDEO : MEDIA_AUDIO;
+		return large || rtp_padded(rtp) || !is_silent(audio, now_ms) ? MEDIA_VIDEO : MEDIA_AUDIO;
 	make_video(audio, video);
 	return MEDIA_VIDEO;
 }
@@ -145,10 +145,10 @@ static void begin(struct media_stream *s, enum media_kind kind, const struct rtp
 	if (media_get(&s->ssrc) != rtp->ssrc)
 		media_set(&s->jitter, 0);
 	media_set(&s->ssrc, rtp->ssrc);
-	media_set(&s->before, rtp->sequence - 1u);
-	media_set(&s->highest, rtp->sequence);
+	media_set(&s->before, rtp_sequence(rtp) - 1u);
+	media_set(&s->highest, rtp_sequence(rtp));
 	set_missing(s, 0);
-	media_set(&s->transit, now_ms * media_clock(kind) - rtp->timestamp * media_scale(kind, rtp->payload_type));
+	media_set(&s->transit, now_ms * media_clock(kind) - rtp->timestamp * media_scale(kind, rtp_payload_type(rtp)));
 	media_set(&s->timestamp, rtp->timestamp);
 }
 
@@ -164,13 +164,13 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 
 	media_add_bytes(s, len);
 	/* Retransmissions (RFC 4588) and probes have an SSRC of their own: while the stream itself lives they are counted, and no more. */
-	if (!same && (rtp->padded || !is_silent(s, now_ms))) {
+	if (!same && (rtp_padded(rtp) || !is_silent(s, now_ms))) {
 		add_other(s);
 		return;
 	}
 	media_set(&s->last_ms, now_ms);
 	uint32_t highest = media_get(&s->highest);
-	int16_t step = (int16_t)(rtp->sequence - (uint16_t)highest);
+	int16_t step = (int16_t)(rtp_sequence(rtp) - (uint16_t)highest);
 	if (!same || step > (int16_t)MEDIA_JUMP || step < -(int16_t)MEDIA_JUMP) {
 		begin(s, kind, rtp, now_ms);
 		return;

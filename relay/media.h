@@ -35,25 +35,34 @@ struct media_stream {
 };
 static_assert(sizeof(struct media_stream) == 48, "shares a cache line with the counts of its direction");
 
-/* The header of an RTP packet (RFC 3550 §5.1), in host order. */
+/* The header of an RTP packet (RFC 3550 §5.1), its words in host order. */
 struct rtp {
-	uint16_t sequence;
-	uint8_t payload_type;
-	bool padded; /* probes for bandwidth are padding only; no audio packet has any */
-	uint32_t timestamp, ssrc;
+	uint32_t first, timestamp, ssrc;
 };
+
+static inline uint16_t rtp_sequence(const struct rtp *r)
+{
+	return (uint16_t)r->first;
+}
+
+static inline uint32_t rtp_payload_type(const struct rtp *r)
+{
+	return r->first >> 16 & 0x7f;
+}
+
+/* Probes for bandwidth are padding only; no audio packet has any. */
+static inline bool rtp_padded(const struct rtp *r)
+{
+	return (r->first >> 29 & 1) != 0;
+}
 
 /* True if the payload is RTP by RFC 7983 §7 and RFC 5761 §4: first byte 128 to 191, and not the types of RTCP. */
 static inline bool rtp_read(const uint8_t *p, uint32_t len, struct rtp *out)
 {
 	if (len < RTP_LEN)
 		return false;
-	uint32_t first = be32_get(p), second = first >> 16 & 0xff;
-	if (first >> 30 != 2 || second - 192u < 32u)
-		return false;
-	*out = (struct rtp){ .sequence = (uint16_t)first, .payload_type = second & 0x7f, .padded = (first >> 29 & 1) != 0,
-			     .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
-	return true;
+	*out = (struct rtp){ .first = be32_get(p), .timestamp = be32_get(p + 4), .ssrc = be32_get(p + 8) };
+	return out->first >> 30 == 2 && (out->first >> 16 & 0xff) - 192u >= 32u;
 }
 
 static inline uint32_t media_get(const _Atomic uint32_t *field)
@@ -73,7 +82,7 @@ static inline uint32_t media_clock(enum media_kind kind)
 	return kind == MEDIA_VIDEO ? 90 : 48;
 }
 
-static inline uint32_t media_scale(enum media_kind kind, uint8_t payload_type)
+static inline uint32_t media_scale(enum media_kind kind, uint32_t payload_type)
 {
 	return kind == MEDIA_AUDIO && payload_type < 20 ? 6 : 1;
 }
@@ -95,7 +104,7 @@ static inline uint32_t media_seen(const struct media_stream *s)
  * the first counts, so this is for packets whose timestamp is new. */
 static inline void media_transit(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
 {
-	uint32_t timestamp = rtp->timestamp * media_scale(kind, rtp->payload_type);
+	uint32_t timestamp = rtp->timestamp * media_scale(kind, rtp_payload_type(rtp));
 	uint32_t transit = now_ms * media_clock(kind) - timestamp, jitter = media_get(&s->jitter);
 	int32_t d = (int32_t)(transit - media_get(&s->transit));
 
@@ -104,13 +113,13 @@ static inline void media_transit(struct media_stream *s, enum media_kind kind, c
 	media_set(&s->jitter, jitter + (uint32_t)(d < 0 ? -d : d) - ((jitter + 8) >> 4));
 }
 
-/* For every packet that is not just the next of the audio stream that is known. The header by value: it fits into two registers. */
+/* For every packet that is not just the next of the audio stream that is known. The header by value: what the inlined way holds stays in registers. */
 enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms);
 
 /* Whether it is just the next packet of this stream. Where there is none yet, that is number 1 of SSRC 0: it does for a beginning. */
 static inline bool media_is_next(const struct media_stream *s, const struct rtp *rtp)
 {
-	return media_get(&s->ssrc) == rtp->ssrc && (uint16_t)(rtp->sequence - media_get(&s->highest)) == 1;
+	return media_get(&s->ssrc) == rtp->ssrc && (uint16_t)(rtp_sequence(rtp) - media_get(&s->highest)) == 1;
 }
 
 static inline __attribute__((always_inline)) void media_next(struct media_stream *s, uint32_t len, uint32_t now_ms)

@@ -5,18 +5,20 @@
 enum { ARP_HTYPE = 0, ARP_PTYPE = 2, ARP_HLEN = 4, ARP_OP = 6, ARP_SHA = 8, ARP_SPA = 14, ARP_THA = 18, ARP_TPA = 24 };
 enum { ARP_REQUEST = 1, ARP_REPLY = 2 };
 
-static uint64_t link_of(const uint8_t *mac, unsigned gen, enum neigh_state state)
+static_assert(IFACE_MAX <= 16, "an entry's word has 4 bits for the port");
+
+static uint64_t link_of(const uint8_t *mac, unsigned gen, unsigned iface, enum neigh_state state)
 {
 	uint64_t m = 0;
 
 	if (mac != NULL)
 		memcpy(&m, mac, ETH_ADDR_LEN);
-	return m << 16 | (gen & 0xff) << 8 | state;
+	return m << 16 | (gen & 0xff) << 8 | iface << 4 | state;
 }
 
 static enum neigh_state state_of(const struct neigh_entry *e)
 {
-	return (enum neigh_state)(atomic_load_explicit(&e->link, memory_order_acquire) & 0xff);
+	return (enum neigh_state)(atomic_load_explicit(&e->link, memory_order_acquire) & 0xf);
 }
 
 static unsigned gen_of(const struct neigh_entry *e)
@@ -24,16 +26,21 @@ static unsigned gen_of(const struct neigh_entry *e)
 	return (unsigned)(atomic_load_explicit(&e->link, memory_order_relaxed) >> 8 & 0xff);
 }
 
+static unsigned iface_of(const struct neigh_entry *e)
+{
+	return (unsigned)(atomic_load_explicit(&e->link, memory_order_relaxed) >> 4 & 0xf);
+}
+
 static uint32_t hop_of(const struct neigh *n, const struct neigh_entry *e)
 {
-	return gen_of(e) << 24 | (uint32_t)NEIGH_READY << 16 | (uint32_t)(e - n->e);
+	return gen_of(e) << 24 | iface_of(e) << 20 | (uint32_t)NEIGH_READY << 16 | (uint32_t)(e - n->e);
 }
 
 void neigh_init(struct neigh *n)
 {
 	memset(n, 0, sizeof(*n));
 	for (unsigned i = 0; i < NEIGH_SIZE; i++)
-		n->e[i].link = link_of(NULL, 0, NEIGH_FREE);
+		n->e[i].link = link_of(NULL, 0, 0, NEIGH_FREE);
 	spin_init(&n->lock);
 }
 
@@ -55,7 +62,7 @@ static struct neigh_entry *find(struct neigh *n, unsigned iface, const struct ad
 	for (unsigned i = 0; i < WINDOW; i++) {
 		struct neigh_entry *e = window_at(n, iface, ip, i);
 
-		if (addr_eq(&e->ip, ip) && e->iface == iface && state_of(e) != NEIGH_FREE)
+		if (addr_eq(&e->ip, ip) && iface_of(e) == iface && state_of(e) != NEIGH_FREE)
 			return e;
 	}
 	return NULL;
@@ -81,14 +88,13 @@ static struct neigh_entry *make(struct neigh *n, unsigned iface, const struct ad
 		return NULL;
 	unsigned gen = gen_of(best) + 1;
 	/* First no reader takes the entry for the old address, then it gets the new one. */
-	atomic_store_explicit(&best->link, link_of(NULL, gen, NEIGH_FREE), memory_order_release);
+	atomic_store_explicit(&best->link, link_of(NULL, gen, iface, NEIGH_FREE), memory_order_release);
 	best->ip = *ip;
-	best->iface = (uint8_t)iface;
 	best->probes = 0;
 	best->used_s = now_s;
 	best->confirmed_s = now_s;
 	best->next_probe_ms = 0;
-	atomic_store_explicit(&best->link, link_of(NULL, gen, NEIGH_WAIT), memory_order_release);
+	atomic_store_explicit(&best->link, link_of(NULL, gen, iface, NEIGH_WAIT), memory_order_release);
 	return best;
 }
 
@@ -124,11 +130,11 @@ void neigh_learn(struct neigh *n, unsigned iface, const struct addr *ip, const u
 	if (e == NULL && may_make)
 		e = make(n, iface, ip, now_s);
 	/* Links are compared without generation and state: the MAC alone. */
-	bool same = e != NULL && (atomic_load_explicit(&e->link, memory_order_relaxed) ^ link_of(mac, 0, NEIGH_FREE)) >> 16 == 0;
+	bool same = e != NULL && (atomic_load_explicit(&e->link, memory_order_relaxed) ^ link_of(mac, 0, 0, NEIGH_FREE)) >> 16 == 0;
 	if (e != NULL && (word == NEIGH_REPLACE || same || (word == NEIGH_FILL && state_of(e) == NEIGH_WAIT))) {
 		e->confirmed_s = now_s;
 		e->probes = 0;
-		atomic_store_explicit(&e->link, link_of(mac, gen_of(e), NEIGH_READY), memory_order_release);
+		atomic_store_explicit(&e->link, link_of(mac, gen_of(e), iface, NEIGH_READY), memory_order_release);
 	}
 	spin_unlock(&n->lock);
 }
@@ -209,7 +215,7 @@ static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 	uint32_t idle = age_of(e->used_s, now_s);
 
 	if (idle >= 10 * NEIGH_IDLE_S || (state == NEIGH_WAIT && idle >= NEIGH_IDLE_S)) {
-		atomic_store_explicit(&e->link, link_of(NULL, gen_of(e) + 1, NEIGH_FREE), memory_order_release);
+		atomic_store_explicit(&e->link, link_of(NULL, gen_of(e) + 1, iface_of(e), NEIGH_FREE), memory_order_release);
 		return false;
 	}
 	if (e->next_probe_ms != 0 && (int32_t)(now_ms - e->next_probe_ms) < 0)
@@ -221,7 +227,7 @@ static bool sweep_entry(struct neigh_entry *e, uint32_t now_s, uint32_t now_ms)
 	if (e->probes++ < NEIGH_PROBES)
 		return true;
 	e->probes = 0;
-	atomic_store_explicit(&e->link, link_of(NULL, gen_of(e), NEIGH_WAIT), memory_order_release);
+	atomic_store_explicit(&e->link, link_of(NULL, gen_of(e), iface_of(e), NEIGH_WAIT), memory_order_release);
 	return true;
 }
 
@@ -241,7 +247,7 @@ bool neigh_sweep(struct neigh *n, uint32_t now_s, uint32_t now_ms, neigh_ask_fn 
 		 * still goes to the old one. */
 		bool known = (link & 0xff) == NEIGH_READY && e->probes <= 1;
 		struct addr ip = e->ip;
-		unsigned iface = e->iface;
+		unsigned iface = iface_of(e);
 		if (wanted) {
 			uint32_t later = now_ms + NEIGH_PROBE_MS;
 
@@ -268,7 +274,7 @@ bool neigh_wanted(struct neigh *n, unsigned i, uint32_t now_s, unsigned *iface, 
 	uint32_t idle = age_of(e->used_s, now_s);
 	bool wanted = (state == NEIGH_WAIT && idle <= NEIGH_PROBES) ||
 		      (state == NEIGH_READY && idle < NEIGH_STALE_S && age_of(e->confirmed_s, now_s) >= NEIGH_STALE_S);
-	*iface = e->iface;
+	*iface = iface_of(e);
 	*ip = e->ip;
 	spin_unlock(&n->lock);
 	return wanted;

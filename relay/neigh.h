@@ -22,12 +22,11 @@
 #define ARP_LEN (ETH_LEN + 28u)
 
 /* Never 0, so that no entry's word looks like HOP_NONE. */
-enum neigh_state { NEIGH_FREE = 0x80, NEIGH_WAIT, NEIGH_READY };
+enum neigh_state { NEIGH_FREE = 1, NEIGH_WAIT, NEIGH_READY };
 
 struct neigh_entry {
-	_Atomic uint64_t link;  /* MAC << 16 | generation << 8 | enum neigh_state */
+	_Atomic uint64_t link;  /* MAC << 16 | generation << 8 | iface << 4 | enum neigh_state */
 	struct addr ip;         /* changes only with the generation */
-	uint8_t iface;
 	uint8_t probes;         /* unanswered so far */
 	_Atomic uint32_t used_s, confirmed_s, next_probe_ms;
 };
@@ -40,6 +39,11 @@ struct neigh {
 /* A handle: the index of the entry, and above it the low 16 bits of its word when it is ready. */
 #define HOP_NONE 0u
 typedef _Atomic uint32_t hop_slot; /* where a flow keeps its handle; any worker may renew it */
+
+static inline uint8_t neigh_hop_iface(uint32_t hop)
+{
+	return hop >> 20 & 0xf;
+}
 
 /* Writes the neighbour's MAC to the first 6 of the 8 bytes at `to` and returns true; false if the handle is
  * stale or the MAC not known. */
@@ -54,7 +58,7 @@ static inline bool neigh_mac(struct neigh *n, uint32_t hop, uint32_t now_s, uint
 		atomic_store_explicit(&e->used_s, now_s, memory_order_relaxed);
 	link >>= 16;
 	memcpy(to, &link, sizeof(link));
-	*iface = e->iface;
+	*iface = neigh_hop_iface(hop);
 	return true;
 }
 

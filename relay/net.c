@@ -141,7 +141,7 @@ static void reply_ip4(struct pkt *p, size_t len)
 {
 	uint8_t *ip = p->data + ETH_LEN;
 
-	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + len), 0, swap16(IP_DF), IP_TTL, IPPROTO_UDP_V4, ne32(ip + IP_DST),
+	ip_put(ip, 0, (uint32_t)(IP_LEN + UDP_LEN + len), IP_WHOLE, IP_TTL, IPPROTO_UDP_V4, ne32(ip + IP_DST),
 	       ne32(ip + IP_SRC));
 }
 
@@ -190,7 +190,7 @@ bool net_icmp(struct pkt *p)
 		return false;
 	}
 	net_swap_ethernet(p->data);
-	ip_put(ip, ip[IP_TOS], (uint16_t)(p->len - ETH_LEN), 0, swap16(IP_DF), IP_TTL, IPPROTO_ICMP_V4,
+	ip_put(ip, ip[IP_TOS], p->len - ETH_LEN, IP_WHOLE, IP_TTL, IPPROTO_ICMP_V4,
 	       ne32(ip + IP_DST), ne32(ip + IP_SRC));
 	icmp[0] = ICMP_ECHO_REPLY;
 	ne16_set(icmp + 2, 0);

@@ -140,17 +140,20 @@ static inline uint64_t sum_bytes(const uint8_t *p, size_t len)
 	return s;
 }
 
-/* RFC 1624, equation 3: the checksum after words summing to `removed` left and words summing to `added` came.
- * Zero stands for "no checksum" in UDP and stays; a result of zero is sent as 0xffff (RFC 768). */
-static inline uint16_t sum_update_udp(uint16_t old, uint64_t removed, uint64_t added)
+/* RFC 1624, equation 3, in two steps: a UDP checksum of which words summing to `removed` (less than 2^40) have left, and the checksum once words
+ * summing to `added` have come. Zero stands for "no checksum" and stays; a result of zero is sent as 0xffff (RFC 768). */
+static inline uint64_t sum_without(uint16_t old, uint64_t removed)
 {
-	if (old == 0)
-		return 0;
-	/* -x is ~x in one's complement of any width. */
-	uint64_t kept = (uint16_t)~old + added, s = kept + ~removed;
-	uint16_t now = (uint16_t)~sum_fold(s + (s < kept));
+	const uint64_t multiple = (uint64_t)UINT16_MAX << 32; /* is nothing to a one's complement sum, and keeps it positive */
 
-	return now != 0 ? now : UINT16_MAX;
+	return old != 0 ? multiple + (uint16_t)~old - removed : 0;
+}
+
+static inline uint16_t sum_with(uint64_t kept, uint64_t added)
+{
+	uint16_t now = (uint16_t)~sum_fold(kept + added);
+
+	return kept == 0 ? 0 : now != 0 ? now : UINT16_MAX;
 }
 
 /* Whether the checksum of an IPv4 header without options is right: the one's complement sum of its words is then a multiple of 65535. Words of
@@ -170,19 +173,20 @@ static inline bool ip_sum_ok(const uint8_t *ip)
 	return s * inverse <= UINT64_MAX / divisor;
 }
 
-/* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order. The words
- * are put together in registers: reading back what was just written in smaller pieces would stall. */
-static inline void ip_put(uint8_t *ip, uint8_t tos, uint16_t total, uint16_t id, uint16_t frag, uint8_t ttl,
-			  uint8_t proto, uint32_t src, uint32_t dst)
+/* Writes an IPv4 header without options, checksum included. All but tos, total and ttl in network order; `second`: identification and fragment
+ * field. The words are put together in registers: reading back what was just written in smaller pieces would stall. */
+static inline void ip_put(uint8_t *ip, uint32_t tos, uint32_t total, uint32_t second, uint32_t ttl, uint32_t proto, uint32_t src, uint32_t dst)
 {
-	uint32_t first = 0x45u | (uint32_t)tos << 8 | (uint32_t)swap16(total) << 16, second = id | (uint32_t)frag << 16,
-		 third = ttl | (uint32_t)proto << 8;
+	uint32_t first = 0x45u | tos << 8 | (uint32_t)swap16((uint16_t)total) << 16, third = ttl | proto << 8;
 
 	third |= (uint32_t)(uint16_t)~sum_fold((uint64_t)first + second + third + src + dst) << 16;
 	ne64_set(ip, first, second);
 	ne64_set(ip + 8, third, src);
 	ne32_set(ip + IP_DST, dst);
 }
+
+/* The second word of a header that is not a fragment and need not be one: DF alone. */
+#define IP_WHOLE ((uint32_t)swap16(IP_DF) << 16)
 
 /* Writes an IPv6 header. `flow` is a flow label of 20 bits in host order; addresses are in network order. */
 static inline void ip6_put(uint8_t *ip, uint8_t class, uint32_t flow, uint16_t length, uint8_t next, uint8_t hops,

@@ -74,7 +74,10 @@ static void set_clock(struct path *c, const struct path_clock *now)
 {
 	c->clock = *now;
 	c->now_s = path_seconds(now->mono_ms);
-	c->policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
+	const struct policy *policy = atomic_load_explicit(&c->relay->policy, memory_order_acquire);
+	c->policy = policy;
+	memcpy(c->dscp, policy->dscp, sizeof(c->dscp));
+	c->limited = (policy->allocation_rate | policy->user_rate) != 0;
 }
 
 void path_quote(struct path *c, const struct pkt *p, bool whole)

@@ -45,6 +45,8 @@ struct path_port {
 struct path {
 	struct relay *relay;         /* borrowed */
 	const struct policy *policy; /* valid during a burst */
+	uint8_t dscp[MEDIA_KINDS];   /* the policy's */
+	bool limited;                /* it limits bandwidth */
 	struct stats *stats;         /* this worker's */
 	unsigned id;
 	struct path_clock clock;

@@ -25,6 +25,7 @@ struct chan {
 	hop_slot hop;    /* the way to this peer, beside its permission's */
 	uint16_t perm;   /* index of the peer's permission */
 	int8_t home;     /* our own address that the peer's is (iface.h), or -1 */
+	bool v6;         /* the family of `ip`; set with the block */
 };
 
 struct peers {
@@ -94,7 +95,7 @@ static inline struct perm *peers_perm(const struct peers *b, const struct addr *
 	return peers_perm_by_words(b, addr_words(ip));
 }
 
-/* Deadlines of a block, or ways to its peers, have changed: the channels follow. */
+/* A block is made, or deadlines in it or ways to its peers have changed: the channels follow. */
 void peers_settle(struct peers *b);
 /* A new block: what is alive in `old` (may be NULL), and a permission for each of ips[count] that has none yet,
  * and, if `chan` is given, that channel (its `perm` is filled in). Deadlines of the new and the renewed are

@@ -9,11 +9,11 @@ struct transit {
 	uint8_t *data;    /* payload */
 	uint32_t len;
 	uint32_t before;  /* bytes that stood before the payload in the same buffer, at least */
-	uint64_t removed; /* sum of all that leaves: old pseudo-header and header, and what stood around the payload */
-	uint16_t sum;     /* old UDP checksum */
-	uint16_t frag;    /* DF for IPv4, network order */
-	uint8_t tos, ttl; /* in IPv6 traffic class and hop limit */
-	uint8_t kind;     /* enum media_kind, once judged */
+	uint64_t kept;    /* sum_without of its UDP checksum, of which all is gone that leaves: old pseudo-header and header, and what stood
+			   * around the payload */
+	uint32_t frag;    /* DF for IPv4, network order */
+	uint32_t tos, ttl; /* in IPv6 traffic class and hop limit */
+	uint32_t kind;    /* enum media_kind, once judged */
 };
 
 /* Where it goes from here: from the relayed address of `a` over the channel's or permission's way to a peer, or from our service to the client
@@ -61,45 +61,47 @@ static void book(struct path *c, const struct tally *sum)
 
 /* What comes over IPv6 and may leave over IPv4 is not to be fragmented, unless it is so small that no IPv6 sender
  * ever learns to make it smaller (RFC 7915 §5.1, RFC 8200 §5), or came in fragments. */
-static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t len)
+static APART struct transit lift6(const struct pkt *p, uint8_t *data, uint32_t len, uint64_t gone)
 {
 	const uint8_t *ip = p->data + ETH_LEN;
 
 	/* RFC 8656 §17, from TCP to UDP: DSCP 0, no ECN, a fresh TTL, DF not set. The checksum is taken over the message as
 	 * if it had come in a datagram with headers of zeros, for what leaves of it to be taken away as always. */
 	if (p->from != NULL)
-		return (struct transit){ .data = data,
-					 .len = len,
-					 .removed = (uint16_t)~sum_fold(sum_bytes(p->data, p->len) + swap16(IPPROTO_UDP_V4)),
-					 .sum = UINT16_MAX,
-					 .ttl = IP_TTL + 1 };
+		return (struct transit){
+			.data = data,
+			.len = len,
+			.kept = sum_without(UINT16_MAX, (uint16_t)~sum_fold(sum_bytes(p->data, p->len) + swap16(IPPROTO_UDP_V4)) + gone),
+			.ttl = IP_TTL + 1
+		};
 	return (struct transit){ .data = data,
 				 .len = len,
-				 .removed = udp6_sum_headers(ip),
-				 .sum = ne16(ip + IP6_LEN + UDP_AT_SUM),
+				 .kept = sum_without(ne16(ip + IP6_LEN + UDP_AT_SUM), udp6_sum_headers(ip) + gone),
 				 .frag = p->len > ETH_LEN + 1280 && p->rx_sum != PKT_SUM_JOINED ? swap16(IP_DF) : 0,
 				 .tos = ip6_class(ip),
 				 .ttl = ip[IP6_HOPS] };
 }
 
-/* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. `before` as in transit. */
-static HOT bool lift(struct path *c, struct pkt *p, bool v6, uint32_t before, uint8_t *data, uint32_t len, struct transit *t)
+/* RFC 8656 §15, §16: DSCP and ECN are copied, DF is copied, TTL counts down. False if it is used up. `frame` and `frame_len`: p's; `before` as in
+ * transit; `gone`: the sum of what leaves of what the UDP header stands for. */
+static HOT bool lift(struct path *c, struct pkt *p, bool v6, const uint8_t *frame, uint32_t frame_len, uint32_t before, uint8_t *data, uint32_t len,
+		     uint64_t gone, struct transit *t)
 {
-	const uint8_t *ip = p->data + ETH_LEN;
+	const uint8_t *ip = frame + ETH_LEN;
 
+	/* Field by field: the compiler would put a whole together in memory. */
 	t->data = data;
 	t->len = len;
 	t->before = before;
 	if (!v6) {
-		t->removed = udp_sum_headers(ip);
-		t->sum = ne16(ip + UDP_SUM);
+		t->kept = sum_without(ne16(ip + UDP_SUM), udp_sum_headers(ip) + gone);
 		t->frag = ne16(ip + IP_FRAG);
 		t->tos = ip[IP_TOS];
 		t->ttl = ip[IP_TTL_AT];
 	} else {
-		*t = lift6(p, data, len);
+		*t = lift6(p, data, len, gone);
 	}
-	if (unlikely(p->len > c->quote_from))
+	if (unlikely(frame_len > c->quote_from))
 		path_quote(c, p, t->frag != 0);
 	if (likely(t->ttl > 1))
 		return true;
@@ -126,10 +128,10 @@ static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flo
 	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms);
 
 	sum->media[kind]++;
-	t->kind = (uint8_t)kind;
+	t->kind = kind;
 	if (t->tos < 4)
-		t->tos |= c->policy->dscp[kind];
-	return likely((c->policy->allocation_rate | c->policy->user_rate) == 0) || within_limits(c, p, a, kind, t->len);
+		t->tos |= c->dscp[kind];
+	return likely(!c->limited) || within_limits(c, p, a, kind, t->len);
 }
 
 /* One flow, one label (RFC 6437 §3), that no outsider needs to guess. Never that of the incoming flow: RFC 8656
@@ -166,12 +168,12 @@ static APART bool lower6(struct path *c, struct pkt *p, struct transit t, uint32
 	}
 	if (unlikely(ip - ETH_LEN < p->start))
 		return no_room(p);
-	ip6_put(ip, t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), way_from(c, &w), way_to(&w));
+	ip6_put(ip, (uint8_t)t.tos, flow_label(&w), (uint16_t)length, IPPROTO_UDP_V4, (uint8_t)(t.ttl - 1), way_from(c, &w), way_to(&w));
 	ne32_set(udp + UDP_AT_SPORT, w.ports);
 	be16_put(udp + UDP_AT_TOTAL, (uint16_t)length);
-	ne16_set(udp + UDP_AT_SUM, sum_update_udp(t.sum, t.removed, added + udp6_sum_headers(ip)));
+	ne16_set(udp + UDP_AT_SUM, sum_with(t.kept, added + udp6_sum_headers(ip)));
 	/* IPv6 wants the checksum that IPv4 may leave out (RFC 7915 §4.5). */
-	if (unlikely(t.sum == 0))
+	if (unlikely(t.kept == 0))
 		ne16_set(udp + UDP_AT_SUM, udp6_sum_full(ip));
 	if (likely(path_send(c, p, ip, IP6_LEN + length, true, atomic_load_explicit(w.hop, memory_order_relaxed))))
 		return true;
@@ -188,7 +190,7 @@ static HOT bool lower(struct path *c, struct pkt *p, const struct transit *t, ui
 
 	if (unlikely((w->local & 1) != 0))
 		return lower6(c, p, *t, prefix, suffix, added, *w);
-	uint16_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
+	uint32_t id = t->frag != 0 ? 0 : (c->ip_id = (uint16_t)(c->ip_id + c->ip_step));
 	/* Where longer headers have gone there is room. */
 	if (HEADERS_LEN + prefix > t->before && unlikely(ip - ETH_LEN < p->start))
 		return no_room(p);
@@ -197,9 +199,9 @@ static HOT bool lower(struct path *c, struct pkt *p, const struct transit *t, ui
 
 	/* What udp_sum_headers would read, without reading. */
 	added += (uint64_t)w->src4 + w->dst4 + w->ports + 2u * (uint64_t)length;
-	ip_put(ip, t->tos, (uint16_t)(IP_LEN + udp), id, t->frag, (uint8_t)(t->ttl - 1), IPPROTO_UDP_V4, w->src4, w->dst4);
+	ip_put(ip, t->tos, IP_LEN + udp, id | t->frag << 16, t->ttl - 1, IPPROTO_UDP_V4, w->src4, w->dst4);
 	ne32_set(ip + UDP_SPORT, w->ports);
-	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_update_udp(t->sum, t->removed, added) << 16);
+	ne32_set(ip + UDP_TOTAL, length | (uint32_t)sum_with(t->kept, added) << 16);
 	if (likely(path_send(c, p, ip, IP_LEN + udp, false, hop)))
 		return true;
 	return send_otherwise(c, p, *w);
@@ -220,9 +222,8 @@ static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
 
 /* Out of the relayed port of `a` to a peer elsewhere. */
 static HOT void to_peer(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t,
-			const struct addr *peer, uint16_t port, hop_slot *hop, struct tally *sum)
+			const struct addr *peer, bool v6, uint16_t port, hop_slot *hop, struct tally *sum)
 {
-	bool v6 = !addr_is_v4(peer);
 	struct alloc *h = half(c, a, v6);
 
 	if (unlikely(h == NULL)) {
@@ -400,7 +401,9 @@ static COLD enum drop refuse_channel(const struct chan *chan, uint32_t now_s)
 /* `room`: bytes behind the header. */
 static HOT void channel_data(struct path *c, struct pkt *p, bool v6, uint8_t *payload, uint32_t room, struct alloc *a, struct tally *sum)
 {
-	uint32_t header = ne32(payload), len = swap16((uint16_t)(header >> 16));
+	uint32_t header = ne32(payload), len = swap16((uint16_t)(header >> 16)), frame_len = p->len;
+	uint8_t *data = payload + STUN_CHANNEL_HEADER_LEN;
+	uint64_t gone = header;
 	struct transit t;
 
 	if (unlikely(a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
@@ -412,22 +415,21 @@ static HOT void channel_data(struct path *c, struct pkt *p, bool v6, uint8_t *pa
 		pkt_drop(p, refuse_channel(chan, c->now_s));
 		return;
 	}
-	/* RFC 8656 §12.5: over UDP there may be padding to a multiple of four behind the data. What is too long wraps around. */
-	if (unlikely(room - len > 3)) {
-		pkt_drop(p, DROP_CHANNEL_LENGTH);
-		return;
+	if (unlikely(room != len)) {
+		/* RFC 8656 §12.5: over UDP there may be padding to a multiple of four behind the data. What is too long wraps around. */
+		if (room - len > 3) {
+			pkt_drop(p, DROP_CHANNEL_LENGTH);
+			return;
+		}
+		gone += sum_padding(data, len, room);
 	}
-	if (!lift(c, p, v6, v6 ? 0 : HEADERS_LEN + STUN_CHANNEL_HEADER_LEN, payload + STUN_CHANNEL_HEADER_LEN, len, &t))
-		return;
-	t.removed += header;
-	if (unlikely(room != len))
-		t.removed += sum_padding(t.data, len, room);
-	if (unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, sum)))
+	if (!lift(c, p, v6, v6 ? p->data : payload - HEADERS_LEN, frame_len, v6 ? 0 : HEADERS_LEN + STUN_CHANNEL_HEADER_LEN, data, len, gone, &t) ||
+	    unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, sum)))
 		return;
 	if (chan->home >= 0)
 		to_home(c, p, a, &t, (unsigned)chan->home, chan->port, sum);
 	else
-		to_peer(c, p, a, &t, &chan->ip, chan->port, &chan->hop, sum);
+		to_peer(c, p, a, &t, &chan->ip, chan->v6, chan->port, &chan->hop, sum);
 }
 
 /* False if it is no channel data. */
@@ -489,17 +491,17 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	}
 	uint8_t *payload = pkt_payload(p);
 	uint32_t off = m->at[STUN_DATA].off, len = m->at[STUN_DATA].len;
-	if (!lift(c, p, p->v6, 0, payload + off, len, &t))
-		return;
 	/* All around the data goes: what is before it, its padding and what follows. DATA begins at a multiple
 	 * of four. */
-	t.removed += sum_bytes(payload, off);
+	uint64_t gone = sum_bytes(payload, off);
 	if (m->len > off + len) {
 		uint8_t first[2] = { 0, payload[off + len] };
 		bool odd = (len & 1) != 0;
 
-		t.removed += (odd ? ne16(first) : 0u) + sum_bytes(payload + off + len + odd, m->len - off - len - odd);
+		gone += (odd ? ne16(first) : 0u) + sum_bytes(payload + off + len + odd, m->len - off - len - odd);
 	}
+	if (!lift(c, p, p->v6, p->data, p->len, 0, payload + off, len, gone, &t))
+		return;
 	if (stun_has(m, STUN_DONT_FRAGMENT)) {
 		t.frag = swap16(IP_DF);
 		c->quote.whole = true;
@@ -512,7 +514,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	if (home >= 0)
 		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port), &sum);
 	else
-		to_peer(c, p, a, &t, &to, swap16(peer.port), &perm->hop, &sum);
+		to_peer(c, p, a, &t, &to, !addr_is_v4(&to), swap16(peer.port), &perm->hop, &sum);
 	book(c, &sum);
 }
 
@@ -533,7 +535,8 @@ static HOT void from_peer(struct path *c, struct pkt *p, bool v6, struct alloc *
 		pkt_drop(p, DROP_NO_PERMISSION);
 		return;
 	}
-	if (!lift(c, p, v6, v6 ? 0 : HEADERS_LEN, payload, len, &t) || unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
+	if (!lift(c, p, v6, v6 ? p->data : payload - HEADERS_LEN, v6 ? p->len : HEADERS_LEN + len, v6 ? 0 : HEADERS_LEN, payload, len, 0, &t) ||
+	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
 		return;
 	if (likely(to_client(c, p, a, chan, &t, from, port)))
 		count(sum, RELAYED_TO_CLIENT, &a->to_client, t.len);
@@ -565,7 +568,7 @@ void fwd_icmp(struct path *c, struct pkt *p, struct alloc *a, const struct fwd_i
 	uint32_t prefix = addr_is_v4(&e->peer) ? DATA_PREFIX : DATA_PREFIX6, len = prefix + 8;
 	uint8_t *at = p->start + HEADERS6_LEN + 2;
 	/* As of an empty datagram that had no headers: all that is counted is what comes. */
-	struct transit t = { .data = at + len, .sum = UINT16_MAX, .frag = swap16(IP_DF), .ttl = IP_TTL + 1 };
+	struct transit t = { .data = at + len, .kept = sum_without(UINT16_MAX, 0), .frag = swap16(IP_DF), .ttl = IP_TTL + 1 };
 
 	if (at + len > p->end) {
 		pkt_drop(p, DROP_REPLY_SPACE);

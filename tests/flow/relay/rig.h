@@ -422,7 +422,7 @@ static size_t rig_udp(uint8_t *frame, uint32_t src, uint16_t sport, uint32_t dst
 	frame[4] = dst == SECOND_IP;
 	memcpy(frame + 6, rig_host_mac, 6);
 	be16_put(frame + 12, ETHERTYPE_V4);
-	ip_put(ip, 0xb8, (uint16_t)(UDP_DATA + len), 0x1234, swap16(IP_DF), 57, IPPROTO_UDP_V4, src, dst);
+	ip_put(ip, 0xb8, (uint16_t)(UDP_DATA + len), 0x1234 | IP_WHOLE, 57, IPPROTO_UDP_V4, src, dst);
 	be16_put(ip + UDP_SPORT, sport);
 	be16_put(ip + UDP_DPORT, dport);
 	be16_put(ip + UDP_TOTAL, (uint16_t)(UDP_LEN + len));

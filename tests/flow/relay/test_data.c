@@ -237,7 +237,7 @@ static void time_to_live_ends(void **state)
 	uint8_t *ip = frame + ETH_LEN;
 
 	assert_int_equal(client_bind(r, &alice, 0x4001, PEER_IP, 9000), 0);
-	ip_put(ip, 0, be16_get(ip + IP_TOTAL), 0, 0, 1, IPPROTO_UDP_V4, ne32(ip + IP_SRC), ne32(ip + IP_DST));
+	ip_put(ip, 0, be16_get(ip + IP_TOTAL), 0, 1, IPPROTO_UDP_V4, ne32(ip + IP_SRC), ne32(ip + IP_DST));
 	rig_send(r, 0, frame, len);
 	assert_int_equal(r->outs, 0);
 	assert_int_equal(rig_drops(r, DROP_TTL), 1);

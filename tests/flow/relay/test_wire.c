@@ -423,7 +423,7 @@ static void may_be_fragmented_in_ipv4(void **state)
 		assert_int_equal(udp, UDP_LEN + 4 + len);
 		assert_memory_equal(frame + UDP_DATA + 4, data, len);
 		/* The checksum is over the whole. */
-		ip_put(frame, 0, (uint16_t)(IP_LEN + udp), 0, 0, 1, IPPROTO_UDP_V4, RELAY_IP, CLIENT_IP);
+		ip_put(frame, 0, (uint16_t)(IP_LEN + udp), 0, 1, IPPROTO_UDP_V4, RELAY_IP, CLIENT_IP);
 		assert_true(udp_sum_ok(frame));
 	}
 	assert_int_equal(stats_get(&r->relay->stats[0].fragmented), 4);
@@ -511,8 +511,8 @@ static size_t icmp_frame(struct rig *r, uint8_t *f, const char *from, uint8_t ty
 	icmp[1] = code;
 	be32_put(icmp + 4, word);
 	if (v4) {
-		ip_put(ip, 0, (uint16_t)(IP_LEN + len), 0, 0, 60, IPPROTO_ICMP_V4, addr_v4_of(&a), addr_v4_of(&s));
-		ip_put(old, 0, 1000, 7, swap16(IP_DF), 50, IPPROTO_UDP_V4, addr_v4_of(&s), addr_v4_of(&d));
+		ip_put(ip, 0, (uint16_t)(IP_LEN + len), 0, 60, IPPROTO_ICMP_V4, addr_v4_of(&a), addr_v4_of(&s));
+		ip_put(old, 0, 1000, 7 | IP_WHOLE, 50, IPPROTO_UDP_V4, addr_v4_of(&s), addr_v4_of(&d));
 	} else {
 		ip6_put(ip, 0, 0, (uint16_t)len, IPPROTO_ICMP_V6, 60, &a, &s);
 		ip6_put(old, 0, 0, 1000, IPPROTO_UDP_V4, 50, &s, &d);
@@ -650,7 +650,7 @@ static void errors_about_nothing_of_ours(void **state)
 	assert_int_equal(r->outs, 0);
 	for (size_t cut = 8; cut < 36; cut++) {
 		len = icmp_frame(r, f, "8.8.8.1", 3, 3, 0, "198.41.0.2", c.relayed, "9.9.9.9");
-		ip_put(f + ETH_LEN, 0, (uint16_t)(IP_LEN + cut), 0, 0, 60, IPPROTO_ICMP_V4, IPV4(8, 8, 8, 1), RELAY_IP);
+		ip_put(f + ETH_LEN, 0, (uint16_t)(IP_LEN + cut), 0, 60, IPPROTO_ICMP_V4, IPV4(8, 8, 8, 1), RELAY_IP);
 		mend(f, ETH_LEN + IP_LEN + cut);
 		rig_send(r, 0, f, ETH_LEN + IP_LEN + cut);
 		assert_int_equal(r->outs, 0);

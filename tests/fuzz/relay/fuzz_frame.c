@@ -236,7 +236,7 @@ static void datagram_in(struct world *w, uint32_t src, uint16_t sport, uint16_t 
 	memcpy(f, mac, 6);
 	memcpy(f + 6, host, 6);
 	be16_put(f + 12, ETHERTYPE_V4);
-	ip_put(ip, 0, (uint16_t)(UDP_DATA + len), 0, 0, 60, IPPROTO_UDP_V4, src, relay_ip());
+	ip_put(ip, 0, (uint16_t)(UDP_DATA + len), 0, 60, IPPROTO_UDP_V4, src, relay_ip());
 	be16_put(ip + UDP_SPORT, sport);
 	be16_put(ip + UDP_DPORT, dport);
 	be16_put(ip + UDP_TOTAL, (uint16_t)(UDP_LEN + len));
@@ -298,7 +298,7 @@ static void icmp_in(struct world *w, const uint8_t *message, size_t len)
 	memcpy(f, mac, 6);
 	memcpy(f + 6, host, 6);
 	be16_put(f + 12, ETHERTYPE_V4);
-	ip_put(ip, 0, (uint16_t)(IP_LEN + len), 0, 0, 60, IPPROTO_ICMP_V4, client_ip(7), relay_ip());
+	ip_put(ip, 0, (uint16_t)(IP_LEN + len), 0, 60, IPPROTO_ICMP_V4, client_ip(7), relay_ip());
 	if (len > 0)
 		memcpy(ip + IP_LEN, message, len);
 	if (len >= 4) {

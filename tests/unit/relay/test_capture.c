@@ -27,7 +27,7 @@ static struct pkt frame(uint8_t *to, uint32_t src, uint16_t sport, uint32_t dst,
 
 	memset(to, 0, ETH_LEN);
 	be16_put(to + 12, ETHERTYPE_V4);
-	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + payload), 0, 0, 64, IPPROTO_UDP_V4, src, dst);
+	ip_put(ip, 0, (uint16_t)(IP_LEN + UDP_LEN + payload), 0, 64, IPPROTO_UDP_V4, src, dst);
 	be16_put(ip + UDP_SPORT, sport);
 	be16_put(ip + UDP_DPORT, dport);
 	be16_put(ip + UDP_TOTAL, (uint16_t)(UDP_LEN + payload));

@@ -22,14 +22,14 @@ static uint32_t packets(const struct media_stream *s)
 
 static struct rtp packet(uint32_t ssrc, uint32_t sequence, uint32_t timestamp)
 {
-	return (struct rtp){ .sequence = (uint16_t)sequence, .payload_type = 111, .timestamp = timestamp, .ssrc = ssrc };
+	return (struct rtp){ .first = 2u << 30 | 111u << 16 | (uint16_t)sequence, .timestamp = timestamp, .ssrc = ssrc };
 }
 
 static enum media_kind pass(const struct rtp *rtp, uint32_t len)
 {
-	uint8_t p[RTP_LEN] = { 0x80, rtp->payload_type };
+	uint8_t p[RTP_LEN];
 
-	be16_put(p + 2, rtp->sequence);
+	be32_put(p, rtp->first);
 	be32_put(p + 4, rtp->timestamp);
 	be32_put(p + 8, rtp->ssrc);
 	return media_pass(&audio, &video, p, len, now_ms);
@@ -51,13 +51,13 @@ static void what_is_rtp(UNUSED void **state)
 	uint8_t p[12] = { 0x80, 111, 1, 2, 0, 0, 3, 4, 5, 6, 7, 8 };
 
 	assert_true(rtp_read(p, 12, &rtp));
-	assert_int_equal(rtp.sequence, 0x102);
+	assert_int_equal(rtp_sequence(&rtp), 0x102);
 	assert_int_equal(rtp.timestamp, 0x304);
 	assert_int_equal(rtp.ssrc, 0x5060708);
-	assert_int_equal(rtp.payload_type, 111);
+	assert_int_equal(rtp_payload_type(&rtp), 111);
 	p[1] |= 0x80; /* marker */
 	assert_true(rtp_read(p, 12, &rtp));
-	assert_int_equal(rtp.payload_type, 111);
+	assert_int_equal(rtp_payload_type(&rtp), 111);
 	assert_false(rtp_read(p, 11, &rtp));
 	for (unsigned type = 192; type < 224; type++) {
 		p[1] = (uint8_t)type; /* RTCP */
@@ -115,7 +115,7 @@ static void jitter_is_that_of_the_rfc(UNUSED void **state)
 static void jitter_of_a_clock_of_8_khz(UNUSED void **state)
 {
 	for (uint32_t i = 0; i < 400; i++, now_ms += i % 2 == 0 ? 25 : 15) {
-		struct rtp rtp = { .sequence = (uint16_t)i, .payload_type = 8, .timestamp = i * 160, .ssrc = 5 };
+		struct rtp rtp = { .first = 2u << 30 | 8u << 16 | (uint16_t)i, .timestamp = i * 160, .ssrc = 5 };
 
 		assert_int_equal(pass(&rtp, 172), MEDIA_AUDIO);
 	}

@@ -82,7 +82,7 @@ static bool known(const char *text, const uint8_t *mac)
 	struct addr a = ip(text);
 
 	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
-		if (addr_eq(&n.e[i].ip, &a) && (n.e[i].link & 0xff) == NEIGH_READY)
+		if (addr_eq(&n.e[i].ip, &a) && (n.e[i].link & 0xf) == NEIGH_READY)
 			return memcmp((const uint8_t[]){ (uint8_t)(n.e[i].link >> 16), (uint8_t)(n.e[i].link >> 24), (uint8_t)(n.e[i].link >> 32),
 							 (uint8_t)(n.e[i].link >> 40), (uint8_t)(n.e[i].link >> 48), (uint8_t)(n.e[i].link >> 56) },
 				      mac, 6) == 0;
@@ -141,7 +141,7 @@ static void search_for_duplicates_is_answered(void **state)
 	is_advertisement(&p, &self.net.ip6, &nodes, 0x20);
 	assert_memory_equal(f, ((const uint8_t[]){ 0x33, 0x33, 0, 0, 0, 1 }), 6);
 	for (unsigned i = 0; i < NEIGH_SIZE; i++)
-		assert_int_equal(n.e[i].link & 0xff, NEIGH_FREE);
+		assert_int_equal(n.e[i].link & 0xf, NEIGH_FREE);
 }
 
 static void what_teaches_nothing(void **state)
@@ -160,7 +160,7 @@ static void what_teaches_nothing(void **state)
 	(void)message(137, "fe80::1", "2a00:1::2", "2a00:1::1", host, 0); /* a redirect */
 	assert_int_equal(handle(1).reason, DROP_ICMP_OTHER);
 	for (unsigned i = 0; i < NEIGH_SIZE; i++)
-		assert_int_equal(n.e[i].link & 0xff, NEIGH_FREE);
+		assert_int_equal(n.e[i].link & 0xf, NEIGH_FREE);
 }
 
 static void what_is_malformed(void **state)
@@ -201,7 +201,7 @@ static void what_is_malformed(void **state)
 	(void)message(135, "2a00:1::1", NULL, "2a00:1::2", self.net.mac, 0);
 	assert_int_equal(handle(1).reason, DROP_ND_MALFORMED);
 	for (unsigned i = 0; i < NEIGH_SIZE; i++)
-		assert_int_equal(n.e[i].link & 0xff, NEIGH_FREE);
+		assert_int_equal(n.e[i].link & 0xf, NEIGH_FREE);
 }
 
 static void every_prefix(void **state)

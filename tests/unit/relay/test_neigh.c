@@ -51,7 +51,7 @@ static bool known(uint32_t ip, const uint8_t *mac)
 	uint8_t got[8], iface;
 
 	for (unsigned i = 0; i < NEIGH_SIZE; i++) {
-		if (n.e[i].ip.w[3] != ip || (n.e[i].link & 0xff) != NEIGH_READY)
+		if (n.e[i].ip.w[3] != ip || (n.e[i].link & 0xf) != NEIGH_READY)
 			continue;
 		return neigh_mac(&n, (uint32_t)(n.e[i].link & 0xffff) << 16 | i, 1, got, &iface) && memcmp(got, mac, 6) == 0;
 	}

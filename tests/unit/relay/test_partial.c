@@ -13,7 +13,7 @@ static struct pkt v4(unsigned tag)
 
 	memset(frame, 0, sizeof(frame));
 	be16_put(ip - 2, ETHERTYPE_V4);
-	ip_put(ip, 0, UDP_DATA + sizeof(data), 1, 0, 64, IPPROTO_UDP_V4, __builtin_bswap32(0x0a535401), __builtin_bswap32(0x0a535402));
+	ip_put(ip, 0, UDP_DATA + sizeof(data), 1, 64, IPPROTO_UDP_V4, __builtin_bswap32(0x0a535401), __builtin_bswap32(0x0a535402));
 	be16_put(ip + UDP_SPORT, 1000);
 	be16_put(ip + UDP_DPORT, 3478);
 	be16_put(ip + UDP_TOTAL, UDP_LEN + sizeof(data));
