@@ -21,6 +21,16 @@ static void pace(struct conn *c)
 	conn_want(c);
 }
 
+/* Beyond message-max, of which only the beginning is there. What can be answered is answered; the connection stays. */
+static void take_cut(struct conn *c, struct str head)
+{
+	struct origin from = conn_origin(c);
+
+	c->w->count->reject[REJ_TOO_LARGE]++;
+	if (!proxy_receive_cut(c->w->proxy, &from, head))
+		conn_close(c, WS_CODE_TOO_BIG, "message too large");
+}
+
 static void take_message(struct conn *c, struct str message)
 {
 	struct worker *w = c->w;
@@ -47,7 +57,10 @@ static void take_event(struct conn *c, const struct ws_event *ev)
 	switch (ev->op) {
 	case WS_TEXT:
 	case WS_BINARY:
-		take_message(c, ev->payload);
+		if (ev->cut)
+			take_cut(c, ev->payload);
+		else
+			take_message(c, ev->payload);
 		return;
 	case WS_PING:
 		/* Counted like a message: answering must not be free of charge. */

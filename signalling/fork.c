@@ -93,6 +93,8 @@ enum err fork_strip_put(const struct sip_msg *m, struct str extra, struct buf *o
 	sip_edit_pop(&e, SIP_H_VIA);
 	/* Nobody has checked whom a device asserts to be; what workers tell each other about it is nobody's business. */
 	sip_edit_drop(&e, SIP_H_P_ASSERTED_IDENTITY);
+	sip_edit_drop(&e, SIP_H_P_PREFERRED_IDENTITY);
+	sip_edit_drop(&e, SIP_H_REMOTE_PARTY_ID);
 	sip_edit_drop_prefix(&e, STR("X-Duplex-"));
 	if (extra.len > 0)
 		sip_edit_append(&e, "%.*s", STR_FMT(extra));

@@ -294,6 +294,29 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
 	return true;
 }
 
+bool proxy_receive_cut(struct proxy *p, const struct origin *from, struct str head)
+{
+	struct sip_msg m;
+	struct sip_refusal why;
+	const char *end = memmem(head.p, head.len, "\r\n\r\n", 4);
+
+	if (end == NULL)
+		return false;
+	/* Without the body its length is wrong, which is looked at last. */
+	(void)!sip_msg_parse(str_sub(head, 0, (size_t)(end - head.p) + 4), &m, &why);
+	if (m.response || m.method == SIP_ACK) {
+		proxy_count(p, m.response ? PROXY_C_BAD_RESPONSE : PROXY_C_MALFORMED);
+		return true;
+	}
+	if (!sip_msg_answerable(&m)) {
+		proxy_count(p, PROXY_C_GARBAGE);
+		return false;
+	}
+	proxy_count(p, PROXY_C_MALFORMED);
+	proxy_refuse(p, &from->flow, &m, 513, NULL, STR_NONE);
+	return true;
+}
+
 /* --- requests of our own ---------------------------------------------------------------------- */
 
 struct str proxy_via(struct proxy *p, char *mem, size_t size)

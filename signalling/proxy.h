@@ -69,6 +69,9 @@ void proxy_ack_astray(struct proxy *p, struct str peer, const struct sip_msg *m)
  * on with send_worker. Keep-alives (CRLF CRLF) are the connection's business. Returns false if it was garbage that
  * cannot even be answered: close that connection. */
 bool proxy_receive(struct proxy *p, const struct origin *from, struct str message);
+/* The same for the beginning of a message that is too large: a request is answered with 513, anything else is dropped
+ * (RFC 3261 §21.5.7). False if its headers did not end in what there is, or it was garbage. */
+bool proxy_receive_cut(struct proxy *p, const struct origin *from, struct str head);
 
 /* A connection of ours is gone: transactions on it fail, ringing INVITEs of it are cancelled, its calls wait for the
  * user's return (lost_grace_ms). Called for every client connection that closes. */

@@ -77,7 +77,8 @@ enum err proxy_check_identity(struct proxy *p, const struct origin *from, const 
 	if (proxy_user_of(p, m, SIP_H_FROM, name) != ERR_OK || !str_eq(str_from(name), from->user))
 		return forged(p, from, m, PROXY_C_FORGED_FROM, "From is not you");
 	if (!all_are_user(p, m, SIP_H_P_ASSERTED_IDENTITY, from->user) ||
-	    !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user))
+	    !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user) ||
+	    !all_are_user(p, m, SIP_H_REMOTE_PARTY_ID, from->user))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Identity is not you");
 	if (!contacts_are_user(p, m, from->user))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Contact is not you");
@@ -92,7 +93,7 @@ void proxy_edit_identity(struct proxy *p, struct sip_edit *e, struct str user)
 {
 	static const enum sip_hdr ours[] = { SIP_H_ROUTE,         SIP_H_RECORD_ROUTE,        SIP_H_PATH,
 					     SIP_H_SERVICE_ROUTE, SIP_H_P_ASSERTED_IDENTITY, SIP_H_P_PREFERRED_IDENTITY,
-					     SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION };
+					     SIP_H_REMOTE_PARTY_ID, SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION };
 
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		sip_edit_drop(e, ours[i]);

@@ -130,7 +130,7 @@ static enum err read_head(const struct ws_rx *rx, struct str in, struct head *ou
 		return ERR_INVALID;
 	h.payload_len = len;
 	memcpy(h.key, p + 2 + extra, 4);
-	if (!control && len > rx->limit - rx->message.len) {
+	if (!control && len > MAX(rx->limit, WS_OVER_MAX) - rx->size) {
 		*code = WS_CODE_TOO_BIG;
 		return ERR_TOO_LARGE;
 	}
@@ -180,6 +180,7 @@ static enum err take_frame(struct ws_rx *rx, const struct head *h, struct str pa
 		buf_str(&rx->message, payload);
 		if (rx->message.overflow)
 			return fail(ev, WS_CODE_INTERNAL, ERR_NO_MEMORY);
+		rx->size = h->fin ? 0 : rx->size + payload.len;
 		rx->text = text;
 		rx->fragmented = !h->fin;
 		if (!h->fin)
@@ -203,11 +204,68 @@ static enum err keep(struct ws_rx *rx, size_t want, char **in, size_t *len)
 	return rx->part.overflow ? ERR_NO_MEMORY : ERR_OK;
 }
 
+/* --- beyond the limit --- */
+
+/* The frame that takes a message beyond the limit, and those that follow it: what there is still to keep comes first. */
+static enum err begin_over(struct ws_rx *rx, const struct head *h, char **in, size_t *len, struct ws_event *ev)
+{
+	size_t keep_max = MIN(WS_OVER_KEPT, rx->limit), have = MIN(rx->message.len, keep_max);
+	size_t n = MIN(keep_max - have, (size_t)h->payload_len);
+	bool kept = rx->part.len > 0;
+	char *frame = *in;
+
+	if (kept || *len < h->head_len + n) {
+		if (keep(rx, h->head_len + n, in, len) != ERR_OK)
+			return fail(ev, WS_CODE_INTERNAL, ERR_NO_MEMORY);
+		if (rx->part.len < h->head_len + n)
+			return ERR_AGAIN;
+		frame = rx->part.p;
+	} else {
+		*in += h->head_len + n;
+		*len -= h->head_len + n;
+	}
+	unmask(frame + h->head_len, n, h->key);
+	rx->message.len = have;
+	buf_put(&rx->message, frame + h->head_len, n);
+	rx->part.len = 0;
+	if (rx->message.overflow)
+		return fail(ev, WS_CODE_INTERNAL, ERR_NO_MEMORY);
+	if (!rx->fragmented)
+		rx->text = h->op == WS_TEXT;
+	rx->fragmented = true;
+	rx->over = true;
+	rx->last = h->fin;
+	rx->size += (size_t)h->payload_len;
+	rx->skip = (size_t)h->payload_len - n;
+	return ERR_OK;
+}
+
+/* Reads past the rest of the frame. ERR_OK: the message is over. */
+static enum err skip_over(struct ws_rx *rx, char **in, size_t *len, struct ws_event *ev)
+{
+	size_t n = MIN(rx->skip, *len);
+
+	*in += n;
+	*len -= n;
+	rx->skip -= n;
+	if (rx->skip > 0 || !rx->last)
+		return ERR_AGAIN;
+	ev->op = rx->text ? WS_TEXT : WS_BINARY;
+	ev->payload = buf_view(&rx->message);
+	ev->cut = true;
+	rx->fragmented = rx->over = rx->last = false;
+	rx->size = 0;
+	return ERR_OK;
+}
+
 /* One frame; its bytes lie in *in, or in `part` if they came in pieces. */
 static enum err next_frame(struct ws_rx *rx, char **in, size_t *len, struct ws_event *ev)
 {
 	struct head h;
 	bool kept = rx->part.len > 0;
+
+	if (rx->skip > 0)
+		return skip_over(rx, in, len, ev);
 	struct str have = kept ? buf_view(&rx->part) : str_of(*in, *len);
 	enum err e = read_head(rx, have, &h, &ev->code);
 
@@ -225,6 +283,10 @@ static enum err next_frame(struct ws_rx *rx, char **in, size_t *len, struct ws_e
 	if (e != ERR_OK)
 		return e;
 
+	if (h.op < WS_CLOSE && (rx->over || h.payload_len > rx->limit - rx->size)) {
+		e = begin_over(rx, &h, in, len, ev);
+		return e == ERR_OK ? skip_over(rx, in, len, ev) : e;
+	}
 	size_t whole = h.head_len + (size_t)h.payload_len;
 	char *frame = *in;
 	if (kept || *len < whole) {

@@ -8,6 +8,8 @@
 
 #define WS_HEAD_MAX 10u    /* of a frame to a client: not masked */
 #define WS_CONTROL_MAX 125u
+#define WS_OVER_KEPT 8192u     /* of a message beyond the limit: enough to say so in SIP */
+#define WS_OVER_MAX (1u << 20) /* a message beyond this ends the connection */
 
 enum ws_op { WS_CONT = 0x0, WS_TEXT = 0x1, WS_BINARY = 0x2, WS_CLOSE = 0x8, WS_PING = 0x9, WS_PONG = 0xa };
 
@@ -29,6 +31,10 @@ struct ws_rx {
 	struct buf part;     /* the start of a frame whose end has not come */
 	struct buf message;  /* fragments of a message that is not finished */
 	size_t limit;        /* bytes of a message */
+	size_t size;         /* bytes of the fragmented message so far */
+	size_t skip;         /* bytes of the present frame that are only read past */
+	bool over;           /* the message is beyond the limit: its first bytes are kept, the rest is not */
+	bool last;           /* … and the present frame is its last */
 	bool fragmented;     /* between a first and a last fragment */
 	bool text;           /* kind of the fragmented message */
 };
@@ -36,6 +42,7 @@ struct ws_rx {
 struct ws_event {
 	enum ws_op op;       /* WS_TEXT or WS_BINARY: a whole message; or a control frame */
 	struct str payload;  /* borrows from the input or the decoder until the next call; of WS_CLOSE the reason text */
+	bool cut;            /* a message beyond the limit, of which these are the first WS_OVER_KEPT bytes */
 	unsigned code;       /* WS_CLOSE: the client's code or WS_CODE_NONE; after an error: the code to close with */
 };
 
@@ -47,6 +54,7 @@ void ws_rx_fini(struct ws_rx *rx);
 bool ws_rx_idle(const struct ws_rx *rx);
 
 /* Takes the next event from the *len bytes at *in (which are changed in place) and moves both on. ERR_AGAIN: all were taken, more are needed.
+ * A message beyond the limit is read past and told with `cut`; one beyond WS_OVER_MAX is ERR_TOO_LARGE.
  * ERR_INVALID, ERR_TOO_LARGE, ERR_NO_MEMORY: ev->code is the close code; the connection is finished. */
 enum err ws_rx_next(struct ws_rx *rx, char **in, size_t *len, struct ws_event *ev);
 

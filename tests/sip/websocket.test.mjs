@@ -149,8 +149,11 @@ describe('frames', () => {
     ['with an unknown opcode', 1002, () => frame(3, 'x')], ['of control in pieces', 1002, () => frame(9, 'x', { fin: false })],
     ['of control that is too long', 1002, () => frame(9, 'x'.repeat(126))], ['that goes on with nothing', 1002, () => frame(0, 'x')],
     ['that begins within another', 1002, () => Buffer.concat([frame(1, 'x', { fin: false }), frame(1, 'y')])],
-    ['beyond the limit', 1009, () => frame(1, '', { length: 64001 })],
-    ['beyond the limit in pieces', 1009, () => Buffer.concat([frame(1, 'x'.repeat(40000), { fin: false }), frame(0, 'x'.repeat(40000))])],
+    ['far beyond the limit', 1009, () => frame(1, '', { length: (1 << 20) + 1 })],
+    ['far beyond the limit in pieces', 1009, () => Buffer.concat([frame(1, 'x'.repeat(40000), { fin: false }),
+      frame(0, '', { length: (1 << 20) - 39999 })])],
+    ['beyond the limit that is not SIP', 1009, () => frame(1, 'x'.repeat(70000))],
+    ['beyond the limit with headers beyond 8 KiB', 1009, () => frame(1, options.replace('Call-ID', `X: ${'x'.repeat(9000)}\r\nCall-ID`) + 'x'.repeat(70000))],
     ['of text that is not UTF-8', 1007, () => frame(1, Buffer.from([0x61, 0xc0, 0x80]))],
     ['of text with a surrogate', 1007, () => frame(1, Buffer.from([0xed, 0xa0, 0x80]))],
     ['of close with one byte', 1002, () => frame(8, 'x')], ['of close with a reserved code', 1002, () => frame(8, Buffer.from([0x03, 0xed]))],
@@ -162,6 +165,38 @@ describe('frames', () => {
       raw.socket.destroy();
     });
   }
+
+  for (const [what, bytes] of [
+    ['in one frame', (text) => [frame(1, text)]],
+    ['in fragments with a ping between', (text) => [frame(1, text.slice(0, 300), { fin: false }), frame(9, 'p'), frame(0, text.slice(300, 60000), { fin: false }),
+      frame(0, text.slice(60000))]],
+    ['in pieces of a few bytes', (text) => { const whole = frame(2, text); return [whole.subarray(0, 3), whole.subarray(3, 20), whole.subarray(20, 9000), whole.subarray(9000)]; }]]) {
+    for (const size of [64001, 65536, 200000]) {
+      it(`a request of ${size} bytes ${what} is answered 513, and the connection goes on`, async () => {
+        const raw = await Raw.open();
+        const head = options.replace('Content-Length: 0', `Content-Type: text/plain\r\nContent-Length: ${size - options.length - 30}`);
+        for (const piece of bytes(head + 'x'.repeat(size - head.length))) {
+          raw.write(piece);
+          await sleep(5);
+        }
+        await until('513', () => raw.bytes.includes('SIP/2.0 513 Message Too Large'), 5000);
+        raw.write(frame(1, options.replace('z9hG4bKframe', 'z9hG4bKnext')));
+        await answered(raw);
+        raw.socket.destroy();
+      });
+    }
+  }
+
+  it('a response or an ACK beyond the limit is dropped, and the connection goes on', async () => {
+    const raw = await Raw.open();
+    for (const text of [options.replace(/^OPTIONS \S+ SIP/, 'ACK sip:x SIP').replace('1 OPTIONS', '1 ACK'), options.replace(/^OPTIONS .*?\r\n/, 'SIP/2.0 200 OK\r\n')]) {
+      raw.write(frame(1, text.replace('Content-Length: 0', 'Content-Length: 70000') + 'x'.repeat(70000)));
+    }
+    raw.write(frame(1, options.replace('z9hG4bKframe', 'z9hG4bKnext')));
+    await answered(raw);
+    assert.ok(!raw.bytes.includes(' 513 '));
+    raw.socket.destroy();
+  });
 
   it('echoes a close and ends the connection', async () => {
     const raw = await Raw.open();

@@ -33,6 +33,10 @@ static void feed(struct ws_rx *rx, char *p, size_t len, struct buf *out)
 	enum err e;
 
 	while ((e = ws_rx_next(rx, &p, &len, &ev)) == ERR_OK) {
+		if (ev.cut)
+			buf_printf(out, "X%c%zu ", ev.op == WS_TEXT ? 'T' : 'B', ev.payload.len);
+		if (ev.cut)
+			continue;
 		if (ev.op == WS_CLOSE)
 			buf_printf(out, "C%u:", ev.code);
 		else
@@ -209,16 +213,6 @@ static void limits(void **state)
 	assert_int_equal(out.len, LIMIT + 3);
 	buf_fini(&out);
 	buf_reset(&in);
-	frame(&in, 0x81, str_of(text, LIMIT + 1), true);
-	out = run(str_sub(buf_view(&in), 0, 8), 8); /* seen from the head alone */
-	assert_str(buf_view(&out), "!1009 ");
-	buf_fini(&out);
-	buf_reset(&in);
-	frame(&in, 0x01, str_of(text, LIMIT), true);
-	frame(&in, 0x80, str_of(text, 1), true);
-	out = run(buf_view(&in), in.len);
-	assert_str(buf_view(&out), "!1009 ");
-	buf_fini(&out);
 	buf_fini(&in);
 	/* Lengths in a longer form than needed, and one with the top bit. */
 	static const struct {
@@ -229,6 +223,7 @@ static void limits(void **state)
 		{ "\x81\xfe\x00\x7d\1\2\3\4", 8, "!1002 " },
 		{ "\x81\xff\x00\x00\x00\x00\x00\x00\xff\xff\1\2\3\4", 14, "!1002 " },
 		{ "\x81\xff\x80\x00\x00\x00\x00\x01\x00\x00\1\2\3\4", 14, "!1002 " },
+		{ "\x81\xff\x00\x00\x00\x00\x00\x10\x00\x01\1\2\3\4", 14, "!1009 " }, /* WS_OVER_MAX and one */
 		{ "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\1\2\3\4", 14, "!1009 " },
 		{ "\x89\xfe\x00\x80\1\2\3\4", 8, "!1002 " },
 	};
@@ -237,6 +232,71 @@ static void limits(void **state)
 		assert_str(buf_view(&out), heads[i].want);
 		buf_fini(&out);
 	}
+}
+
+/* Beyond the limit: the first bytes are told, the rest is read past, and the next message is a message. */
+static void too_large_is_cut(void **state)
+{
+	static char text[40000];
+	struct buf in = buf_growing(1u << 20);
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	frame(&in, 0x81, str_of(text, LIMIT + 1), true);
+	frame(&in, 0x81, STR("next"), true);
+	frame(&in, 0x82, str_of(text, 40000), true);
+	frame(&in, 0x89, STR("p"), true);
+	/* in fragments, with a ping between; the one that crosses the limit first, last, in the middle, or empty ones behind */
+	frame(&in, 0x01, str_of(text, LIMIT), true);
+	frame(&in, 0x80, str_of(text, 1), true);
+	frame(&in, 0x01, str_of(text, 40000), true);
+	frame(&in, 0x89, STR("q"), true);
+	frame(&in, 0x00, str_of(text, 5), true);
+	frame(&in, 0x80, STR(""), true);
+	frame(&in, 0x02, str_of(text, 3), true);
+	frame(&in, 0x00, str_of(text, 40000), true);
+	frame(&in, 0x80, str_of(text, 40000), true);
+	frame(&in, 0x01, str_of(text, LIMIT - 1), true);
+	frame(&in, 0x80, str_of(text, 1), true);
+	frame(&in, 0x88, STR(""), true);
+	char want[LIMIT + 200];
+	struct buf b = buf_fixed(want, sizeof(want));
+
+	buf_printf(&b, "XT%u T:next XB%u 9:p XT%u 9:q XT%u XB%u T:", LIMIT, LIMIT, LIMIT, LIMIT, LIMIT);
+	buf_put(&b, text, LIMIT);
+	buf_z(&b, " C1005: ");
+	buf_char(&b, '\0');
+	for (size_t step = 1; step < 5000; step = step * 3 + 1) {
+		struct buf out = run(buf_view(&in), step);
+
+		assert_str(buf_view(&out), want);
+		buf_fini(&out);
+	}
+	buf_fini(&in);
+}
+
+/* No frame and no number of fragments gets past WS_OVER_MAX, and what is kept meanwhile is bounded. */
+static void far_too_large_ends_it(void **state)
+{
+	static char text[60000];
+	struct ws_rx rx;
+	struct buf in = buf_growing(1u << 17), out = buf_growing(1u << 17);
+	unsigned n = 0;
+
+	(void)state;
+	ws_rx_init(&rx, LIMIT);
+	frame(&in, 0x01, str_of(text, sizeof(text)), true);
+	for (; out.len == 0; n++) {
+		feed(&rx, in.p, in.len, &out);
+		assert_true(rx.message.len <= LIMIT && rx.part.len <= LIMIT + 14);
+		buf_reset(&in);
+		frame(&in, 0x00, str_of(text, sizeof(text)), true);
+	}
+	assert_str(buf_view(&out), "!1009 ");
+	assert_int_equal(n, WS_OVER_MAX / sizeof(text) + 1);
+	ws_rx_fini(&rx);
+	buf_fini(&in);
+	buf_fini(&out);
 }
 
 /* An idle connection keeps nothing, however the last message came. */
@@ -310,6 +370,8 @@ int main(void)
 		cmocka_unit_test(close_frames),
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(too_large_is_cut),
+		cmocka_unit_test(far_too_large_ends_it),
 		cmocka_unit_test(nothing_is_kept_between_messages),
 		cmocka_unit_test(heads_we_write),
 		cmocka_unit_test(utf8),
