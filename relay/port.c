@@ -11,10 +11,10 @@
 #include "common/log.h"
 #include "relay/filter.h"
 #include "relay/host.h"
+#include "relay/pool.h"
 #include "relay/tap.h"
 #include "relay/xdp.h"
 
-#define POOL_CACHE 256u
 #define XDP_RING 2048u /* descriptors of each ring of DPDK's AF_XDP driver */
 
 #define FAIL(e, ...)                                           \
@@ -79,7 +79,12 @@ static enum err make_pool(const struct relay_conf *c, const struct relay_plan *p
 	unsigned count = MAX(need, (unsigned)c->buffers);
 	unsigned room = (unsigned)MAX(c->mtu + ETH_LEN + 8, 2048u) + RTE_PKTMBUF_HEADROOM;
 
-	out->pool = rte_pktmbuf_pool_create("packets", count, POOL_CACHE, 0, (uint16_t)room, pool_node(plan));
+	struct pool_wish wish = { .count = count, .room = room, .node = pool_node(plan) };
+	for (unsigned i = 0; i < plan->ports; i++) {
+		wish.dma |= plan->port[i].is_pci;
+		wish.xdp |= plan->port[i].xdp;
+	}
+	out->pool = pool_new(&wish);
 	if (out->pool == NULL)
 		FAIL(ERR_NO_MEMORY,
 		     "there is no memory for %u packet buffers of %u bytes: raise [relay] memory or lower buffers, "
