@@ -215,6 +215,37 @@ static enum doctor_verdict look_cpus(const struct doctor *d, struct buf *out)
 	return DOCTOR_FINE;
 }
 
+/* Receive queues of an interface that the kernel uses too; 0 = it does not say. */
+static unsigned queues_of(const struct doctor *d, const char *ifname)
+{
+	char path[512];
+	unsigned n = 0;
+
+	do
+		(void)snprintf(path, sizeof(path), "%s/sys/class/net/%s/queues/rx-%u", d->root, ifname, n);
+	while (access(path, F_OK) == 0 && ++n > 0);
+	return n;
+}
+
+static enum doctor_verdict look_queues(const struct doctor *d, struct buf *out)
+{
+	unsigned few = 0;
+
+	for (unsigned i = 0; i < d->plan->ports; i++) {
+		const struct port_plan *p = &d->plan->port[i];
+		unsigned queues = p->xdp ? queues_of(d, p->kernel_if) : 0;
+
+		if (queues == 0 || queues >= d->conf->cores)
+			continue;
+		buf_printf(out, "%s%s has %u receive queues for %llu cores: %llu of them receive nothing from it (ethtool -L %s combined %llu, if it can)",
+			   few++ > 0 ? "; " : "", p->kernel_if, queues, (unsigned long long)d->conf->cores,
+			   (unsigned long long)(d->conf->cores - queues), p->kernel_if, (unsigned long long)d->conf->cores);
+	}
+	if (few == 0)
+		buf_z(out, "no interface on AF_XDP has fewer receive queues than there are cores");
+	return few > 0 ? DOCTOR_THINK : DOCTOR_FINE;
+}
+
 static enum doctor_verdict look_clock(UNUSED const struct doctor *d, struct buf *out)
 {
 	struct timex t = { 0 };
@@ -283,8 +314,8 @@ static enum doctor_verdict look_devices(const struct doctor *d, struct buf *out)
 
 const struct doctor_check doctor_checks[] = {
 	{ "devices", look_devices }, { "address", look_address }, { "answer", look_answer }, { "ports", look_ports },
-	{ "huge-pages", look_memory }, { "cpus", look_cpus },     { "numa", look_nodes },    { "clock", look_clock },
-	{ "redis", look_redis },
+	{ "huge-pages", look_memory }, { "cpus", look_cpus },     { "numa", look_nodes },    { "queues", look_queues },
+	{ "clock", look_clock },     { "redis", look_redis },
 };
 const size_t doctor_checks_count = ARRAY_LEN(doctor_checks);
 

@@ -57,7 +57,7 @@ uint64_t steer_ports(const struct steer *s, unsigned worker)
 {
 	uint64_t ports = 0;
 
-	if (s->low_mask == 0)
+	if (s->low_mask == 0 || worker >= s->workers)
 		return UINT64_MAX;
 	for (unsigned p = 0; p < 64; p++) {
 		if ((p & s->low_mask) % s->workers == worker)

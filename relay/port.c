@@ -23,14 +23,14 @@
 		return (e);                                    \
 	} while (0)
 
-/* Receive queues a port will have: one a worker; and of an interface that the kernel uses too, all that it has. */
+/* Receive queues a port will have at most: one a worker; and of an interface that the kernel uses too, all that it has. */
 static unsigned queues_of(const struct relay_conf *c, const struct port_plan *p)
 {
 	unsigned usable = 1;
 
 	if (p->xdp)
 		(void)xdp_queues(p->kernel_if, &usable);
-	return MAX((unsigned)c->cores, usable);
+	return p->xdp ? usable : (unsigned)c->cores;
 }
 
 /* Buffers that the queues of a port can hold. The rings of AF_XDP have a fixed size. */
@@ -189,24 +189,36 @@ static void set_addresses(struct iface *f)
 	net_make_link(&f->net);
 }
 
+/* More workers than queues: what the surplus ones have from other ports and from streams goes out on the queues there are. */
+static enum err share_queues(unsigned workers, const char *name, struct port *port)
+{
+	if (workers <= port->queues)
+		return ERR_OK;
+	log_event(LOG_WARN, "queues-fewer",
+		  "port=%s queues=%u cores=%u effect=\"%u of the cores receive nothing from this port\" hint=\"give the interface more queues "
+		  "(ethtool -L; af_packet: qpairs=%u) or lower [relay] cores\"",
+		  name, port->queues, workers, workers - port->queues, workers);
+	port->shared = aligned_alloc(_Alignof(struct send_queue), port->queues * sizeof(*port->shared));
+	if (port->shared == NULL)
+		return ERR_NO_MEMORY;
+	for (unsigned q = 0; q < port->queues; q++)
+		spin_init(&port->shared[q].lock);
+	return ERR_OK;
+}
+
 static enum err configure(const struct relay_conf *c, const struct port_plan *plan, const char *name, struct port *port,
 			  struct iface *iface, char *why, size_t why_size)
 {
 	struct rte_eth_dev_info info;
 	uint16_t id = port->id;
-	uint16_t n = (uint16_t)c->cores;
 
 	if (rte_eth_dev_info_get(id, &info) != 0)
 		FAIL(ERR_IO, "the port %s does not say what it can do", name);
-	if (plan->xdp) /* frames come to every queue of the interface */
-		n = MAX(n, info.max_rx_queues);
-	if (n > info.max_rx_queues || n > info.max_tx_queues)
-		FAIL(ERR_UNSUPPORTED,
-		     "the port %s has only %u queues: lower [relay] cores from %u, or give the device more (af_packet: "
-		     "qpairs=%u; AF_XDP: ethtool -L)",
-		     name, MIN(info.max_rx_queues, info.max_tx_queues), n, n);
-
-	const struct nic_wish wish = { .workers = (unsigned)c->cores,
+	/* Frames come to every queue of an interface that the kernel uses too. */
+	uint16_t has = MIN(info.max_rx_queues, info.max_tx_queues), n = plan->xdp ? has : MIN((uint16_t)c->cores, has);
+	if (n == 0)
+		FAIL(ERR_UNSUPPORTED, "the port %s has no queues", name);
+	const struct nic_wish wish = { .workers = MIN((unsigned)c->cores, n),
 				       .hardware = is_hardware(&info),
 				       .interrupts = strcmp(c->idle, "adaptive") == 0 };
 	struct rte_eth_conf conf;
@@ -222,17 +234,18 @@ static enum err configure(const struct relay_conf *c, const struct port_plan *pl
 	port->queues = n;
 	port->node = node_of(id);
 	iface->tx_sum = port->nic.tx_sum;
-	return ERR_OK;
+	return share_queues((unsigned)c->cores, name, port);
 }
 
 /* Without rules in the device relayed ports come where its hash puts them. */
 static void steer_port(const struct relay_conf *c, struct port *port, const struct iface *f)
 {
-	struct steer s = steer_plan((uint16_t)c->turn_port, (uint16_t)c->port_min, (uint16_t)c->port_max, (unsigned)c->cores);
+	unsigned workers = MIN((unsigned)c->cores, port->queues); /* that receive from it */
+	struct steer s = steer_plan((uint16_t)c->turn_port, (uint16_t)c->port_min, (uint16_t)c->port_max, workers);
 	char why[128] = "the service port is in the block of relayed ports, or they are too few";
 
-	port->steer = (struct steer){ .workers = (unsigned)c->cores };
-	if (c->cores < 2)
+	port->steer = (struct steer){ .workers = workers };
+	if (workers < 2)
 		return;
 	if (steer_rules(&s) > 0 && port->nic.rss && flow_steer(port->id, f, &s, &port->flows, why, sizeof(why))) {
 		port->steer = s;
@@ -363,6 +376,8 @@ bool ports_close(struct ports *p, bool leave)
 		flow_clear(p->at[i].id, &p->at[i].flows);
 		(void)rte_eth_dev_stop(p->at[i].id);
 		(void)rte_eth_dev_close(p->at[i].id);
+		free(p->at[i].shared);
+		p->at[i].shared = NULL;
 	}
 	p->count = 0;
 	xdp_release();

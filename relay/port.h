@@ -1,11 +1,16 @@
-/* The relay's DPDK ports: opening, what the device can do, buffers. A receive and a send queue for each worker. */
+/* The relay's DPDK ports: opening, what the device can do, buffers. A receive and a send queue for each worker, as far as the device has them. */
 #ifndef DUPLEX_RELAY_PORT_H
 #define DUPLEX_RELAY_PORT_H
 
 #include "relay/conf.h"
 #include "relay/flow.h"
+#include "relay/spin.h"
 
 struct rte_mempool;
+
+struct send_queue {
+	_Alignas(64) struct spin lock;
+};
 
 struct port {
 	uint16_t id;        /* DPDK's number */
@@ -16,7 +21,10 @@ struct port {
 	int node;           /* memory node of the device, -1 = it does not say */
 	bool link;          /* as last seen by ports_watch */
 	bool interrupts;    /* a worker can wait for packets */
-	uint16_t queues;    /* receive queues: at least one a worker, who serves his own and every `cores` further one */
+	/* Receive queues, and as many to send. A worker serves the one of his number and every `cores` further one. Where there are fewer than
+	 * workers, the surplus ones receive nothing here, and send on the queues of others. */
+	uint16_t queues;
+	struct send_queue *shared; /* owned: one a queue, where workers share them; NULL = each has one of his own */
 	const char *kept;   /* borrowed from the plan: name of a TAP that the kernel keeps when we end; NULL = none */
 };
 

@@ -1,4 +1,4 @@
-/* A spin lock for control requests (never taken on the packet path). Holders are short; a waiter yields,
+/* A spin lock for control requests (never taken on the packet path, but where workers share a send queue: port.h). Holders are short; a waiter yields,
  * because workers may share a CPU. */
 #ifndef DUPLEX_RELAY_SPIN_H
 #define DUPLEX_RELAY_SPIN_H

@@ -95,6 +95,17 @@ static HOT void to_pkt(const struct port *port, unsigned iface, struct rte_mbuf 
 		p->rx_sum = (uint8_t)rx_sum_of(m);
 }
 
+static uint16_t send_burst(const struct port *port, unsigned worker, struct rte_mbuf **m, uint16_t n)
+{
+	if (likely(port->shared == NULL))
+		return rte_eth_tx_burst(port->id, (uint16_t)worker, m, n);
+	uint16_t queue = (uint16_t)(worker % port->queues);
+	spin_lock(&port->shared[queue].lock);
+	uint16_t sent = rte_eth_tx_burst(port->id, queue, m, n);
+	spin_unlock(&port->shared[queue].lock);
+	return sent;
+}
+
 static void flush(struct worker *w, unsigned iface)
 {
 	struct stats *s = w->path.stats;
@@ -102,7 +113,7 @@ static void flush(struct worker *w, unsigned iface)
 
 	if (n == 0)
 		return;
-	sent = rte_eth_tx_burst(w->all->ports->at[iface].id, (uint16_t)w->id, w->tx[iface], n);
+	sent = send_burst(&w->all->ports->at[iface], w->id, w->tx[iface], n);
 	stats_add(&s->tx_packets, sent);
 	if (unlikely(sent < n)) {
 		stats_add(&s->drops[DROP_TX_FULL], n - sent);

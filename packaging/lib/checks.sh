@@ -73,6 +73,15 @@ check_iface() {
 	[ -n "$(iface_address)" ] || die "The network interface $IFACE has no IPv4 address that the relay could share; give it one, or choose another with IFACE=…"
 }
 
+# Not wrong, but seldom what was meant.
+warn_queues() {
+	local queues
+	[ -n "$IFACE" ] || return 0
+	queues=$(find "/sys/class/net/$IFACE/queues" -maxdepth 1 -name 'rx-*' 2>/dev/null | wc -l)
+	[ "$queues" -eq 0 ] || [ "$queues" -ge "$RELAY_CORES" ] ||
+		say "RELAY_CORES=$RELAY_CORES, but $IFACE has $queues receive queue$([ "$queues" -eq 1 ] || echo s): the others serve this machine, TCP and TLS only ('ethtool -L $IFACE combined $RELAY_CORES' gives it more, if it can)."
+}
+
 # 200 MiB: an append-only store must never start where it cannot grow.
 check_disk() {
 	local free dir
@@ -91,4 +100,5 @@ check_all() {
 	check_tun
 	check_iface
 	check_disk
+	warn_queues
 }

@@ -161,6 +161,32 @@ check 'receive queues that cannot be served: a clear sentence' refuses 'has 2 re
 check 'as that sentence says, it works' one_queue
 check 'one queue: SIGTERM ends it with status 0' relay_stop
 
+# More workers than the interface has queues: the surplus ones have clients over TCP, whose data to peers all leave on that one queue.
+streams_of_all_workers() {
+	local out
+	credentials alice
+	in_background "$NS" turnutils_peer -L "$PEER_IP" -p 3480 >/dev/null 2>&1
+	out=$(timeout 60 ip netns exec "$NS" turnutils_uclient -u "$USER_NAME" -w "$PASSWORD" -L "$HOST_IP" -t -c -m 12 -n 200 -l 400 -z 5 -e "$PEER_IP" \
+		-r 3480 -p 3478 "$KERNEL_IP" 2>&1)
+	tail -n 6 <<<"$out"
+	grep -Eq 'Total lost packets 0 \(0\.0' <<<"$out" && grep -q 'tot_recv_msgs=[1-9]' <<<"$out"
+}
+all_workers_busy() {
+	local core
+	relay_metrics | grep busy
+	for core in 0 1 2; do
+		[ "$(relay_metric duplex_relay_busy_nanoseconds_total "core=\"$core\"")" -gt 100000 ] || return 1
+	done
+}
+cable
+on_interface '3 cores, 1 queue' native 'cores = 3' "stream-listen = tcp:$KERNEL_IP:3478"
+check '3 cores, 1 queue: both numbers are said' grep -q 'queues-fewer.* queues=1 cores=3' "$TMP/relay.log"
+sums_start "$NS"
+check '3 cores, 1 queue: clients over TCP, all that they send comes back' streams_of_all_workers
+sums_check '3 cores, 1 queue, TCP'
+check '3 cores, 1 queue: every worker took part' all_workers_busy
+check '3 cores, 1 queue: SIGTERM ends it with status 0' relay_stop
+
 # As containers have it: checksums are left for a card that never comes.
 cable
 ip netns exec "$NS" ethtool -K dpx0 tx on >/dev/null

@@ -108,7 +108,13 @@ ip -n "$NS" link add vs5 type veth peer name vs6
 check 'an interface that is down' refuses 'vs5 is down' IFACE=vs5
 ip -n "$NS" link set vs5 up
 check 'an interface without an address' refuses 'vs5 has no IPv4 address' IFACE=vs5
-check 'it starts' duplex up IFACE=vs0
+# Two cores for an interface with one queue.
+starts_and_says() {
+	local out
+	out=$(duplex up IFACE=vs0 RELAY_CORES=2 2>&1) || { echo "$out"; return 1; }
+	grep -q 'RELAY_CORES=2, but vs0 has 1 receive queue:' <<<"$out" || { echo "$out"; return 1; }
+}
+check 'it starts, and says that it has more cores than the interface has queues' starts_and_says
 check 'the XDP program is on the interface' program_on
 check 'the page, from the network, by the host'\''s address' page_on_the_network
 check 'sign-up and login, from the network' signs_up

@@ -138,6 +138,20 @@ static void devices(UNUSED void **state)
 	expect("devices", DOCTOR_FINE, "is there");
 }
 
+static void queues(UNUSED void **state)
+{
+	conf.cores = 3;
+	expect("queues", DOCTOR_FINE, "no interface");
+	(void)snprintf(plan.port[0].kernel_if, sizeof(plan.port[0].kernel_if), "eth7");
+	plan.port[0].xdp = true;
+	expect("queues", DOCTOR_FINE, "no interface");
+	write_file("/sys/class/net/eth7/queues/rx-0", "");
+	write_file("/sys/class/net/eth7/queues/rx-1", "");
+	expect("queues", DOCTOR_THINK, "eth7 has 2 receive queues for 3 cores: 1 of them");
+	conf.cores = 2;
+	expect("queues", DOCTOR_FINE, "no interface");
+}
+
 static void cpus(UNUSED void **state)
 {
 	expect("cpus", DOCTOR_FINE, "1 workers");
@@ -180,6 +194,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(huge_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(memory_nodes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(devices, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(queues, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cpus, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(redis, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_line_for_each_check, set_up, tear_down),

@@ -125,6 +125,9 @@ static void where_it_cannot_be(void **state)
 	struct steer one = steer_plan(3478, 49152, 65535, 1);
 	assert_int_equal(steer_rules(&one), 0);
 	assert_true(steer_ports(&one, 0) == UINT64_MAX);
+	/* A worker that receives nothing from this device has no ports of its own. */
+	struct steer two = steer_plan(3478, 49152, 65535, 2);
+	assert_true(steer_ports(&two, 1) != UINT64_MAX && steer_ports(&two, 2) == UINT64_MAX);
 	/* The smallest block around these ports holds the service port as well. */
 	struct steer wide = steer_plan(3478, 1024, 65535, 4);
 	assert_int_equal(steer_rules(&wide), 0);
