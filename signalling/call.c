@@ -186,6 +186,9 @@ enum err call_new(struct calls *cs, const struct sip_msg *m, struct str caller, 
 	hex_put(&b, id, sizeof(id));
 	keep(c->party[CALL_CALLER].session, sizeof(c->party[CALL_CALLER].session), from->session);
 	c->party[CALL_CALLER].flow = from->flow;
+	c->party[CALL_CALLER].phone = from->phone;
+	if (c->party[CALL_CALLER].instance[0] == '\0')
+		keep(c->party[CALL_CALLER].instance, sizeof(c->party[CALL_CALLER].instance), from->instance);
 	c->party[CALL_CALLER].cseq = c->invite_cseq = m->cseq;
 	c->video = sip_body_has_video(m);
 	c->started_ms = call_wall_ms(cs);

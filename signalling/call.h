@@ -38,6 +38,7 @@ struct call_party {
 	uint32_t cseq;          /* highest it has used in this dialog */
 	uint64_t lost_since_ms; /* its flow was found dead then (monotonic); 0 = fine */
 	bool counted_busy;
+	bool phone; /* of the caller: no browser */
 	struct list by_user; /* chain in the table */
 	struct call *call;
 };

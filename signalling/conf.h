@@ -33,6 +33,14 @@ struct signalling_conf {
 	uint64_t call_grace_ms;      /* a call whose side has vanished waits this long for it */
 	uint64_t redis_deadline_ms;
 	uint64_t outbox_max;         /* bytes of the file of what Redis has not taken yet */
+	/* phones: edge.h */
+	char *sip_udp, *sip_tcp, *sip_tls; /* addresses to listen on */
+	char *sip_host;              /* what phones shall call us; empty: the address they came to */
+	char *sip_certificate, *sip_key;
+	char *sip_auth;              /* schemes in the order of the challenge */
+	uint64_t sip_udp_request_max; /* bytes (RFC 3261 §18.1.1) */
+	uint64_t sip_login_ms;       /* for the first login on a stream */
+	uint64_t sip_strangers_max;  /* streams without a login */
 	uint64_t drain_ms;           /* SIGTERM: connections are closed spread over this, then we leave */
 	uint64_t drain_wait_ms;      /* but those with a request under way get this much more */
 };

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "signalling/conn_int.h"
+#include "signalling/conn_line.h"
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
@@ -37,8 +38,10 @@ static void conn_free(struct conn *c)
 {
 	struct timers *wheel = loop_timers(c->w->loop);
 
-	loop_del(c->w->loop, &c->lf);
-	(void)close(c->lf.fd);
+	if (c->lf.fd >= 0) {
+		loop_del(c->w->loop, &c->lf);
+		(void)close(c->lf.fd);
+	}
 	timer_stop(wheel, &c->timer);
 	timer_stop(wheel, &c->resume);
 	timer_stop(wheel, &c->session_due);
@@ -49,6 +52,7 @@ static void conn_free(struct conn *c)
 	buf_fini(&c->in);
 	buf_fini(&c->tx);
 	free(c->identity);
+	conn_line_free(c->line);
 	free(c);
 }
 
@@ -72,7 +76,7 @@ size_t conns_count(const struct conns *cs)
 
 /* --- the table --- */
 
-static enum err slot_take(struct conns *cs, uint32_t *out)
+static enum err slot_take(struct conns *cs, uint32_t mark, uint32_t *out)
 {
 	if (cs->free_head == 0) {
 		size_t size = MIN(MAX(cs->size * 2, (size_t)64), cs->max);
@@ -89,7 +93,7 @@ static enum err slot_take(struct conns *cs, uint32_t *out)
 	}
 	*out = cs->free_head - 1;
 	cs->free_head = cs->slots[*out].next_free;
-	cs->slots[*out].generation++;
+	cs->slots[*out].generation = ((cs->slots[*out].generation + 1) & ~FLOW_UNRELIABLE) | mark;
 	return ERR_OK;
 }
 
@@ -115,7 +119,8 @@ const struct flow *conn_flow(const struct conn *c)
 
 struct origin conn_origin(const struct conn *c)
 {
-	return (struct origin){ .flow = c->flow, .user = c->user, .session = c->session, .address = c->address, .perms = c->perms };
+	return (struct origin){ .flow = c->flow, .user = c->user, .session = c->session, .address = c->address, .perms = c->perms,
+				.instance = c->line != NULL ? str_from(c->line->instance) : STR_NONE, .phone = c->line != NULL };
 }
 
 void conns_each(struct conns *cs, struct str user, void (*fn)(struct conn *c, void *arg), void *arg)
@@ -157,22 +162,16 @@ size_t conns_close_user(struct conns *cs, struct str user, struct str session, u
 
 /* --- accepting --- */
 
-enum err conns_accept(struct conns *cs, int fd)
+struct conn *conn_make(struct conns *cs, int fd, uint32_t mark)
 {
 	struct worker *w = cs->w;
 	struct conn *c = calloc(1, sizeof(*c));
 	uint32_t slot;
 
-	if (c == NULL || slot_take(cs, &slot) != ERR_OK) {
-		char text[256];
-		struct buf b = buf_fixed(text, sizeof(text));
-
-		ws_upgrade_reply(&b, 503, STR_NONE);
-		(void)send(fd, b.p, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		(void)close(fd);
+	if (c == NULL || slot_take(cs, mark, &slot) != ERR_OK) {
 		free(c);
 		w->count->reject[REJ_CONN_LIMIT]++;
-		return ERR_FULL;
+		return NULL;
 	}
 	c->w = w;
 	c->lf = (struct loop_fd){ .fd = fd, .fn = conn_on_ready };
@@ -188,17 +187,88 @@ enum err conns_accept(struct conns *cs, int fd)
 	timer_init(&c->session_due, conn_session_on_due);
 	loop_job_init(&c->ended, on_ended);
 	list_init(&c->by_user);
-	if (loop_add(w->loop, &c->lf, EPOLLIN) != ERR_OK) {
-		conn_free(c);
-		slot_give(cs, slot);
-		return ERR_IO;
-	}
 	cs->slots[slot].conn = c;
 	cs->open++;
 	w->count->connections = cs->open;
 	w->count->stat[STAT_CONNS_OPENED]++;
+	return c;
+}
+
+static void unmake(struct conn *c)
+{
+	struct conns *cs = c->w->conns;
+
+	slot_give(cs, c->flow.slot);
+	cs->open--;
+	c->w->count->connections = cs->open;
+	c->w->count->stat[STAT_CONNS_CLOSED]++;
+	conn_free(c);
+}
+
+enum err conns_accept(struct conns *cs, int fd)
+{
+	struct worker *w = cs->w;
+	struct conn *c = conn_make(cs, fd, 0);
+
+	if (c == NULL) {
+		char text[256];
+		struct buf b = buf_fixed(text, sizeof(text));
+
+		ws_upgrade_reply(&b, 503, STR_NONE);
+		(void)send(fd, b.p, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)close(fd);
+		return ERR_FULL;
+	}
+	if (loop_add(w->loop, &c->lf, EPOLLIN) != ERR_OK) {
+		unmake(c);
+		return ERR_IO;
+	}
 	timer_arm(loop_timers(w->loop), &c->timer, w->conf->handshake_timeout_ms);
 	return ERR_OK;
+}
+
+struct count {
+	size_t n;
+};
+
+static void count_one(struct conn *c, void *arg)
+{
+	(void)c;
+	((struct count *)arg)->n++;
+}
+
+size_t conn_count_user(struct conns *cs, struct str user)
+{
+	struct count mine = { 0 };
+
+	conns_each(cs, user, count_one, &mine);
+	return mine.n;
+}
+
+enum err conn_adopt(struct conn *c, struct str user, struct str session, struct str address, struct str revision, perm_set perms)
+{
+	char *text = malloc(user.len + session.len + address.len + revision.len + 1);
+
+	if (text == NULL)
+		return ERR_NO_MEMORY;
+	c->identity = text;
+	c->user = str_keep(&text, user);
+	c->session = str_keep(&text, session);
+	c->address = str_keep(&text, address);
+	c->revision = str_keep(&text, revision);
+	c->perms = perms;
+	return ERR_OK;
+}
+
+void conn_opened(struct conn *c)
+{
+	c->phase = PHASE_OPEN;
+	c->heard = true;
+	list_append(usermap_at(&c->w->conns->users, c->user), &c->by_user);
+	/* An event may have come before it was on that list, and the client may have taken its time. */
+	conn_session_ask(c);
+	log_event(LOG_INFO, "connection-open", "user=%s flow=%u.%u address=%s", log_value(c->user), c->flow.slot, c->flow.generation,
+		  log_value(c->address));
 }
 
 /* --- closing --- */
@@ -209,7 +279,8 @@ void conn_abandon(struct conn *c, uint16_t code)
 		c->code = code;
 	c->phase = PHASE_CLOSING;
 	c->gone = true;
-	loop_want(c->w->loop, &c->lf, 0);
+	if (c->lf.fd >= 0)
+		loop_want(c->w->loop, &c->lf, 0);
 	loop_defer(c->w->loop, &c->ended);
 }
 
@@ -223,7 +294,7 @@ void conn_close(struct conn *c, uint16_t code, const char *reason)
 	log_event(LOG_DEBUG, "connection-closing", "slot=%u code=%u reason=%s", c->flow.slot, code, log_value(str_from(reason)));
 	c->code = code;
 	c->phase = PHASE_CLOSING;
-	if (!open || conn_send_frame(c, WS_CLOSE, str_of(payload, ws_close_payload(payload, code, reason))) != ERR_OK) {
+	if (!open || c->line != NULL || conn_send_frame(c, WS_CLOSE, str_of(payload, ws_close_payload(payload, code, reason))) != ERR_OK) {
 		conn_abandon(c, code);
 		return;
 	}
@@ -238,7 +309,6 @@ static void on_ended(struct loop_job *job)
 {
 	struct conn *c = CONTAINER_OF(job, struct conn, ended);
 	struct worker *w = c->w;
-	struct conns *cs = w->conns;
 
 	if (c->user.len > 0) {
 		struct str user = c->user;
@@ -252,13 +322,8 @@ static void on_ended(struct loop_job *job)
 		log_event(LOG_INFO, "connection-closed", "user=%s flow=%u.%u code=%u", log_value(user), c->flow.slot, c->flow.generation,
 			  c->code);
 	}
-	if (!c->gone)
-		return;
-	slot_give(cs, c->flow.slot);
-	cs->open--;
-	w->count->connections = cs->open;
-	w->count->stat[STAT_CONNS_CLOSED]++;
-	conn_free(c);
+	if (c->gone)
+		unmake(c);
 }
 
 /* --- time --- */
@@ -271,8 +336,8 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 	(void)now_ms;
 	if (c->phase == PHASE_UPGRADE)
 		w->count->reject[REJ_UPGRADE]++;
-	if (c->phase != PHASE_OPEN) {
-		conn_abandon(c, c->code);
+	if (c->phase != PHASE_OPEN || c->line != NULL) {
+		conn_abandon(c, c->phase == PHASE_OPEN ? WS_CODE_GOING_AWAY : c->code);
 		return;
 	}
 	c->misses = c->heard ? 0 : c->misses + 1;

@@ -3,8 +3,10 @@
 #ifndef DUPLEX_SIGNALLING_CONN_INT_H
 #define DUPLEX_SIGNALLING_CONN_INT_H
 
+#include "common/device.h"
 #include "signalling/budget.h"
 #include "signalling/conn.h"
+#include "signalling/location.h"
 #include "signalling/usermap.h"
 #include "signalling/worker.h"
 #include "signalling/ws_frame.h"
@@ -13,9 +15,23 @@
 
 enum conn_phase { PHASE_UPGRADE, PHASE_OPEN, PHASE_CLOSING };
 
+struct link;
+
+/* What a connection has that is no WebSocket but a user of a phone's link (edge.h): conn_line.c. */
+struct line {
+	struct conn *conn;
+	struct link *link;          /* outlives the line */
+	struct list by_link;
+	char ha1[2][DEVICE_HA1_MAX + 1]; /* by enum digest_algorithm; "" = not known */
+	uint64_t nonce_made;        /* of the youngest nonce that was used, and its counter: what is not beyond is a replay (RFC 7616 §5.5) */
+	uint32_t nonce_count;
+	char instance[INSTANCE_MAX + 1]; /* that was registered, or "" */
+};
+
 struct conn {
 	struct worker *w;
-	struct loop_fd lf;
+	struct loop_fd lf;          /* fd -1 for a line */
+	struct line *line;          /* owned; NULL for a WebSocket */
 	enum conn_phase phase;
 	struct flow flow;
 	char *identity;             /* owns the text of the four below */
@@ -62,6 +78,14 @@ struct conns {
 };
 
 /* conn.c */
+/* A connection with a slot and timers, in phase UPGRADE; `mark` is 0 or FLOW_UNRELIABLE. NULL: no room. The caller owns `fd` then. */
+struct conn *conn_make(struct conns *cs, int fd, uint32_t mark);
+/* It is that user's from now on, and can be sent to. */
+void conn_opened(struct conn *c);
+/* Open connections of the user. */
+size_t conn_count_user(struct conns *cs, struct str user);
+/* Its texts are copied. */
+enum err conn_adopt(struct conn *c, struct str user, struct str session, struct str address, struct str revision, perm_set perms);
 /* The socket is of no use: what is left of the connection goes at the end of the turn. */
 void conn_abandon(struct conn *c, uint16_t code);
 

@@ -116,37 +116,6 @@ static void await_close(struct conn *c, char *p, size_t len)
 		conn_abandon(c, c->code);
 }
 
-struct count {
-	size_t n;
-};
-
-static void count_one(struct conn *c, void *arg)
-{
-	(void)c;
-	((struct count *)arg)->n++;
-}
-
-static enum err adopt_identity(struct conn *c, const struct ws_upgrade *up)
-{
-	struct buf b = buf_growing(4096);
-
-	buf_str(&b, up->user);
-	buf_str(&b, up->session);
-	buf_str(&b, up->address);
-	buf_str(&b, up->revision);
-	if (b.overflow) {
-		buf_fini(&b);
-		return ERR_NO_MEMORY;
-	}
-	c->identity = b.p;
-	c->user = str_of(b.p, up->user.len);
-	c->session = str_of(b.p + up->user.len, up->session.len);
-	c->address = str_of(b.p + up->user.len + up->session.len, up->address.len);
-	c->revision = str_of(c->address.p + c->address.len, up->revision.len);
-	c->perms = perm_parse(up->permissions);
-	return ERR_OK;
-}
-
 static void refuse_upgrade(struct conn *c, unsigned status)
 {
 	char text[256];
@@ -161,31 +130,23 @@ static void refuse_upgrade(struct conn *c, unsigned status)
 static void upgrade(struct conn *c, const struct ws_upgrade *up)
 {
 	struct worker *w = c->w;
-	struct conns *cs = w->conns;
-	struct count mine = { 0 };
 	char text[256];
 	struct buf b = buf_fixed(text, sizeof(text));
 	uint32_t jitter;
 
-	conns_each(cs, up->user, count_one, &mine);
-	if (w->draining || w->emptied || mine.n >= w->conf->connections_per_user || adopt_identity(c, up) != ERR_OK) {
+	if (w->draining || w->emptied || conn_count_user(w->conns, up->user) >= w->conf->connections_per_user ||
+	    conn_adopt(c, up->user, up->session, up->address, up->revision, perm_parse(up->permissions)) != ERR_OK) {
 		refuse_upgrade(c, 503);
 		return;
 	}
 	ws_upgrade_reply(&b, 101, up->key);
 	if (conn_send_two(c, buf_view(&b), STR_NONE) != ERR_OK)
 		return;
-	c->phase = PHASE_OPEN;
-	list_append(usermap_at(&cs->users, c->user), &c->by_user);
 	/* The first ping comes somewhere in the interval, so that clients that came together are not pinged together. */
 	crypto_random(&jitter, sizeof(jitter));
 	timer_arm(loop_timers(w->loop), &c->timer, w->conf->ping_interval_ms / 2 + jitter % (w->conf->ping_interval_ms / 2 + 1));
-	c->heard = true;
-	/* An event may have come before it was on that list, and the client may have taken its time with the request. */
-	conn_session_ask(c);
+	conn_opened(c);
 	conn_want(c);
-	log_event(LOG_INFO, "connection-open", "user=%s flow=%u.%u address=%s", log_value(c->user), c->flow.slot, c->flow.generation,
-		  log_value(c->address));
 }
 
 static void take_upgrade(struct conn *c, const char *p, size_t len)

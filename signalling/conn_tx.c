@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "signalling/conn_int.h"
+#include "signalling/edge.h"
 
 bool conn_tx_empty(const struct conn *c)
 {
@@ -11,6 +12,8 @@ bool conn_tx_empty(const struct conn *c)
 
 void conn_want(struct conn *c)
 {
+	if (c->line != NULL)
+		return;
 	/* What a client sends meanwhile waits in its own socket. */
 	bool read = !timer_armed(&c->resume) && (c->admitted || c->phase != PHASE_OPEN);
 
@@ -92,6 +95,8 @@ enum err conn_send(struct conn *c, struct str message)
 {
 	if (c->phase != PHASE_OPEN)
 		return ERR_CLOSED;
+	if (c->line != NULL)
+		return edge_send(c, message);
 	/* A text frame that is not UTF-8 would make the browser drop the connection: nobody shall do that to another. */
 	enum err e = conn_send_frame(c, ws_utf8_valid(message) ? WS_TEXT : WS_BINARY, message);
 	if (e == ERR_OK)

@@ -1,6 +1,6 @@
-/* A flow (RFC 5626 §3) is one WebSocket connection of a client, named so that any worker of any node can send to it and can tell a dead one
- * without a look-up: worker name + boot epoch of that worker + slot of its connection table + generation of the slot. As a token it travels in
- * location bindings and in Route headers between workers; a MAC under the cluster's key makes it unforgeable by clients.
+/* A flow (RFC 5626 §3) is one WebSocket connection of a client, or one user of a phone's link (edge.h), named so that any worker of any node can send to it
+ * and can tell a dead one without a look-up: worker name + boot epoch of that worker + slot of its connection table + generation of the slot. As a token it
+ * travels in location bindings and in Route headers between workers; a MAC under the cluster's key makes it unforgeable by clients.
  *
  * Sending goes over the local socket when the flow is ours, else over the SIP stream to the owning worker (peer.c), which answers 430 (Flow
  * Failed, RFC 5626 §11.1) when the flow is gone there. */
@@ -23,6 +23,9 @@ struct flow {
 	uint32_t slot, generation;
 };
 
+/* In `generation`: the flow is a phone's on UDP, so transactions on it retransmit, whoever owns it (RFC 3261 §17). */
+#define FLOW_UNRELIABLE 0x80000000u
+
 static inline bool flow_none(const struct flow *f)
 {
 	return f->worker[0] == '\0';
@@ -40,7 +43,9 @@ struct origin {
 	struct str user;     /* whom the connection is bound to; empty when `peer` is set */
 	struct str session;  /* session ID (hex) */
 	struct str address;  /* client's IP address */
+	struct str instance; /* the device that is registered on it, if known; a phone need not put a GRUU into its Contact */
 	perm_set perms;
+	bool phone;          /* no browser: its Contact is an address of its own */
 };
 
 /* Appends the token of `f`: base64url of version, epoch, slot, generation, worker name, 80-bit MAC. */

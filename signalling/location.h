@@ -18,6 +18,7 @@ struct binding {
 	uint64_t expires_ms;           /* wall clock */
 	uint64_t updated_ms;           /* wall clock of the last REGISTER: newest first in look-ups */
 	bool video;                    /* Contact had the "video" feature parameter (RFC 3840); false = unknown */
+	bool phone;                    /* no browser: its media is plain RTP, not DTLS-SRTP */
 };
 
 struct location {

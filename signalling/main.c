@@ -21,7 +21,11 @@ static void on_signal(struct loop_fd *lf, uint32_t events)
 	struct signalfd_siginfo info;
 
 	(void)events;
-	if (read(lf->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+	if (read(lf->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		worker_reload(s->w);
+	else
 		worker_drain(s->w);
 }
 
@@ -34,6 +38,7 @@ static int block_signals(void)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -62,6 +62,7 @@ void worker_metrics_put(struct buf *out, void *user)
 
 	one(out, "duplex_signal_connections", "gauge", "WebSocket connections", c->connections);
 	one(out, "duplex_signal_registrations", "gauge", "bindings of our own connections", c->registrations);
+	one(out, "duplex_signal_links", "gauge", "links of phones: TCP and TLS connections, and UDP addresses with a login", c->links);
 	one(out, "duplex_signal_watchers", "gauge", "presence subscriptions", c->watchers);
 	for (size_t i = 0; i < STAT_COUNT; i++) {
 		struct buf b = buf_fixed(name, sizeof(name) - 1);

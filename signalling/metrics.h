@@ -30,7 +30,17 @@
 	X(REJ_PEER_SENDER, "peer_sender", "peer message in the name of another worker")           \
 	X(REJ_PEER_TLS, "peer_tls", "TLS handshake with another node failed")                     \
 	X(REJ_PEER_LIMIT, "peer_limit", "too many streams of other nodes that have not proven who they are") \
-	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")
+	X(REJ_EVENT, "event", "SUBSCRIBE with an unknown event package")                          \
+	X(REJ_SOURCE, "source", "datagram or connection of an address beyond its budget")         \
+	X(REJ_DATAGRAM, "datagram", "datagram that is no whole SIP message")                      \
+	X(REJ_STREAM, "stream", "stream of a phone that cannot be cut into messages")             \
+	X(REJ_TLS, "tls", "TLS handshake that failed")                                            \
+	X(REJ_AUTH_LATE, "auth_late", "stream without a login in time")                           \
+	X(REJ_AUTH_BAD, "auth_bad", "credentials that are not whole")                             \
+	X(REJ_AUTH_STALE, "auth_stale", "credentials with a nonce that is old, used, or another's") \
+	X(REJ_AUTH_WRONG, "auth_wrong", "credentials that are wrong, or another user's")          \
+	X(REJ_NO_LINE, "no_line", "ACK, CANCEL or response of a phone that we do not know")       \
+	X(REJ_DATAGRAM_SIZE, "datagram_size", "request too large for UDP")
 
 COUNTER_ENUM(reject, REJECT_LIST, REJ_COUNT);
 
@@ -50,7 +60,11 @@ COUNTER_ENUM(reject, REJECT_LIST, REJ_COUNT);
 	X(STAT_CHAT_DELIVERED, "chat_delivered_total", "MESSAGE answered by a device")            \
 	X(STAT_CHAT_STORED, "chat_stored_total", "MESSAGE stored for later")                      \
 	X(STAT_CHAT_DRAINED, "chat_drained_total", "stored MESSAGE delivered later")              \
-	X(STAT_EVENTS, "events_total", "events read from Redis")
+	X(STAT_EVENTS, "events_total", "events read from Redis")                                  \
+	X(STAT_CHALLENGED, "challenges_total", "requests of phones answered with a challenge")    \
+	X(STAT_LOGINS, "phone_logins_total", "credentials of phones that were right")             \
+	X(STAT_STUN, "stun_answers_total", "STUN keep-alives of phones answered")                 \
+	X(STAT_FORWARDED, "phone_forwards_total", "datagrams passed to the worker that has the phone")
 
 COUNTER_ENUM(sig_stat, STAT_LIST, STAT_COUNT);
 
@@ -58,7 +72,7 @@ struct metrics_counters {
 	uint64_t reject[REJ_COUNT];
 	uint64_t stat[STAT_COUNT];
 	/* gauges, set by their owners */
-	uint64_t connections, registrations, watchers;
+	uint64_t connections, registrations, watchers, links;
 };
 
 extern const struct counter_name reject_names[], stat_names[];

@@ -83,6 +83,20 @@ static void on_over(struct timer *t, uint64_t now_ms)
 	debt_free(CONTAINER_OF(t, struct debt, over));
 }
 
+/* Sent again to a phone on UDP: it is owed once. */
+static bool noted(struct owed *o, const struct flow *flow, struct str branch, struct str method)
+{
+	struct list *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, branch_bucket(o, branch)) {
+		struct debt *d = CONTAINER_OF(it, struct debt, by_branch);
+
+		if (str_eq(d->branch, branch) && str_eq(d->method, method) && flow_eq(&d->flow, flow))
+			return true;
+	}
+	return false;
+}
+
 void owed_note(struct owed *o, const struct flow *flow, struct str sender, const struct sip_msg *m)
 {
 	const struct sip_reply r = { .status = 430, .phrase = "Flow Failed", .to_tag = STR("gone") };
@@ -90,7 +104,8 @@ void owed_note(struct owed *o, const struct flow *flow, struct str sender, const
 	struct debt *d = NULL;
 	struct sip_via via;
 
-	if (m->method == SIP_ACK || m->method == SIP_CANCEL || sip_msg_via(m, &via) != ERR_OK)
+	if (m->method == SIP_ACK || m->method == SIP_CANCEL || sip_msg_via(m, &via) != ERR_OK ||
+	    noted(o, flow, via.branch, m->method_text))
 		return;
 	if (sip_reply_put(&reply, m, &r) == ERR_OK)
 		d = calloc(1, sizeof(*d) + via.branch.len + m->method_text.len + reply.len);

@@ -293,12 +293,15 @@ enum err peer_stream_send(struct peer_stream *s, struct str bytes)
 
 /* --- reading --- */
 
-/* The flow is gone here: the sender shall try another (RFC 5626 §5.3.1: 430). Responses to nobody are dropped. */
-static void answer_flow_failed(struct worker *w, struct str sender, const struct sip_msg *m)
+/* The flow is gone here: the sender shall try another (RFC 5626 §5.3.1: 430); or the phone is there, but its transport cannot carry that much (513).
+ * Responses to nobody are dropped. */
+static void answer_not_sent(struct worker *w, struct str sender, const struct sip_msg *m, enum err why)
 {
 	struct buf b = buf_growing(SIP_MSG_MAX);
 	struct sip_reply r = { .status = 430, .phrase = "Flow Failed", .to_tag = STR("gone") };
 
+	if (why == ERR_TOO_LARGE)
+		r = (struct sip_reply){ .status = 513, .to_tag = STR("edge") };
 	w->count->reject[REJ_FLOW_GONE]++;
 	if (m->method == SIP_ACK)
 		proxy_ack_astray(w->proxy, sender, m);
@@ -349,14 +352,14 @@ static void take_message(struct peer_stream *s, char *p, size_t len)
 		return;
 	}
 	struct conn *c = flow_local(w, &env.flow) ? conn_of(w->conns, &env.flow) : NULL;
-	bool sent = c != NULL && conn_send(c, message) == ERR_OK;
+	enum err sent = c != NULL ? conn_send(c, message) : ERR_CLOSED;
 	bool response = str_starts(message, STR("SIP/2.0 "));
 	if (response || sip_msg_parse(message, &m, &why) != ERR_OK)
 		return;
-	if (sent)
+	if (sent == ERR_OK)
 		owed_note(w->owed, &env.flow, env.sender, &m);
 	else
-		answer_flow_failed(w, env.sender, &m);
+		answer_not_sent(w, env.sender, &m, sent);
 }
 
 /* CRLF CRLF is a ping; the CRLF that answers one needs no answer. */

@@ -73,6 +73,9 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
  * (RFC 3261 §21.5.7). False if its headers did not end in what there is, or it was garbage. */
 bool proxy_receive_cut(struct proxy *p, const struct origin *from, struct str head);
 
+/* Whether the topmost Route of `m` is ours, made for this dialog of these two (RFC 3261 §16.12): who shows it was there when the dialog was made. */
+bool proxy_route_ours(struct proxy *p, const struct sip_msg *m);
+
 /* A connection of ours is gone: transactions on it fail, ringing INVITEs of it are cancelled, its calls wait for the
  * user's return (lost_grace_ms). Called for every client connection that closes. */
 void proxy_flow_lost(struct proxy *p, const struct flow *flow, struct str user);
@@ -152,6 +155,8 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_NO_CALL, "no_call", "in-dialog requests to a call that is not known (481)")         \
 	X(PROXY_C_OLD_ROUTE, "old_route", "in-dialog requests by a Route that is too old (481)")      \
 	X(PROXY_C_GRUU_ROUTED, "gruu_routed", "in-dialog requests routed without their call's owner") \
+	X(PROXY_C_MEDIA, "media", "INVITEs between a browser and a phone, whose media do not meet (488)") \
+	X(PROXY_C_LARGE, "large", "INVITEs too large for the device's UDP (513)")                     \
 	X(PROXY_C_NO_MEMORY, "no_memory", "requests refused for want of memory")
 COUNTER_ENUM(proxy_counter, PROXY_COUNTERS, PROXY_C_COUNT);
 extern const struct counter_name proxy_counter_names[];

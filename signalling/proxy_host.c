@@ -12,17 +12,17 @@ static enum err host_send(void *host, const struct flow *flow, struct str messag
 	return flow_send(host, flow, message);
 }
 
-/* WebSockets and the streams between workers: all of them are (RFC 7118 §4). */
-static bool host_reliable(UNUSED void *host, UNUSED const struct flow *flow)
+/* All are but a phone's on UDP, wherever it is: WebSockets (RFC 7118 §4), TCP, and the streams between workers. */
+static bool host_reliable(UNUSED void *host, const struct flow *flow)
 {
-	return true;
+	return (flow->generation & FLOW_UNRELIABLE) == 0;
 }
 
 static enum err host_send_worker(void *host, struct str worker, const struct flow *from, struct str message)
 {
 	struct worker *w = host;
 
-	return peers_send(w->peers, worker, 0, PEER_FROM_FLOW, from, message);
+	return flow_send_worker(w, worker, flow_none(from) ? NULL : from, message);
 }
 
 static void host_answered(void *host, const struct flow *from, const struct sip_msg *response)

@@ -36,9 +36,9 @@ static bool all_are_user(const struct proxy *p, const struct sip_msg *m, enum si
 }
 
 /* A Contact in our domain (a GRUU) must be the user's own. One in .invalid is a browser's that has no GRUU (RFC 7118
- * §5): it names nobody.
+ * §5): it names nobody. A phone's is its own address, which we never go by: requests to it take its flow.
  * "*" belongs to REGISTER. */
-static bool contacts_are_user(const struct proxy *p, const struct sip_msg *m, struct str user)
+static bool contacts_are_user(const struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
 	struct sip_list it = sip_list(m, SIP_H_CONTACT);
 	struct str v, suffix = STR(".invalid");
@@ -52,7 +52,9 @@ static bool contacts_are_user(const struct proxy *p, const struct sip_msg *m, st
 			return false;
 		if (u.host.len > suffix.len && str_ieq(str_sub(u.host, u.host.len - suffix.len, suffix.len), suffix))
 			continue;
-		if (!is_user(p, v, user))
+		if (from->phone && !str_ieq(u.host, p->config.domain))
+			continue;
+		if (!is_user(p, v, from->user))
 			return false;
 	}
 	return true;
@@ -80,7 +82,7 @@ enum err proxy_check_identity(struct proxy *p, const struct origin *from, const 
 	    !all_are_user(p, m, SIP_H_P_PREFERRED_IDENTITY, from->user) ||
 	    !all_are_user(p, m, SIP_H_REMOTE_PARTY_ID, from->user))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Identity is not you");
-	if (!contacts_are_user(p, m, from->user))
+	if (!contacts_are_user(p, from, m))
 		return forged(p, from, m, PROXY_C_FORGED_IDENTITY, "Contact is not you");
 	/* A browser is the first hop: below its Via there is nothing, so nothing that it wrote there can steer a
 	 * response. */

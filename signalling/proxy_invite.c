@@ -4,6 +4,7 @@
 #include "signalling/proxy_int.h"
 
 #include "common/log.h"
+#include "signalling/sdp.h"
 
 #define CALLS_LATE_MAX 16u /* calls that ring one person at once */
 
@@ -208,10 +209,25 @@ static const struct fork_user call_fork_user = {
 	.ended = on_fork_ended,
 };
 
-/* False if there was a device but no room for a transaction. */
-static bool add_devices(struct call *c, const struct location *loc)
+/* What the devices came to. */
+struct ringing {
+	bool full;    /* no room for a transaction */
+	bool foreign; /* its media and the caller's do not meet */
+	bool large;   /* its transport cannot carry the request (RFC 3261 §18.1.1) */
+};
+
+/* A phone speaks plain RTP and a browser DTLS-SRTP only; between them somebody would have to translate. A phone that offers DTLS-SRTP itself can speak to
+ * both. Better no call than one without sound. */
+static bool media_meets(const struct call *c, const struct binding *b)
 {
-	bool room = true;
+	bool phone = c->party[CALL_CALLER].phone;
+
+	return phone == b->phone || (phone && sdp_media_of(txn_request(c->server)) == SDP_DTLS);
+}
+
+static struct ringing add_devices(struct call *c, const struct location *loc)
+{
+	struct ringing r = { 0 };
 
 	/* Somebody is there, or was a moment ago: a page that loads anew shall not miss the call. */
 	if (loc->lost)
@@ -224,15 +240,44 @@ static bool add_devices(struct call *c, const struct location *loc)
 		/* A call to oneself rings on the other devices. */
 		if (flow_eq(&b->flow, &c->party[CALL_CALLER].flow) || fork_has(c->fork, t.instance))
 			continue;
+		if (!media_meets(c, b)) {
+			r.foreign = true;
+			continue;
+		}
 		fork_patience(c->fork, proxy_of(c)->config.late_ms);
 		enum err e = fork_add(c->fork, &t);
 
 		if (e == ERR_CLOSED || e == ERR_FULL)
 			on_branch_dead(c->fork, &t);
+		else if (e == ERR_TOO_LARGE)
+			r.large = true;
 		else if (e != ERR_OK)
-			room = false;
+			r.full = true;
 	}
-	return room || fork_branches(c->fork) > 0;
+	return r;
+}
+
+/* There were devices, but none that can be rung. False: there is one, or there was none at all. */
+static bool refused(struct call *c, const struct ringing *r)
+{
+	struct proxy *p = proxy_of(c);
+	char mem[256];
+	struct buf warning = buf_fixed(mem, sizeof(mem));
+
+	if (fork_branches(c->fork) > 0 || !(r->full || r->foreign || r->large))
+		return false;
+	fork_discard(c->fork);
+	c->fork = NULL;
+	proxy_count(p, r->full ? PROXY_C_TOO_MANY : r->large ? PROXY_C_LARGE : PROXY_C_MEDIA);
+	if (r->full) {
+		refuse(c, 503, "Too many requests", STR("Retry-After: 5\r\n"), CDR_FAILED);
+	} else if (r->large) {
+		refuse(c, 513, NULL, STR_NONE, CDR_FAILED);
+	} else {
+		buf_printf(&warning, "Warning: 302 %.*s \"A browser's DTLS-SRTP and a phone's RTP do not meet\"\r\n", STR_FMT(p->config.domain));
+		refuse(c, 488, NULL, warning.overflow ? STR_NONE : buf_view(&warning), CDR_FAILED);
+	}
+	return true;
 }
 
 static enum err start_fork(struct call *c)
@@ -308,13 +353,10 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
 		return;
 	}
-	if (!add_devices(c, loc)) {
-		fork_discard(c->fork);
-		c->fork = NULL;
-		proxy_count(p, PROXY_C_TOO_MANY);
-		refuse(c, 503, "Too many requests", STR("Retry-After: 5\r\n"), CDR_FAILED);
+	struct ringing r = add_devices(c, loc);
+
+	if (refused(c, &r))
 		return;
-	}
 	if (fork_branches(c->fork) > 0)
 		call_forked(c);
 	fork_begin(c->fork, p->config.ring_timeout_ms);

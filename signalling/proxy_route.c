@@ -97,6 +97,13 @@ bool proxy_route_strict(struct proxy *p, const struct sip_msg *m)
 	return m->first[SIP_H_ROUTE] != 0 && route_of(p, m, m->uri, &route) == ERR_OK;
 }
 
+bool proxy_route_ours(struct proxy *p, const struct sip_msg *m)
+{
+	struct proxy_route route;
+
+	return proxy_route_get(p, m, &route) == ERR_OK;
+}
+
 enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct sip_msg *m, struct str worker)
 {
 	struct sip_edit e;

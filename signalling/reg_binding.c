@@ -1,6 +1,9 @@
 #include "signalling/reg_binding.h"
 #include "signalling/sip_uri.h"
 
+#define KIND_VIDEO 1u
+#define KIND_PHONE 2u
+
 void stored_field_put(struct buf *to, const struct stored *s)
 {
 	buf_str(to, s->instance);
@@ -17,7 +20,9 @@ void stored_value_put(struct buf *to, const struct stored *s)
 	buf_u64(to, s->cseq);
 	buf_char(to, '\n');
 	buf_u64(to, s->updated_ms);
-	buf_z(to, s->video ? "\n1\n" : "\n0\n");
+	buf_char(to, '\n');
+	buf_u64(to, (s->video ? KIND_VIDEO : 0u) + (s->phone ? KIND_PHONE : 0u));
+	buf_char(to, '\n');
 	buf_str(to, s->session);
 	buf_char(to, '\n');
 	buf_str(to, s->call_id);
@@ -33,7 +38,7 @@ static enum err number(struct str text, uint64_t max, uint64_t *out)
 enum err stored_get(struct str field, struct str value, struct stored *out)
 {
 	struct stored s;
-	uint64_t reg_id, cseq, video;
+	uint64_t reg_id, cseq, kind;
 	size_t semicolon = field.len;
 
 	/* The instance itself may hold a semicolon: the last one counts. */
@@ -45,7 +50,7 @@ enum err stored_get(struct str field, struct str value, struct stored *out)
 	s.token = str_cut(&value, '\n');
 	if (number(str_cut(&value, '\n'), UINT64_MAX, &s.expires_ms) != ERR_OK ||
 	    number(str_cut(&value, '\n'), UINT32_MAX, &cseq) != ERR_OK ||
-	    number(str_cut(&value, '\n'), UINT64_MAX, &s.updated_ms) != ERR_OK || number(str_cut(&value, '\n'), 1, &video) != ERR_OK)
+	    number(str_cut(&value, '\n'), UINT64_MAX, &s.updated_ms) != ERR_OK || number(str_cut(&value, '\n'), KIND_VIDEO + KIND_PHONE, &kind) != ERR_OK)
 		return ERR_INVALID;
 	s.session = str_cut(&value, '\n');
 	s.call_id = str_cut(&value, '\n');
@@ -54,7 +59,8 @@ enum err stored_get(struct str field, struct str value, struct stored *out)
 		return ERR_INVALID;
 	s.reg_id = (uint32_t)reg_id;
 	s.cseq = (uint32_t)cseq;
-	s.video = video == 1;
+	s.video = (kind & KIND_VIDEO) != 0;
+	s.phone = (kind & KIND_PHONE) != 0;
 	*out = s;
 	return ERR_OK;
 }
@@ -70,7 +76,8 @@ static struct str without_headers(struct str contact)
 
 enum err stored_to_binding(const struct stored *s, const uint8_t key[FLOW_KEY_LEN], struct binding *out)
 {
-	struct binding b = { .reg_id = s->reg_id, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video };
+	struct binding b = { .reg_id = s->reg_id, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video,
+			     .phone = s->phone };
 
 	if (str_copy(s->instance, b.instance, sizeof(b.instance)) != ERR_OK ||
 	    str_copy(without_headers(s->contact), b.contact, sizeof(b.contact)) != ERR_OK || flow_token_get(s->token, key, &b.flow) != ERR_OK)

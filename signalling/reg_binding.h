@@ -1,6 +1,6 @@
 /* A binding as it is stored in location:{user}: field "INSTANCE;REG-ID", value
- *   TOKEN \n EXPIRES \n CSEQ \n UPDATED \n VIDEO \n SESSION \n CALL-ID \n CONTACT
- * with times in ms since 1970. The scripts of reg_script.c read the same form. */
+ *   TOKEN \n EXPIRES \n CSEQ \n UPDATED \n KIND \n SESSION \n CALL-ID \n CONTACT
+ * with times in ms since 1970; KIND is one digit: 1 for video, and 2 for a phone. The scripts of reg_script.c read the same form. */
 #ifndef DUPLEX_SIGNALLING_REG_BINDING_H
 #define DUPLEX_SIGNALLING_REG_BINDING_H
 
@@ -18,7 +18,7 @@ struct stored {
 	uint64_t expires_ms;
 	uint32_t cseq;
 	uint64_t updated_ms;
-	bool video;
+	bool video, phone;
 	struct str session;
 	struct str call_id;
 	struct str contact;

@@ -9,6 +9,7 @@
 #include "signalling/presence.h"
 #include "signalling/reg_script.h"
 #include "signalling/registrar.h"
+#include "signalling/session.h"
 #include "signalling/worker.h"
 
 #define AGAIN_TICK_MS 100u
@@ -298,7 +299,7 @@ void registrar_drop_session(struct worker *w, struct str user, struct str sessio
 void reg_send_save(struct worker *w, struct str user, const struct stored *s, bool again,
 		   void (*fn)(void *user_data, enum err e, const struct redisReply *reply), void *user_data)
 {
-	struct rkey location = rkey_location(user), session = rkey_session(user, s->session), messages = rkey_messages(user),
+	struct rkey location = rkey_location(user), session = session_key(user, s->session), messages = rkey_messages(user),
 		    account = rkey_user(user);
 	char field_text[BINDING_FIELD_MAX], value_text[BINDING_VALUE_MAX], numbers[72];
 	struct buf field = buf_fixed(field_text, sizeof(field_text)), value = buf_fixed(value_text, sizeof(value_text));

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/rkeys.h"
 #include "signalling/conn.h"
+#include "signalling/conn_line.h"
 #include "signalling/message.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
@@ -99,6 +100,15 @@ static struct txn *op_finish(struct reg_op *op)
 	return server;
 }
 
+/* The connection knows its device from now on. */
+static void note_device(const struct reg_op *op)
+{
+	struct conn *c = conn_of(op->w->conns, &op->flow);
+
+	if (c != NULL)
+		conn_line_registered(c, op->s.instance);
+}
+
 /* Redis does not answer: our own clients stay registered with us, and the rest of the world learns of it when Redis is back. */
 static void save_locally(struct reg_op *op)
 {
@@ -111,6 +121,7 @@ static void save_locally(struct reg_op *op)
 			answer(w, server, 500, "Store Not Available", "Retry-After: 5\r\n");
 		return;
 	}
+	note_device(op);
 	if (server != NULL)
 		answer_ok(w, server, str_from(op->user), op->outbound, NULL, 0, &op->s);
 }
@@ -169,6 +180,7 @@ static void saved(struct reg_op *op, const struct redisReply *reply)
 	tell_of_device(op, (size_t)rds_int(rds_at(reply, 4)));
 	if (reg_local_put(w, user, &op->flow, &op->s, false) != ERR_OK)
 		log_event(LOG_ERROR, "out-of-memory", "what=binding");
+	note_device(op);
 	reg_close_token(w, rds_text(rds_at(reply, 1)));
 	if (rds_text(rds_at(reply, 2)).len > 0) {
 		w->count->reject[REJ_DEVICES]++;
@@ -394,6 +406,7 @@ static enum err read_register(struct worker *w, const struct sip_msg *m, const s
 	wish.s.call_id = m->call_id;
 	wish.s.cseq = m->cseq;
 	wish.s.session = from->session;
+	wish.s.phone = from->phone;
 	wish.s.updated_ms = wall;
 	wish.s.expires_ms = wall + wish.expires_s * MS_PER_S;
 	*out = wish;

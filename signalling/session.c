@@ -1,5 +1,6 @@
 #include "signalling/session.h"
 
+#include "common/device.h"
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rkeys.h"
@@ -20,9 +21,16 @@ static struct rds_script ask_script = {
 		  "return left\n",
 };
 
+struct rkey session_key(struct str user, struct str session)
+{
+	struct str device;
+
+	return device_of_session(session, &device) ? rkey_device(user, device) : rkey_session(user, session);
+}
+
 void session_ask(struct worker *w, struct str user, struct str session, struct str revision, rds_async_fn fn, void *user_data)
 {
-	struct rkey key = rkey_session(user, session), account = rkey_user(user);
+	struct rkey key = session_key(user, session), account = rkey_user(user);
 
 	RDS_ASYNC_EVAL_SOON(w->rds, &ask_script, fn, user_data, 2, rkey_str(&key), rkey_str(&account), revision);
 }

@@ -7,6 +7,7 @@
 #define DUPLEX_SIGNALLING_SESSION_H
 
 #include "common/rds_async.h"
+#include "common/rkeys.h"
 
 struct worker;
 
@@ -16,6 +17,8 @@ enum session_state {
 	SESSION_CHANGED, /* it is there, but the user's record is not the one that the permissions came from */
 };
 
+/* The key whose being there keeps the session alive: of a login, or of a device (common/device.h). */
+struct rkey session_key(struct str user, struct str session);
 /* Asks Redis, with the deadline of every command (rds_async.h; rds_async_forget by `user_data`). `fn` reads the reply with session_answer, unless Redis
  * did not answer, which says nothing about the session. `revision`: of the user's record; empty = any. */
 void session_ask(struct worker *w, struct str user, struct str session, struct str revision, rds_async_fn fn, void *user_data);

@@ -327,6 +327,11 @@ enum txn_match txn_layer_receive(struct txn_layer *l, const struct flow *flow, c
 	return TXN_ABSORBED;
 }
 
+bool txn_layer_knows(const struct txn_layer *l, const struct flow *flow, const struct sip_msg *request)
+{
+	return find_server(l, flow, request, key_method(request)) != NULL;
+}
+
 struct txn *txn_find_invite(struct txn_layer *l, const struct flow *flow, const struct sip_msg *cancel)
 {
 	return find_server(l, flow, cancel, STR("INVITE"));

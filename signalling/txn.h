@@ -88,6 +88,9 @@ enum txn_match {
 /* `flow`: by which it came. Whoever the message belongs to is called from inside. */
 enum txn_match txn_layer_receive(struct txn_layer *l, const struct flow *flow, const struct sip_msg *m);
 
+/* Whether a request belongs to a server transaction that there is: sent again, or the ACK of a failure. */
+bool txn_layer_knows(const struct txn_layer *l, const struct flow *flow, const struct sip_msg *request);
+
 /* The INVITE server transaction that a CANCEL is for (§9.2), or NULL. */
 struct txn *txn_find_invite(struct txn_layer *l, const struct flow *flow, const struct sip_msg *cancel);
 

@@ -9,6 +9,7 @@
 #include "common/metrics.h"
 #include "signalling/call.h"
 #include "signalling/conn.h"
+#include "signalling/edge.h"
 #include "signalling/event.h"
 #include "signalling/listener.h"
 #include "signalling/message.h"
@@ -182,6 +183,11 @@ static enum err start_metrics(struct run *r)
 	return e == ERR_OK ? metrics_start(path, worker_metrics_put, &r->w, &r->metrics) : e;
 }
 
+static enum err start_edge(struct run *r)
+{
+	return edge_new(&r->w, &r->w.edge);
+}
+
 static enum err start_listening(struct run *r)
 {
 	char path[108];
@@ -205,6 +211,7 @@ static const struct step {
 	{ "presence", start_presence },
 	{ "chat", start_chat },
 	{ "events", start_events },
+	{ "phones", start_edge },
 	{ "listener", start_listening },
 	{ "metrics", start_metrics }, /* who looks after us takes this for the end of the start */
 };
@@ -241,6 +248,7 @@ enum err worker_new(const struct signalling_conf *conf, unsigned index, struct w
 	timer_init(&r->drain, on_drain);
 	derive(conf->turn_secret, "duplex flow token 1", w->flow_key);
 	derive(conf->turn_secret, "duplex record-route 1", w->route_key);
+	derive(conf->turn_secret, "duplex sip nonce 1", w->nonce_key);
 	int n = snprintf(w->name, sizeof(w->name), "%s.%u", conf->node, index);
 	(void)snprintf(w->sent_by, sizeof(w->sent_by), "%s.invalid", w->name);
 	r->index = index;
@@ -267,6 +275,7 @@ void worker_free(struct worker *w)
 	/* Whoever waits for Redis is told before the proxy goes, through which they answer. */
 	metrics_stop(r->metrics);
 	listener_close(&r->listener);
+	edge_stop(w->edge);
 	events_free(r->events);
 	if (w->loop != NULL)
 		timer_stop(loop_timers(w->loop), &r->drain);
@@ -281,6 +290,7 @@ void worker_free(struct worker *w)
 	peers_free(w->peers);
 	owed_free(w->owed);
 	conns_free(w->conns);
+	edge_free(w->edge);
 	loop_free(w->loop);
 	free(r);
 }
@@ -301,6 +311,7 @@ void worker_drain(struct worker *w)
 	log_event(LOG_INFO, "draining", "worker=%s connections=%zu", w->name, conns_count(w->conns));
 	w->draining = true;
 	listener_close(&r->listener);
+	edge_stop(w->edge);
 	conns_drain(w->conns, w->conf->drain_ms, w->conf->drain_ms + w->conf->drain_wait_ms);
 	r->drain_end_ms = clock_mono_ms() + w->conf->drain_ms + w->conf->drain_wait_ms + CLOSE_MS;
 	timer_arm(loop_timers(w->loop), &r->drain, DRAIN_CHECK_MS);
@@ -316,11 +327,17 @@ void worker_set_serving(struct worker *w, bool serving)
 	w->emptied = !serving;
 	if (!serving) {
 		listener_close(&r->listener);
+		edge_stop(w->edge);
 		conns_drain(w->conns, w->conf->drain_ms, w->conf->ring_timeout_s * MS_PER_S + EMPTY_MARGIN_MS);
 		return;
 	}
 	conns_drain_stop(w->conns);
 	/* A worker that cannot listen is of no use: its supervisor starts it again. */
-	if (start_listening(r) != ERR_OK)
+	if (start_listening(r) != ERR_OK || edge_serve(w->edge) != ERR_OK)
 		loop_stop(w->loop);
+}
+
+void worker_reload(struct worker *w)
+{
+	edge_reload(w->edge);
 }

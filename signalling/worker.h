@@ -20,6 +20,7 @@ struct owed;      /* peer_owed.c */
 struct registrar; /* reg_local.c */
 struct presence;  /* presence.c */
 struct chat;      /* message_drain.c */
+struct edge;      /* edge.c */
 struct proxy;     /* proxy.c */
 struct outbox;    /* outbox.c */
 
@@ -33,6 +34,7 @@ struct worker {
 	uint64_t epoch;                  /* wall ms at start */
 	uint8_t flow_key[FLOW_KEY_LEN];
 	uint8_t route_key[FLOW_KEY_LEN]; /* of our Record-Route */
+	uint8_t nonce_key[FLOW_KEY_LEN]; /* of challenges to phones */
 	bool draining;                   /* SIGTERM came: new INVITE and REGISTER are refused with 503 */
 	bool emptied;                    /* an administrator drains this node: no sockets, but all else goes on */
 	struct metrics_counters *count;
@@ -42,6 +44,7 @@ struct worker {
 	struct registrar *registrar;
 	struct presence *presence;
 	struct chat *chat;
+	struct edge *edge;               /* to phones; NULL when there is no address for them */
 	struct proxy *proxy;
 	struct outbox *outbox;
 };
@@ -62,6 +65,8 @@ void worker_drain(struct worker *w);
 /* An administrator empties this node, or lets it serve again: as worker_drain, but the worker stays and keeps its calls, and requests under way have as long
  * as they need. */
 void worker_set_serving(struct worker *w, bool serving);
+/* SIGHUP: certificates are read again. */
+void worker_reload(struct worker *w);
 /* metrics_fn: Prometheus text of this worker. */
 void worker_metrics_put(struct buf *out, void *worker);
 

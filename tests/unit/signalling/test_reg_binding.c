@@ -46,7 +46,10 @@ static void every_prefix_is_refused_or_shorter(void **state)
 	assert_err(stored_get(STR("i;x"), str_from(whole), &got), ERR_INVALID);
 	assert_err(stored_get(STR("i;4294967296"), str_from(whole), &got), ERR_INVALID);
 	assert_err(stored_get(STR("i;1"), STR("T\nx\n7\n1\n1\na\nb\nc"), &got), ERR_INVALID);
-	assert_err(stored_get(STR("i;1"), STR("T\n1\n7\n1\n2\na\nb\nc"), &got), ERR_INVALID);
+	assert_err(stored_get(STR("i;1"), STR("T\n1\n7\n1\n4\na\nb\nc"), &got), ERR_INVALID);
+	assert_ok(stored_get(STR("i;1"), STR("T\n1\n7\n1\n2\na\nb\nc"), &got));
+	assert_true(got.phone);
+	assert_false(got.video);
 }
 
 static void a_binding_needs_a_token_of_ours(void **state)
