@@ -16,6 +16,9 @@ struct loop {
 	int ready_count;
 	struct list jobs;
 	struct timers timers;
+	struct loop_stats stats;
+	uint64_t ended_us; /* the last turn, or the making of the loop */
+	uint64_t last_turn_us;
 };
 
 enum err loop_new(struct loop **out)
@@ -30,6 +33,7 @@ enum err loop_new(struct loop **out)
 		return ERR_IO;
 	}
 	l->now_ms = clock_mono_ms();
+	l->ended_us = clock_mono_us();
 	timers_init(&l->timers, l->now_ms);
 	list_init(&l->jobs);
 	*out = l;
@@ -101,6 +105,16 @@ uint64_t loop_now(const struct loop *l)
 	return l->now_ms;
 }
 
+const struct loop_stats *loop_stats(const struct loop *l)
+{
+	return &l->stats;
+}
+
+uint64_t loop_last_turn_us(const struct loop *l)
+{
+	return l->last_turn_us;
+}
+
 struct timers *loop_timers(struct loop *l)
 {
 	return &l->timers;
@@ -133,6 +147,9 @@ enum err loop_turn(struct loop *l, uint64_t max_wait_ms)
 
 	if (n < 0 && errno != EINTR)
 		return ERR_IO;
+	uint64_t began_us = clock_mono_us();
+	l->stats.idle_us += began_us - l->ended_us;
+	l->stats.turn_started_us = began_us;
 	/* What is ready comes before what is overdue: an answer that waits in its socket has not missed its deadline. */
 	l->now_ms = clock_mono_ms();
 	timers_touch(&l->timers, l->now_ms);
@@ -146,6 +163,12 @@ enum err loop_turn(struct loop *l, uint64_t max_wait_ms)
 	l->ready_count = 0;
 	(void)timers_run(&l->timers, l->now_ms);
 	run_jobs(l);
+	l->ended_us = clock_mono_us();
+	l->last_turn_us = l->ended_us - began_us;
+	l->stats.turn_started_us = 0;
+	l->stats.turns++;
+	l->stats.busy_us += l->last_turn_us;
+	l->stats.turn_us_max = MAX(l->stats.turn_us_max, l->last_turn_us);
 	return ERR_OK;
 }
 

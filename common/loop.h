@@ -23,6 +23,14 @@ struct loop_job {
 	void (*fn)(struct loop_job *job);
 };
 
+/* How the loop spends its time. Written by its thread with plain 64-bit stores; others may read. */
+struct loop_stats {
+	uint64_t turns;
+	uint64_t busy_us, idle_us;
+	uint64_t turn_us_max;      /* longest turn since the start */
+	uint64_t turn_started_us;  /* of the turn that is under way (monotonic); 0 while the loop waits */
+};
+
 enum err loop_new(struct loop **out);
 void loop_free(struct loop *l);
 
@@ -43,6 +51,10 @@ void loop_undefer(struct loop_job *job);
 /* Milliseconds of the monotonic clock, as read at the start of this turn. */
 uint64_t loop_now(const struct loop *l);
 struct timers *loop_timers(struct loop *l);
+/* Borrowed for the life of the loop. */
+const struct loop_stats *loop_stats(const struct loop *l);
+/* What the last turn took, in microseconds. */
+uint64_t loop_last_turn_us(const struct loop *l);
 
 /* One turn: waits at most `max_wait_ms`. ERR_IO if epoll itself fails. */
 enum err loop_turn(struct loop *l, uint64_t max_wait_ms);

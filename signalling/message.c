@@ -185,6 +185,7 @@ static bool try_devices(struct chat_op *op, const struct location *loc)
 	if (loc->count == 0 || op->server == NULL)
 		return false;
 	op->trying = true;
+	txn_sending_on(proxy_txns(op->w->proxy), op->server);
 	if (proxy_fork(op->w->proxy, txn_request(op->server), str_from(op->from), loc->binding, loc->count, STR_NONE, &fork_user, op,
 		       DELIVER_MS, &f) == ERR_OK)
 		return true; /* what it came to may be known already, and `op` be gone */

@@ -1,6 +1,8 @@
 #include "signalling/metrics.h"
 
+#include "common/clock.h"
 #include "common/metrics.h"
+#include "signalling/account.h"
 #include "signalling/call.h"
 #include "signalling/outbox.h"
 #include "signalling/peer.h"
@@ -36,6 +38,18 @@ static void redis(struct buf *out, const struct worker *w)
 	one(out, "duplex_signal_redis_losses_total", "counter", "connections lost", s.losses);
 	one(out, "duplex_signal_redis_latency_microseconds_total", "counter", "sum over the commands answered", s.latency_us_sum);
 	one(out, "duplex_signal_redis_latency_microseconds_max", "gauge", "slowest command since start", s.latency_us_max);
+}
+
+static void loop(struct buf *out, const struct loop_stats *s)
+{
+	uint64_t began = s->turn_started_us, now = clock_mono_us();
+
+	one(out, "duplex_signal_busy_microseconds_total", "counter", "time that the worker spent working", s->busy_us);
+	one(out, "duplex_signal_idle_microseconds_total", "counter", "time that it waited for something to do", s->idle_us);
+	one(out, "duplex_signal_turns_total", "counter", "turns of its loop", s->turns);
+	one(out, "duplex_signal_turn_microseconds_max", "gauge", "longest turn since the start", s->turn_us_max);
+	one(out, "duplex_signal_turn_microseconds_now", "gauge", "how long the turn under way has taken so far",
+	    began != 0 && now > began ? now - began : 0);
 }
 
 static void calls(struct buf *out, const struct calls_stats *s)
@@ -81,6 +95,8 @@ void worker_metrics_put(struct buf *out, void *user)
 	       outbox_counters(w->outbox), OUTBOX_C_COUNT);
 	one(out, "duplex_signal_outbox_waiting", "gauge", "of these in memory, not taken by Redis yet", outbox_waiting(w->outbox));
 	one(out, "duplex_signal_outbox_file_bytes", "gauge", "of these in the file", outbox_file_bytes(w->outbox));
+	account_metrics_put(out, txn_layer_account(proxy_txns(w->proxy)));
+	loop(out, loop_stats(w->loop));
 	calls(out, calls_stats(proxy_calls(w->proxy)));
 	redis(out, w);
 }

@@ -6,6 +6,7 @@
 
 #include "common/crypto.h"
 #include "common/log.h"
+#include "signalling/account.h"
 #include "signalling/sip_check.h"
 
 COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
@@ -112,13 +113,22 @@ static enum err reply_put(struct buf *out, const struct sip_msg *m, unsigned sta
 void proxy_refuse(struct proxy *p, const struct flow *flow, const struct sip_msg *m, unsigned status,
 		  const char *phrase, struct str headers)
 {
+	struct account *a = txn_layer_account(p->txns);
 	struct buf out = buf_growing(SIP_MSG_MAX);
 
-	if (m->method == SIP_ACK)
+	if (m->method == SIP_ACK) {
+		account_settle(a, FATE_DROP_ACK);
 		return;
+	}
 	/* A client that does not take its answer is noticed by its connection. */
-	if (reply_put(&out, m, status, phrase, headers) == ERR_OK)
+	if (reply_put(&out, m, status, phrase, headers) == ERR_OK) {
 		(void)p->ops->txn.send(p->host, flow, buf_view(&out));
+		if (!a->settled)
+			account_passed(a, m->method, false);
+		account_settle(a, FATE_ANSWERED);
+	} else {
+		account_settle(a, FATE_DROP_NO_MEMORY);
+	}
 	buf_fini(&out);
 }
 
@@ -161,12 +171,15 @@ static bool worker_of(struct str host, struct str *worker)
 
 static void receive_response(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
+	struct account *a = txn_layer_account(p->txns);
 	struct sip_via via;
 	struct str worker;
 
+	a->in_response = true;
 	proxy_count(p, PROXY_C_RESPONSE);
 	if (sip_check_response(m) != ERR_OK || sip_msg_via(m, &via) != ERR_OK) {
 		proxy_count(p, PROXY_C_BAD_RESPONSE);
+		account_settle(a, FATE_DROP_RESPONSE);
 		return;
 	}
 	/* The transaction may be another worker's (§18.1.2: by sent-by). */
@@ -174,12 +187,15 @@ static void receive_response(struct proxy *p, const struct origin *from, const s
 		p->ops->answered(p->host, &from->flow, m);
 		if (proxy_hand_on(p, from, m, worker) != ERR_OK)
 			proxy_count(p, PROXY_C_STRAY_RESPONSE);
+		account_settle(a, FATE_DROP_STRAY_RESPONSE);
 		return;
 	}
 	p->responder = from;
-	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_STRAY_RESPONSE)
-		proxy_count(p, PROXY_C_STRAY_RESPONSE);
+	bool stray = txn_layer_receive(p->txns, &from->flow, m) == TXN_STRAY_RESPONSE;
 	p->responder = NULL;
+	if (stray)
+		proxy_count(p, PROXY_C_STRAY_RESPONSE);
+	account_settle(a, stray ? FATE_DROP_STRAY_RESPONSE : FATE_TAKEN);
 }
 
 static void to_handler(struct proxy *p, const struct origin *from, const struct sip_msg *m)
@@ -222,6 +238,7 @@ static void route_request(struct proxy *p, const struct origin *from, const stru
 		proxy_invite(p, from, m);
 	} else if (m->method == SIP_ACK) {
 		proxy_count(p, PROXY_C_STRAY_ACK);
+		account_settle(txn_layer_account(p->txns), FATE_DROP_ACK);
 	} else if (needs_dialog(m->method)) {
 		proxy_count(p, PROXY_C_NO_CALL);
 		proxy_refuse(p, &from->flow, m, 481, NULL, STR_NONE);
@@ -257,8 +274,10 @@ static void receive_request(struct proxy *p, const struct origin *from, const st
 		return;
 	}
 	/* Retransmissions and the ACK of a failure need no second look. */
-	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_ABSORBED)
+	if (txn_layer_receive(p->txns, &from->flow, m) == TXN_ABSORBED) {
+		account_settle(txn_layer_account(p->txns), FATE_ABSORBED);
 		return;
+	}
 	if (loops(p, m)) {
 		proxy_count(p, PROXY_C_LOOP);
 		proxy_refuse(p, &from->flow, m, 482, NULL, STR_NONE);
@@ -269,18 +288,21 @@ static void receive_request(struct proxy *p, const struct origin *from, const st
 	route_request(p, from, m);
 }
 
-bool proxy_receive(struct proxy *p, const struct origin *from, struct str message)
+static bool receive(struct proxy *p, const struct origin *from, struct str message)
 {
+	struct account *a = txn_layer_account(p->txns);
 	struct sip_msg m;
 	struct sip_refusal why;
 
 	if (sip_msg_parse(message, &m, &why) != ERR_OK) {
 		if (m.response) {
 			proxy_count(p, PROXY_C_BAD_RESPONSE);
+			account_settle(a, FATE_DROP_RESPONSE);
 			return true;
 		}
 		if (!sip_msg_answerable(&m)) {
 			proxy_count(p, m.method == SIP_ACK ? PROXY_C_MALFORMED : PROXY_C_GARBAGE);
+			account_settle(a, m.method == SIP_ACK ? FATE_DROP_ACK : FATE_DROP_GARBAGE);
 			return m.method == SIP_ACK;
 		}
 		proxy_count(p, PROXY_C_MALFORMED);
@@ -294,27 +316,48 @@ bool proxy_receive(struct proxy *p, const struct origin *from, struct str messag
 	return true;
 }
 
-bool proxy_receive_cut(struct proxy *p, const struct origin *from, struct str head)
+static bool receive_cut(struct proxy *p, const struct origin *from, struct str head)
 {
+	struct account *a = txn_layer_account(p->txns);
 	struct sip_msg m;
 	struct sip_refusal why;
 	const char *end = memmem(head.p, head.len, "\r\n\r\n", 4);
 
-	if (end == NULL)
+	if (end == NULL) {
+		account_settle(a, FATE_DROP_GARBAGE);
 		return false;
+	}
 	/* Without the body its length is wrong, which is looked at last. */
 	(void)!sip_msg_parse(str_sub(head, 0, (size_t)(end - head.p) + 4), &m, &why);
 	if (m.response || m.method == SIP_ACK) {
 		proxy_count(p, m.response ? PROXY_C_BAD_RESPONSE : PROXY_C_MALFORMED);
+		account_settle(a, m.response ? FATE_DROP_RESPONSE : FATE_DROP_ACK);
 		return true;
 	}
 	if (!sip_msg_answerable(&m)) {
 		proxy_count(p, PROXY_C_GARBAGE);
+		account_settle(a, FATE_DROP_GARBAGE);
 		return false;
 	}
 	proxy_count(p, PROXY_C_MALFORMED);
 	proxy_refuse(p, &from->flow, &m, 513, NULL, STR_NONE);
 	return true;
+}
+
+bool proxy_receive(struct proxy *p, const struct origin *from, struct str message)
+{
+	account_begin(txn_layer_account(p->txns));
+	bool sip = receive(p, from, message);
+	account_end(txn_layer_account(p->txns));
+	return sip;
+}
+
+bool proxy_receive_cut(struct proxy *p, const struct origin *from, struct str head)
+{
+	account_begin(txn_layer_account(p->txns));
+	bool sip = receive_cut(p, from, head);
+	account_end(txn_layer_account(p->txns));
+	return sip;
 }
 
 /* --- requests of our own ---------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
  * call would need. A device whose flow has died since is looked up once more. */
 #include "signalling/proxy_int.h"
 
+#include "signalling/account.h"
+
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -25,6 +27,7 @@ struct relay {
 	struct fork *fork;       /* the latest; NULL when over */
 	unsigned holds;          /* forks, a look-up under way, callers up the stack */
 	bool looking, looked;
+	struct account_mark mark; /* of an ACK */
 	char user[USER_NAME_SIZE]; /* the target */
 	char instance[INSTANCE_MAX + 1];
 };
@@ -37,6 +40,7 @@ static void free_if_done(struct relay *r)
 	if (r->server != NULL || r->holds > 0)
 		return;
 	list_remove(&r->node);
+	account_close(txn_layer_account(r->proxy->txns), &r->mark, FATE_DROP_ACK_TARGET);
 	free(r->request);
 	free(r);
 }
@@ -100,6 +104,7 @@ static enum err edited_put(struct relay *r, struct buf *out)
 /* §16.6: an ACK is passed on without a transaction. */
 static enum err send_ack(struct relay *r, const struct flow *flow)
 {
+	struct account *a = txn_layer_account(r->proxy->txns);
 	char mem[256];
 	struct sip_msg m;
 	struct sip_refusal why;
@@ -116,6 +121,11 @@ static enum err send_ack(struct relay *r, const struct flow *flow)
 	}
 	if (err == ERR_OK)
 		err = r->proxy->ops->txn.send(r->proxy->host, flow, buf_view(&out));
+	if (err == ERR_OK) {
+		account_sending(a, &r->mark);
+		account_sent(a);
+		account_close(a, &r->mark, FATE_RELAYED);
+	}
 	buf_fini(&edited);
 	buf_fini(&out);
 	return err;
@@ -134,7 +144,9 @@ static enum err send_request(struct relay *r, const struct flow *flow)
 	buf_fini(&out);
 	if (e != ERR_OK)
 		return e;
+	txn_sending_on(p->txns, r->server);
 	e = fork_add(f, &t);
+	txn_sending_on(p->txns, NULL);
 	if (e != ERR_OK) {
 		fork_discard(f);
 		return e;
@@ -300,6 +312,8 @@ static struct relay *new_relay(struct proxy *p, const struct origin *from, const
 			free(r);
 			return NULL;
 		}
+	} else {
+		account_open(txn_layer_account(p->txns), &r->mark, SIP_ACK);
 	}
 	list_append(&p->relays, &r->node);
 	if (m->method == SIP_INVITE)

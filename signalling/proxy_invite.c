@@ -353,7 +353,9 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
 		return;
 	}
+	txn_sending_on(p->txns, c->server);
 	struct ringing r = add_devices(c, loc);
+	txn_sending_on(p->txns, NULL);
 
 	if (refused(c, &r))
 		return;

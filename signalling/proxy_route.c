@@ -6,6 +6,8 @@
  * for nothing else, even when nobody remembers the call. */
 #include "signalling/proxy_int.h"
 
+#include "signalling/account.h"
+
 #include <inttypes.h>
 
 #include "common/clock.h"
@@ -121,6 +123,10 @@ enum err proxy_hand_on(struct proxy *p, const struct origin *from, const struct 
 	if (err == ERR_OK)
 		err = p->ops->send_worker(p->host, worker, &from->flow, buf_view(&out));
 	buf_fini(&out);
+	if (err == ERR_OK) {
+		account_passed(txn_layer_account(p->txns), m->request ? m->method : sip_method_from(m->method_text), !m->request);
+		account_settle(txn_layer_account(p->txns), FATE_RELAYED);
+	}
 	return err;
 }
 

@@ -182,6 +182,8 @@ static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct fl
 	l->count++;
 	l->by_kind[kind]++;
 	l->counter[is_client(kind) ? TXN_C_CLIENT : TXN_C_SERVER]++;
+	if (!is_client(kind))
+		account_open(&l->account, &t->mark, request->method);
 	txn_fsm_start(t);
 	*out = t;
 	return ERR_OK;
@@ -202,6 +204,8 @@ void txn_finish(struct txn *t)
 	list_remove(&t->by_flow);
 	l->count--;
 	l->by_kind[t->kind]--;
+	if (!is_client(t->kind))
+		account_finished(&l->account, &t->mark, t->status);
 	if (t->user->ended != NULL)
 		t->user->ended(t);
 	/* Callers further up the stack may still look at it. */
@@ -231,6 +235,7 @@ enum err txn_client_new(struct txn_layer *l, const struct flow *flow, struct str
 		txn_finish(t);
 		return e;
 	}
+	account_sent(&l->account);
 	*out = t;
 	return ERR_OK;
 }
@@ -407,6 +412,16 @@ void txn_cancel_sent(struct txn *t)
 {
 	if (t->kind == TXN_INVITE_CLIENT && t->state <= TXN_S_PROCEEDING)
 		timer_arm(t->layer->timers, &t->timeout, 64ull * t->layer->times.t1);
+}
+
+struct account *txn_layer_account(struct txn_layer *l)
+{
+	return &l->account;
+}
+
+void txn_sending_on(struct txn_layer *l, struct txn *server)
+{
+	account_sending(&l->account, server != NULL ? &server->mark : NULL);
 }
 
 enum txn_kind txn_kind(const struct txn *t)

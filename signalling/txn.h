@@ -122,6 +122,12 @@ const struct sip_msg *txn_request(const struct txn *t);
 /* Status of the last response passed, 0 if none. */
 unsigned txn_status(const struct txn *t);
 
+/* The books of the layer (account.h); its user keeps them, too. Borrowed. */
+struct account;
+struct account *txn_layer_account(struct txn_layer *l);
+/* What is sent next is sent because of this server transaction. NULL: because of none. */
+void txn_sending_on(struct txn_layer *l, struct txn *server);
+
 /* Transactions of this kind that have not ended. */
 size_t txn_layer_count(const struct txn_layer *l, enum txn_kind kind);
 

@@ -300,6 +300,8 @@ enum err txn_fsm_event(struct txn *t, enum txn_event ev, const struct sip_msg *m
 		e = send_ack(t, m);
 	if ((c->act & ACT_SEND) != 0)
 		e = send_response(t, out);
+	if ((c->act & ACT_SEND) != 0 && e == ERR_OK)
+		account_responded(&t->layer->account, &t->mark, t->status);
 	if ((c->act & ACT_RESEND) != 0)
 		e = send_again(t);
 	move_timers(t, c->act);

@@ -2,6 +2,7 @@
 #ifndef DUPLEX_SIGNALLING_TXN_FSM_H
 #define DUPLEX_SIGNALLING_TXN_FSM_H
 
+#include "signalling/account.h"
 #include "signalling/txn.h"
 
 enum txn_state {
@@ -41,6 +42,7 @@ struct txn {
 	bool finished;     /* ended() was called */
 	uint32_t interval; /* of `resend`, ms */
 	unsigned status;   /* of the last response */
+	struct account_mark mark; /* server */
 	uint64_t hash;
 	struct str branch; /* into the request */
 	struct str host;   /* server: sent-by of the request's top Via */
@@ -62,6 +64,7 @@ struct txn_layer {
 	struct timer sweep; /* frees what is on `dead` */
 	struct list dead;
 	uint64_t counter[TXN_C_COUNT];
+	struct account account;
 	size_t buckets;           /* power of two */
 	struct list *bucket;      /* owned */
 	struct list *flow_bucket; /* owned, as many */

@@ -21,6 +21,7 @@
 #include "signalling/proxy.h"
 #include "signalling/registrar.h"
 #include "signalling/sip_uri.h"
+#include "signalling/watchdog.h"
 
 #define CLOSE_MS 2500u    /* clients may take this long to answer a close */
 #define EMPTY_MARGIN_MS 10000u
@@ -33,6 +34,7 @@ struct run {
 	struct listener listener;
 	struct events *events;
 	struct metrics *metrics;
+	struct watchdog *watchdog;
 	unsigned index;
 	struct timer drain;
 	uint64_t drain_end_ms;
@@ -188,6 +190,11 @@ static enum err start_edge(struct run *r)
 	return edge_new(&r->w, &r->w.edge);
 }
 
+static enum err start_watchdog(struct run *r)
+{
+	return watchdog_start(r->w.loop, r->w.name, &r->watchdog);
+}
+
 static enum err start_listening(struct run *r)
 {
 	char path[108];
@@ -212,6 +219,7 @@ static const struct step {
 	{ "chat", start_chat },
 	{ "events", start_events },
 	{ "phones", start_edge },
+	{ "watchdog", start_watchdog },
 	{ "listener", start_listening },
 	{ "metrics", start_metrics }, /* who looks after us takes this for the end of the start */
 };
@@ -273,6 +281,7 @@ void worker_free(struct worker *w)
 	struct run *r = run_of(w);
 
 	/* Whoever waits for Redis is told before the proxy goes, through which they answer. */
+	watchdog_stop(r->watchdog);
 	metrics_stop(r->metrics);
 	listener_close(&r->listener);
 	edge_stop(w->edge);

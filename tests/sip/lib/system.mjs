@@ -190,15 +190,20 @@ export class System {
   addContact(owner, contact) { return this.redis('HSET', `contacts:{${owner}}`, contact, Date.now()); }
   event(type, ...fields) { return this.redis('XADD', 'events:signal', '*', 't', type, ...fields); }
 
-  /** A metric by name and label value ("" for none). */
-  async metric(index, name, label = '') {
-    const text = await new Promise((resolve, reject) => {
+  /** All metrics of a worker, as text. */
+  metrics(index) {
+    return new Promise((resolve, reject) => {
       http.get({ socketPath: this.#file(index, 'metrics.signal'), path: '/metrics' }, (response) => {
         let body = '';
         response.on('data', (chunk) => { body += chunk; });
         response.on('end', () => resolve(body));
       }).on('error', reject);
     });
+  }
+
+  /** A metric by name and label value ("" for none). */
+  async metric(index, name, label = '') {
+    const text = await this.metrics(index);
     for (const line of text.split('\n')) {
       const match = /^(\w+)(?:\{\w+="([^"]*)"\})? (\d+)$/.exec(line);
       if (match && match[1] === name && (match[2] ?? '') === label) return Number(match[3]);
