@@ -20,6 +20,11 @@ static void on_timer(struct timer *t, uint64_t now_ms);
 static void on_resume(struct timer *t, uint64_t now_ms);
 static void on_ended(struct loop_job *job);
 
+static void on_flush(struct loop_job *job)
+{
+	conns_flush(CONTAINER_OF(job, struct conns, flush));
+}
+
 enum err conns_new(struct worker *w, size_t max, struct conns **out)
 {
 	struct conns *cs = calloc(1, sizeof(*cs));
@@ -30,6 +35,8 @@ enum err conns_new(struct worker *w, size_t max, struct conns **out)
 	cs->max = max;
 	usermap_init(&cs->users);
 	timer_init(&cs->drain.timer, conn_drain_on_tick);
+	list_init(&cs->gathered);
+	loop_job_init(&cs->flush, on_flush);
 	*out = cs;
 	return ERR_OK;
 }
@@ -48,6 +55,7 @@ static void conn_free(struct conn *c)
 	conn_session_forget(c);
 	loop_undefer(&c->ended);
 	list_remove(&c->by_user);
+	list_remove(&c->gathered);
 	ws_rx_fini(&c->rx);
 	buf_fini(&c->in);
 	buf_fini(&c->tx);
@@ -61,6 +69,7 @@ void conns_free(struct conns *cs)
 	if (cs == NULL)
 		return;
 	timer_stop(loop_timers(cs->w->loop), &cs->drain.timer);
+	loop_undefer(&cs->flush);
 	for (size_t i = 0; i < cs->size; i++) {
 		if (cs->slots[i].conn != NULL)
 			conn_free(cs->slots[i].conn);
@@ -187,6 +196,7 @@ struct conn *conn_make(struct conns *cs, int fd, uint32_t mark)
 	timer_init(&c->session_due, conn_session_on_due);
 	loop_job_init(&c->ended, on_ended);
 	list_init(&c->by_user);
+	list_init(&c->gathered);
 	cs->slots[slot].conn = c;
 	cs->open++;
 	w->count->connections = cs->open;
@@ -275,6 +285,11 @@ void conn_opened(struct conn *c)
 
 void conn_abandon(struct conn *c, uint16_t code)
 {
+	/* What was said before it came to this is still said, as far as the socket takes it. */
+	if (!list_empty(&c->gathered)) {
+		list_remove(&c->gathered);
+		(void)send(c->lf.fd, c->tx.p + c->tx_done, c->tx.len - c->tx_done, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
 	if (c->phase != PHASE_CLOSING)
 		c->code = code;
 	c->phase = PHASE_CLOSING;

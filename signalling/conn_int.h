@@ -42,6 +42,7 @@ struct conn {
 	struct ws_rx rx;
 	struct buf tx;              /* what the socket did not take; released when empty */
 	size_t tx_done;
+	struct list gathered;       /* on conns.gathered while `tx` has messages of which the socket has not been told */
 	struct timer timer;         /* the upgrade's end, then pings, then the wait for the client's close */
 	struct timer resume;        /* reading goes on when the budget is there again */
 	struct timer session_due;   /* when the session is asked for again */
@@ -68,6 +69,8 @@ struct conns {
 	size_t size, max, open;
 	uint32_t free_head;         /* 1 + index, 0 = none */
 	struct usermap users;
+	struct list gathered;       /* connections whose messages go out together: those that one input has led to, at the latest at the end of the turn */
+	struct loop_job flush;
 	struct {
 		struct timer timer;
 		size_t next, batch;    /* slot to look at next; how many a tick */
@@ -107,6 +110,8 @@ bool conn_tx_empty(const struct conn *c);
 void conn_want(struct conn *c);
 /* Writes what waits, as much as the socket takes; abandons the connection when the socket is broken. */
 void conn_flush(struct conn *c);
+/* All that has been gathered goes out. */
+void conns_flush(struct conns *cs);
 /* Two slices in a row: at once if the socket takes them, the rest later. */
 enum err conn_send_two(struct conn *c, struct str head, struct str body);
 /* One whole frame (RFC 6455 §5.2), not masked. Errors as conn_send. */

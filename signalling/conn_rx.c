@@ -204,4 +204,5 @@ void conn_on_ready(struct loop_fd *lf, uint32_t events)
 	else
 		await_close(c, cs->scratch, (size_t)n);
 	pace(c);
+	conns_flush(cs);
 }

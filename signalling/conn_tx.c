@@ -5,6 +5,9 @@
 #include "signalling/conn_int.h"
 #include "signalling/edge.h"
 
+/* What one input leads to for one client, such as 180 and 200, goes out in one write, which wakes its reader once. */
+#define GATHER_MAX 32768u
+
 bool conn_tx_empty(const struct conn *c)
 {
 	return c->tx_done == c->tx.len;
@@ -16,12 +19,20 @@ void conn_want(struct conn *c)
 		return;
 	/* What a client sends meanwhile waits in its own socket. */
 	bool read = !timer_armed(&c->resume) && (c->admitted || c->phase != PHASE_OPEN);
+	bool write = !conn_tx_empty(c) && list_empty(&c->gathered);
 
-	loop_want(c->w->loop, &c->lf, (read ? EPOLLIN : 0u) | (conn_tx_empty(c) ? 0u : EPOLLOUT));
+	loop_want(c->w->loop, &c->lf, (read ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u));
+}
+
+void conns_flush(struct conns *cs)
+{
+	while (!list_empty(&cs->gathered))
+		conn_flush(CONTAINER_OF(cs->gathered.next, struct conn, gathered));
 }
 
 void conn_flush(struct conn *c)
 {
+	list_remove(&c->gathered);
 	while (!conn_tx_empty(c)) {
 		ssize_t n = send(c->lf.fd, c->tx.p + c->tx_done, c->tx.len - c->tx_done, MSG_NOSIGNAL);
 
@@ -46,10 +57,36 @@ void conn_flush(struct conn *c)
 	conn_want(c);
 }
 
+/* Behind what waits already. */
+static enum err queue(struct conn *c, struct str head, struct str body)
+{
+	bool fits = c->tx.len - c->tx_done + head.len + body.len <= c->w->conf->send_queue_max || conn_tx_empty(c);
+
+	if (fits && c->tx_done > 0 && c->tx.len + head.len + body.len > c->tx.max) {
+		memmove(c->tx.p, c->tx.p + c->tx_done, c->tx.len - c->tx_done);
+		c->tx.len -= c->tx_done;
+		c->tx_done = 0;
+	}
+	if (fits) {
+		buf_str(&c->tx, head);
+		buf_str(&c->tx, body);
+	}
+	if (!fits || c->tx.overflow) {
+		c->w->count->reject[REJ_SLOW_READER]++;
+		conn_abandon(c, WS_CODE_POLICY);
+		return ERR_FULL;
+	}
+	return ERR_OK;
+}
+
 enum err conn_send_two(struct conn *c, struct str head, struct str body)
 {
 	size_t done = 0;
 
+	if (!list_empty(&c->gathered))
+		conn_flush(c);
+	if (c->gone)
+		return ERR_CLOSED;
 	if (conn_tx_empty(c)) {
 		struct iovec iov[2] = { { (void *)(uintptr_t)head.p, head.len }, { (void *)(uintptr_t)body.p, body.len } };
 		struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
@@ -63,25 +100,11 @@ enum err conn_send_two(struct conn *c, struct str head, struct str body)
 		c->w->count->stat[STAT_BYTES_OUT] += done;
 		if (done == head.len + body.len)
 			return ERR_OK;
-	} else if (c->tx.len - c->tx_done + head.len + body.len > c->w->conf->send_queue_max) {
-		c->w->count->reject[REJ_SLOW_READER]++;
-		conn_abandon(c, WS_CODE_POLICY);
-		return ERR_FULL;
 	}
-	if (c->tx_done > 0 && c->tx.len + head.len + body.len > c->tx.max) {
-		memmove(c->tx.p, c->tx.p + c->tx_done, c->tx.len - c->tx_done);
-		c->tx.len -= c->tx_done;
-		c->tx_done = 0;
-	}
-	buf_str(&c->tx, str_sub(head, done, head.len));
-	buf_str(&c->tx, str_sub(body, done > head.len ? done - head.len : 0, body.len));
-	if (c->tx.overflow) {
-		c->w->count->reject[REJ_SLOW_READER]++;
-		conn_abandon(c, WS_CODE_POLICY);
-		return ERR_FULL;
-	}
-	conn_want(c);
-	return ERR_OK;
+	enum err e = queue(c, str_sub(head, done, head.len), str_sub(body, done > head.len ? done - head.len : 0, body.len));
+	if (e == ERR_OK)
+		conn_want(c);
+	return e;
 }
 
 enum err conn_send_frame(struct conn *c, enum ws_op op, struct str payload)
@@ -93,12 +116,21 @@ enum err conn_send_frame(struct conn *c, enum ws_op op, struct str payload)
 
 enum err conn_send(struct conn *c, struct str message)
 {
+	uint8_t head[WS_HEAD_MAX];
+
+	if (!list_empty(&c->gathered) && c->tx.len + message.len > GATHER_MAX)
+		conn_flush(c);
 	if (c->phase != PHASE_OPEN)
 		return ERR_CLOSED;
 	if (c->line != NULL)
 		return edge_send(c, message);
+	if (conn_tx_empty(c) && message.len <= GATHER_MAX) {
+		list_append(&c->w->conns->gathered, &c->gathered);
+		loop_defer(c->w->loop, &c->w->conns->flush);
+	}
 	/* A text frame that is not UTF-8 would make the browser drop the connection: nobody shall do that to another. */
-	enum err e = conn_send_frame(c, ws_utf8_valid(message) ? WS_TEXT : WS_BINARY, message);
+	struct str start = str_of(head, ws_head(head, ws_utf8_valid(message) ? WS_TEXT : WS_BINARY, message.len));
+	enum err e = list_empty(&c->gathered) ? conn_send_two(c, start, message) : queue(c, start, message);
 	if (e == ERR_OK)
 		c->w->count->stat[STAT_MSG_OUT]++;
 	return e;
