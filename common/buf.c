@@ -36,7 +36,8 @@ void *buf_reserve(struct buf *b, size_t len)
 	if (!b->grows || len > b->max - b->len)
 		goto fail;
 
-	size_t cap = MAX(b->cap * 2, (size_t)256);
+	/* A large limit means a message, which would otherwise be moved several times while it grows. */
+	size_t cap = MAX(b->cap * 2, (size_t)(b->max >= 32768 ? 2048 : 256));
 	cap = MIN(MAX(cap, b->len + len), b->max);
 	char *p = realloc(b->p, cap);
 	if (p == NULL)

@@ -45,6 +45,15 @@ static void set_state(struct call *c, enum call_state s)
 	c->calls->stats.now[s]++;
 }
 
+/* Its transactions may keep it for half a minute more (RFC 6026 timers L and M), but nobody looks for it. */
+static void set_ended(struct call *c)
+{
+	set_state(c, CALL_ENDED);
+	list_remove(&c->by_call_id);
+	for (unsigned side = 0; side < 2; side++)
+		list_remove(&c->party[side].by_user);
+}
+
 /* --- live:WORKER ------------------------------------------------------------------------------ */
 
 static void lease(struct calls *cs)
@@ -210,7 +219,7 @@ static void leave_live(struct call *c)
 void call_drop(struct call *c)
 {
 	timer_stop(c->calls->timers, &c->audit);
-	set_state(c, CALL_ENDED);
+	set_ended(c);
 	leave_live(c);
 	log_event(LOG_INFO, "call-left", "id=%s", c->id);
 }
@@ -220,7 +229,7 @@ void call_end(struct call *c, enum cdr_reason reason, unsigned status, const cha
 	if (c->state == CALL_ENDED)
 		return;
 	timer_stop(c->calls->timers, &c->audit);
-	set_state(c, CALL_ENDED);
+	set_ended(c);
 	c->calls->stats.ended[reason]++;
 	write_cdr(c, reason, status, by);
 	leave_live(c);

@@ -83,7 +83,8 @@ static void reg_free(struct reg *g)
 	timer_stop(loop_timers(g->w->loop), &g->timer);
 	list_remove(&g->by_user);
 	list_remove(&g->dirty_node);
-	if (g->w->rds != NULL)
+	/* A walk over all that is under way: only for what has something among it. */
+	if (g->asking && g->w->rds != NULL)
 		rds_async_forget(g->w->rds, g);
 	r->count--;
 	g->w->count->registrations = r->count;
