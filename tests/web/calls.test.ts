@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ApiError, type CallConfig } from '../../web/src/api.ts';
 import { Calls, CONNECT_LIMIT_MS, type Outcome } from '../../web/src/call/calls.ts';
+import { PATIENCE_MS, RECOVER_LIMIT_MS } from '../../web/src/call/recovery.ts';
 import { MediaError } from '../../web/src/call/media.ts';
 import type { FailureCode } from '../../web/src/failures.ts';
 import type { IncomingLeg, LegEnd, LegEvents, LegMedia } from '../../web/src/sip/agent.ts';
@@ -75,6 +76,9 @@ class FakeLeg implements IncomingLeg {
 		this.log.push('hangUp');
 		this.events?.ended({ ...END, by: 'local' });
 	}
+	restartIce(): void {
+		this.log.push('restartIce');
+	}
 	abort(why: FailureCode): void {
 		this.log.push(`abort ${why}`);
 		this.events?.ended({ ...END, by: 'local', local: why });
@@ -93,6 +97,7 @@ function world() {
 		tracks: [] as FakeTrack[],
 		mediaError: null as Error | null,
 		configError: null as Error | null,
+		online: true,
 		calls: null as unknown as Calls,
 	};
 	w.calls = new Calls({
@@ -103,6 +108,7 @@ function world() {
 				return w.leg;
 			},
 		},
+		online: () => w.online,
 		takeConfig: () => (w.configError ? Promise.reject(w.configError) : Promise.resolve({ ring_timeout_s: 45 } as CallConfig)),
 		media: {
 			openStream: (video) => {
@@ -262,8 +268,49 @@ test('interrupted and recovered; interrupted and lost', async () => {
 	w.pc.become('connected');
 	assert.equal(phase(w), 'active');
 	w.pc.become('failed');
-	assert.deepEqual(w.leg.log, ['abort call-lost']);
+	assert.equal(phase(w), 'interrupted');
+	await w.clock.advance(RECOVER_LIMIT_MS);
+	assert.equal(w.leg.log.at(-1), 'abort call-lost');
+	assert.ok(w.leg.log.slice(0, -1).every((entry) => entry === 'restartIce') && w.leg.log.length > 4, w.leg.log.join());
 	assert.equal(w.calls.failure.value?.code, 'call-lost');
+	assertClean(w);
+});
+
+test('a path that breaks is looked for anew: by the caller after a moment, at once when the line is back, until it stands', async () => {
+	const w = world();
+	await active(w);
+	w.pc.become('disconnected');
+	await w.clock.advance(PATIENCE_MS.caller - 1);
+	assert.deepEqual(w.leg.log, []);
+	await w.clock.advance(1);
+	assert.deepEqual(w.leg.log, ['restartIce']);
+	w.pc.become('connected');
+	await w.clock.advance(60_000);
+	assert.deepEqual(w.leg.log, ['restartIce']);
+	assert.equal(phase(w), 'active');
+
+	w.online = false;
+	w.pc.become('failed');
+	await w.clock.advance(8000);
+	assert.deepEqual(w.leg.log, ['restartIce']);
+	w.online = true;
+	w.calls.lineBack();
+	await w.clock.advance(0);
+	assert.deepEqual(w.leg.log, ['restartIce', 'restartIce']);
+	await w.clock.advance(6001);
+	assert.deepEqual(w.leg.log, ['restartIce', 'restartIce', 'restartIce']);
+	w.pc.become('connected');
+	w.calls.hangUp();
+	assertClean(w);
+});
+
+test('a line that comes back while the path stands changes nothing', async () => {
+	const w = world();
+	await active(w);
+	w.calls.lineBack();
+	await w.clock.advance(60_000);
+	assert.deepEqual(w.leg.log, []);
+	w.calls.hangUp();
 	assertClean(w);
 });
 

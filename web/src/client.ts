@@ -56,6 +56,7 @@ export class Client {
 		this.history = new History(api, localStorage, me.username);
 		this.calls = new Calls({
 			agent: { call: (user, media, events) => (this.agent as Agent).call(user, media, events) },
+			online: () => this.line.value === 'online',
 			takeConfig: () => this.configs.take(),
 			media: {
 				openStream: (video) => openStream(video, settings.value),
@@ -170,6 +171,7 @@ export class Client {
 		const before = this.line.value;
 		this.line.value = line;
 		if (line === 'online' && before !== 'online') void this.history.refresh();
+		if (line === 'online' && before !== 'online') this.calls.lineBack();
 		if (line !== 'online' && before === 'online') this.calls.lineLost();
 	}
 

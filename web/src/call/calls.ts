@@ -10,6 +10,7 @@ import { CHAT_ID, CHAT_LABEL, ChatChannel, type Frame } from './chat.ts';
 import type { Clock } from './configs.ts';
 import { IDLE, isEstablished, step, type CallEvent, type CallState, type Peer } from './machine.ts';
 import { MediaError } from './media.ts';
+import { Recovery } from './recovery.ts';
 import { summarise, type Counters, type Quality } from './stats.ts';
 
 /** The media path must stand this long after the call was accepted. */
@@ -41,6 +42,8 @@ export interface MediaPort {
 
 export interface CallsPorts {
 	agent: Pick<Agent, 'call'>;
+	/** There is a line to the server. */
+	online(): boolean;
 	takeConfig(): Promise<CallConfig>;
 	media: MediaPort;
 	clock: Clock;
@@ -57,6 +60,7 @@ interface Live {
 	incoming: IncomingLeg | null;
 	pc: RTCPeerConnection | null;
 	chat: ChatChannel | null;
+	recovery: Recovery;
 	timer: unknown;
 	statsTimer: unknown;
 	counters: Counters;
@@ -141,6 +145,11 @@ export class Calls {
 		}
 	}
 
+	/** The line is back: perhaps on another network, where the call needs another path. */
+	lineBack(): void {
+		this.live?.recovery.lineBack();
+	}
+
 	dismissFailure(): void {
 		this.failure.value = null;
 	}
@@ -223,7 +232,18 @@ export class Calls {
 	}
 
 	private begin(event: CallEvent): Live {
-		const live: Live = { leg: null, incoming: null, pc: null, chat: null, timer: null, statsTimer: null, counters: { received: 0, lost: 0 } };
+		const recovery = new Recovery(
+			{
+				clock: this.ports.clock,
+				online: () => this.ports.online(),
+				restart: () => live.leg?.restartIce(),
+				giveUp: () => {
+					if (this.live === live) live.leg?.abort('call-lost');
+				},
+			},
+			event.type === 'dial' ? 'caller' : 'callee',
+		);
+		const live: Live = { leg: null, incoming: null, pc: null, chat: null, recovery, timer: null, statsTimer: null, counters: { received: 0, lost: 0 } };
 		this.live = live;
 		this.failure.value = null;
 		this.dispatch(event);
@@ -311,15 +331,22 @@ export class Calls {
 		const now = this.ports.clock.now();
 		switch (live.pc.connectionState) {
 			case 'connected':
+				live.recovery.whole();
 				if (!this.dispatch({ type: 'connected', at: now })) return;
 				this.ports.clock.clearTimeout(live.timer);
 				this.watchQuality(live);
 				break;
 			case 'disconnected':
 				this.dispatch({ type: 'interrupted', at: now });
+				if (this.state.value.connectedAt !== null) live.recovery.broken(false);
 				break;
 			case 'failed':
-				live.leg?.abort(this.state.value.connectedAt === null ? 'ice-failed' : 'call-lost');
+				if (this.state.value.connectedAt === null) {
+					live.leg?.abort('ice-failed');
+					break;
+				}
+				this.dispatch({ type: 'interrupted', at: now });
+				live.recovery.broken(true);
 				break;
 			default:
 				break;
@@ -364,6 +391,7 @@ export class Calls {
 		const peer = before.peer as Peer;
 		this.ports.clock.clearTimeout(live.timer);
 		this.ports.clock.clearTimeout(live.statsTimer);
+		live.recovery.stop();
 		this.live = null;
 		live.pc?.close();
 		this.ports.media.stop(this.localStream.value);

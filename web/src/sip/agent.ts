@@ -69,6 +69,8 @@ export interface Leg {
 	hangUp(): void;
 	/** End it for a reason of our own, which `ended` then carries. */
 	abort(why: FailureCode): void;
+	/** Look for a new media path (re-INVITE with ICE restart). Does nothing while another offer is under way; a failure does not end the call. */
+	restartIce(): void;
 }
 
 export interface IncomingLeg extends Leg {

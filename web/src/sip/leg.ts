@@ -1,7 +1,7 @@
 /** One JsSIP session as a Leg: when its SDP is sent, which headers it carries, and what its end means. */
 import type { UA } from 'jssip';
 import type { CallOptions } from 'jssip/lib/UA';
-import type { EndEvent, IceCandidateEvent, PeerConnectionEvent, RTCSession, SDPEvent } from 'jssip/lib/RTCSession';
+import type { EndEvent, IceCandidateEvent, PeerConnectionEvent, ReInviteEvent, RTCSession, SDPEvent, TerminateOptions } from 'jssip/lib/RTCSession';
 import type { IncomingRequest } from 'jssip/lib/SIPMessage';
 import { Gathering } from '../call/gathering.ts';
 import { systemClock } from '../call/configs.ts';
@@ -56,6 +56,33 @@ function pcConfig(media: LegMedia): RTCConfiguration {
 	};
 }
 
+/** What JsSIP keeps to itself, and an ICE restart needs. */
+interface Inside {
+	_iceReady: boolean;
+	_rtcAnswerConstraints: { iceRestart: boolean } | null;
+}
+
+/** Ends that JsSIP makes of a setback: the path broke, or a re-INVITE failed. Neither need end a call that stood. */
+export function isSetback(options: TerminateOptions | undefined): boolean {
+	const phrase = options?.reason_phrase;
+	switch (options?.cause) {
+		case 'RTP Timeout':
+		case 'Connection Error':
+			return true;
+		case 'Request Timeout':
+			return phrase !== 'Session Timer Expired';
+		case 'WebRTC Error':
+			return phrase === 'Media Renegotiation Failed';
+		default:
+			return false;
+	}
+}
+
+/** Of the first media section; with max-bundle the others have the same. */
+function iceUfrag(sdp: string | undefined): string | undefined {
+	return /^a=ice-ufrag:(\S+)/m.exec(sdp ?? '')?.[1];
+}
+
 abstract class JsSipLeg implements Leg {
 	protected session: RTCSession | null = null;
 	protected events: LegEvents = QUIET;
@@ -76,6 +103,46 @@ abstract class JsSipLeg implements Leg {
 	abort(why: FailureCode): void {
 		this.aborted = why;
 		this.terminate(480);
+	}
+
+	restartIce(): void {
+		const { session } = this;
+		if (!session?.isEstablished()) return;
+		const pc = session.connection;
+		const begin = (): void => {
+			if (session.isEnded() || !session.isReadyToReOffer()) return;
+			this.gatherAnew(session);
+			session.renegotiate({ rtcOfferConstraints: { iceRestart: true } });
+		};
+		// An offer that was never answered stands in the way of the next.
+		if (pc.signalingState === 'have-local-offer') {
+			if (session.isReadyToReOffer()) void pc.setLocalDescription({ type: 'rollback' }).then(begin, () => {});
+		} else begin();
+	}
+
+	/** JsSIP takes an ended gathering for the one that a restart begins. */
+	private gatherAnew(session: RTCSession): void {
+		(session as unknown as Inside)._iceReady = false;
+		this.gathering?.stop();
+		this.gathering = new Gathering(this.relayOnly() ? 'relay' : 'all', systemClock, () => {});
+	}
+
+	private relayOnly(): boolean {
+		return this.media?.config.ice_transport_policy === 'relay';
+	}
+
+	/** For a session that is new. */
+	protected guard(session: RTCSession): void {
+		const terminate = session.terminate.bind(session);
+		session.terminate = (options?: TerminateOptions): void => {
+			if (session.isEstablished() && isSetback(options)) return;
+			terminate(options);
+		};
+		session.on('reinvite', (e: ReInviteEvent) => {
+			const restart = iceUfrag(e.request.body) !== iceUfrag(session.connection?.remoteDescription?.sdp);
+			(session as unknown as Inside)._rtcAnswerConstraints = restart ? { iceRestart: true } : null;
+			if (restart) this.gatherAnew(session);
+		});
 	}
 
 	protected terminate(status: number | undefined): void {
@@ -101,7 +168,7 @@ abstract class JsSipLeg implements Leg {
 
 	private prepare(pc: RTCPeerConnection): void {
 		const media = this.media as LegMedia;
-		const gathering = new Gathering(media.config.ice_transport_policy === 'relay' ? 'relay' : 'all', systemClock, () => this.abort('relay-unreachable'));
+		const gathering = new Gathering(this.relayOnly() ? 'relay' : 'all', systemClock, () => this.abort('relay-unreachable'));
 		this.gathering = gathering;
 		pc.addEventListener('icegatheringstatechange', () => {
 			if (pc.iceGatheringState === 'gathering') gathering.start();
@@ -142,6 +209,7 @@ export class OutgoingJsSipLeg extends JsSipLeg {
 			sessionTimersExpires: SESSION_EXPIRES_S,
 			extraHeaders: [sessionIdHeader(media.config.session_id, null)],
 		});
+		this.guard(this.session);
 	}
 }
 
@@ -155,6 +223,7 @@ export class IncomingJsSipLeg extends JsSipLeg implements IncomingLeg {
 	constructor(ua: UA, session: RTCSession, request: IncomingRequest) {
 		super(ua);
 		this.session = session;
+		this.guard(session);
 		this.from = userOf(session.remote_identity.uri.toString()) ?? '';
 		this.displayName = session.remote_identity.display_name || this.from;
 		this.video = sdpHas(request.body ?? '', 'video');
