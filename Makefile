@@ -18,7 +18,7 @@ deps: ## install the Debian packages and the system user that are missing
 	$(Q)packaging/deps
 
 # Settings of an instance, on the command line or in the environment; see packaging/lib/settings.sh.
-SETTINGS := $(foreach v,INSTANCE HTTPS_PORT HTTP_PORT DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE BIND RING_TIMEOUT_S LOG_LEVEL VARIANT,$(if $($(v)),$(v)=$($(v))))
+SETTINGS := $(foreach v,INSTANCE HTTPS_PORT HTTP_PORT DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE BIND RING_TIMEOUT_S LOG_LEVEL VARIANT PUBLIC_PORT NODE PEER REDIS_LISTEN JOIN,$(if $($(v)),$(v)=$($(v))))
 AS_ROOT  := $(if $(filter-out 0,$(shell id -u)),$(if $(shell command -v sudo),sudo))
 DUPLEX_RUN = $(AS_ROOT) packaging/duplex-run
 

@@ -66,6 +66,17 @@ check_tun() {
 	ip link delete dev "$TAP"
 }
 
+check_peer() {
+	local w port
+	! joined || [ -n "$PEER" ] || die 'A node that joins needs a door for the others: PEER=address:port.'
+	[ -n "$PEER" ] || return 0
+	[[ $(ip route get "${PEER%:*}" 2>/dev/null) == local\ * ]] || die "PEER=$PEER is not an address of this host."
+	for w in $(seq 0 $((WORKERS - 1))); do
+		port=$((${PEER##*:} + w))
+		[ -z "$(ss -Hltn "src ${PEER%:*}:$port")" ] || die "Port $port, of PEER=$PEER for worker $w, is already in use: choose another one."
+	done
+}
+
 check_iface() {
 	[ -n "$IFACE" ] || return 0
 	ip link show dev "$IFACE" >/dev/null 2>&1 || die "There is no network interface $IFACE: 'ip link' lists those of this machine; set IFACE=…"
@@ -97,8 +108,9 @@ check_all() {
 	check_programs
 	check_bind
 	check_ports
-	check_tun
-	check_iface
+	joined || check_tun
+	joined || check_iface
+	check_peer
 	check_disk
 	warn_queues
 }

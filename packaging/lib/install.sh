@@ -18,7 +18,7 @@ install_programs() {
 	done
 	install_file "$TREE/packaging/keeper" "$APP_DIR/bin/keeper" 0755
 	install -d -m 0755 "$APP_DIR/lib"
-	for name in say settings pki; do
+	for name in say settings pki cluster; do
 		install_file "$TREE/packaging/lib/$name.sh" "$APP_DIR/lib/$name.sh" 0644
 	done
 }

@@ -20,6 +20,11 @@ pki_names() {
 
 pki_setup() {
 	local names
+	# A node that joined has the authorities of the cluster.
+	if joined; then
+		pki_server_certificate
+		return
+	fi
 	names=$(pki_names | sort -u)
 	if [ ! -s "$PKI_DIR/ca.crt" ] || [ "$names" != "$(cat "$PKI_DIR/names" 2>/dev/null)" ] || expires_soon "$PKI_DIR/ca.crt"; then
 		[ ! -s "$PKI_DIR/ca.crt" ] || say 'The names or the age of the local certificate authority changed: a new one is made; browsers must trust it again.'

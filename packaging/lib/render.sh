@@ -3,34 +3,46 @@
 
 render_all() {
 	render_duplex
-	render_redis
+	joined || render_redis
 	render_nginx
 	settings_save
 }
 
 render_duplex() {
-	write_file "$ETC_DIR/duplex.conf" 0640 root:duplex <<-EOF
+	{ duplex_settings && { joined || relay_settings; }; } | write_file "$ETC_DIR/duplex.conf" 0640 root:duplex
+}
+
+duplex_settings() {
+	cat <<-EOF
 		; Written by duplex-run at each start. PROGRAM --help describes every option.
 		[common]
 		domain = $DOMAIN
 		run-dir = $RUN_DIR
-		redis = $RUN_DIR/redis.sock
+		redis = ${REDIS:-$RUN_DIR/redis.sock}
 		log-level = $LOG_LEVEL
 		turn-secret = $SECRET_DIR/turn
 
 		[api]
+		node = $NODE
 		socket-group = www-data
 		public-url = $(public_url)
 		certificate-url = $(public_url | sed 's,//,//cert.,')
-		turn-urls = $(turn_urls)
+		turn-urls = ${TURN_URLS:-$(turn_urls)}
 		ring-timeout = $RING_TIMEOUT_S
 		users-ca-cert = $PKI_DIR/users-ca/ca.crt
 		users-ca-key = $PKI_DIR/users-ca/ca.key
 		crl-file = $PKI_DIR/users-ca/revoked.crl
 
 		[signalling]
+		node = $NODE
+		$(peer_lines)
 		ring-timeout = $RING_TIMEOUT_S
 		socket-group = www-data
+	EOF
+}
+
+relay_settings() {
+	cat <<-EOF
 
 		[relay]
 		; A host of its own: .2 on the TAP device, whose kernel end (.1) the relay sets up at each start. With IFACE also
@@ -52,6 +64,12 @@ render_duplex() {
 	EOF
 }
 
+# The door for the workers of other nodes.
+peer_lines() {
+	[ -n "$PEER" ] || return 0
+	printf 'peer-listen = %s\npeer-certificate = %s\npeer-key = %s\npeer-ca = %s' "$PEER" "$CLUSTER_DIR/node.crt" "$CLUSTER_DIR/node.key" "$CLUSTER_DIR/ca.crt"
+}
+
 # Each browser reaches one of them: those of the network the address of IFACE, which refuses at once on this machine itself; those here that of
 # the TAP, which leads nowhere elsewhere. The page goes on with the first relayed address it gets. The network comes first, being served more often.
 turn_urls() {
@@ -64,13 +82,17 @@ turn_urls() {
 	[[ $DOMAIN =~ ^[0-9.]+$ ]] || printf ' turns:turn.%s:%s?transport=tcp' "$DOMAIN" "$HTTPS_PORT"
 }
 
+redis_listen() {
+	if [ -n "$REDIS_LISTEN" ]; then printf 'bind %s\nport %s' "${REDIS_LISTEN%:*}" "${REDIS_LISTEN##*:}"; else printf 'port 0'; fi
+}
+
 render_redis() {
 	write_file "$ETC_DIR/redis.conf" 0644 <<-EOF
 		# Written by duplex-run at each start. What is acknowledged is on disk: fsync before every reply.
-		port 0
+		$(redis_listen)
 		unixsocket $RUN_DIR/redis.sock
 		unixsocketperm 700
-		protected-mode yes
+		protected-mode $([ -n "$REDIS_LISTEN" ] && echo no || echo yes)
 		daemonize no
 		pidfile ""
 		logfile ""

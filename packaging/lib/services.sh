@@ -9,7 +9,8 @@ START_DEADLINE_S=60
 
 service_names() {
 	local w
-	printf 'redis\nrelay\napi\n'
+	joined || printf 'redis\nrelay\n'
+	printf 'api\n'
 	for w in $(seq 0 $((WORKERS - 1))); do printf 'signalling.%s\n' "$w"; done
 	printf 'nginx\nkeeper\n'
 }
@@ -18,8 +19,10 @@ services_write() {
 	local name w conf=$ETC_DIR/duplex.conf bin=$APP_DIR/bin
 	rm -rf "$SERVICE_DIR.new"
 	mkdir -p "$SERVICE_DIR.new"
-	write_service redis "chpst -u duplex redis-server $ETC_DIR/redis.conf"
-	write_service relay "$bin/duplex-relay --config $conf"
+	if ! joined; then
+		write_service redis "chpst -u duplex redis-server $ETC_DIR/redis.conf"
+		write_service relay "$bin/duplex-relay --config $conf"
+	fi
 	write_service api "chpst -u duplex:duplex:www-data $bin/duplex-api --config $conf"
 	for w in $(seq 0 $((WORKERS - 1))); do
 		write_service "signalling.$w" "chpst -u duplex:duplex:www-data $bin/duplex-signalling --config $conf --worker $w"
@@ -94,7 +97,7 @@ healthy() {
 }
 
 front_door() {
-	curl -sSf -m 3 --noproxy '*' --cacert "$PKI_DIR/ca.crt" --resolve "$DOMAIN:$HTTPS_PORT:${BIND:-127.0.0.1}" "$(public_url)$1"
+	curl -sSf -m 3 --noproxy '*' --cacert "$PKI_DIR/ca.crt" --connect-to "::${BIND:-127.0.0.1}:$HTTPS_PORT" "$(public_url)$1"
 }
 
 service_failing() {

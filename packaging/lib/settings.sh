@@ -15,7 +15,13 @@
 # RING_TIMEOUT_S 45                       how long a call rings
 # LOG_LEVEL   info                        of our programs
 # VARIANT     release                     which build is installed
-SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S LOG_LEVEL VARIANT'
+# PUBLIC_PORT HTTPS_PORT                  port that browsers use, when something in front spreads them over nodes
+# NODE        n1                          name of this node in the cluster
+# PEER        (none)                      address:port for the workers of other nodes; worker W takes the port + W
+# REDIS_LISTEN (none)                     address:port on which Redis serves other machines, beside its own socket
+# JOIN        (none)                      archive that the node that began has made for this one (duplex-run invite); it brings
+# REDIS, TURN_URLS                        the Redis and the relay of the cluster
+SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S LOG_LEVEL VARIANT PUBLIC_PORT NODE PEER REDIS_LISTEN JOIN REDIS TURN_URLS'
 
 declare -A GIVEN # setting -> what this call asks for, or nothing
 
@@ -73,6 +79,13 @@ settings_defaults() {
 	hash=$(printf '%s' "$INSTANCE" | sha256sum | cut -c1-6)
 	HTTPS_PORT=${HTTPS_PORT:-8443}
 	HTTP_PORT=${HTTP_PORT:-}
+	PUBLIC_PORT=${PUBLIC_PORT:-$HTTPS_PORT}
+	NODE=${NODE:-n1}
+	PEER=${PEER:-}
+	REDIS_LISTEN=${REDIS_LISTEN:-}
+	JOIN=${JOIN:-}
+	REDIS=${REDIS:-}
+	TURN_URLS=${TURN_URLS:-}
 	BIND=${BIND:-}
 	IFACE=${IFACE:-}
 	DOMAIN=${DOMAIN:-$(iface_address)}
@@ -99,6 +112,7 @@ settings_check() {
 	[[ $TAP =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "TAP=$TAP is not an interface name (at most 15 letters, digits, dots, dashes)."
 	[ -z "${SUBNET:-}" ] || subnet_valid "$SUBNET" || die "SUBNET=$SUBNET must be an IPv4 network with 24 bits, like 10.83.84.0/24."
 	[[ -z $IFACE || $IFACE =~ ^[A-Za-z0-9._-]{1,15}$ ]] || die "IFACE=$IFACE is not an interface name (at most 15 letters, digits, dots, dashes)."
+	cluster_check
 	[[ $LOG_LEVEL =~ ^(error|warn|info|debug)$ ]] || die "LOG_LEVEL=$LOG_LEVEL must be error, warn, info or debug."
 }
 
@@ -124,7 +138,7 @@ settings_save() {
 	local name
 	[ -e "$SAVED.before" ] || cp -p "$SAVED" "$SAVED.before" 2>/dev/null || : >"$SAVED.before"
 	for name in $SETTING_NAMES; do
-		printf '%s=%s\n' "$name" "${!name}"
+		printf '%s=%s\n' "$name" "${!name:-}"
 	done | write_file "$SAVED" 0644
 }
 
@@ -169,10 +183,10 @@ subnet_taken() {
 
 # Where browsers find the page.
 public_url() {
-	if [ "$HTTPS_PORT" = 443 ]; then
+	if [ "$PUBLIC_PORT" = 443 ]; then
 		printf 'https://%s' "$DOMAIN"
 	else
-		printf 'https://%s:%s' "$DOMAIN" "$HTTPS_PORT"
+		printf 'https://%s:%s' "$DOMAIN" "$PUBLIC_PORT"
 	fi
 }
 

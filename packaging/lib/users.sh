@@ -4,7 +4,7 @@
 DEMO_SHOWN=
 
 users_demo() {
-	[ ! -e "$STATE_DIR/demo-users" ] || return 0
+	[ ! -e "$STATE_DIR/demo-users" ] && ! joined || return 0
 	demo_user alice 'Alice Example' admin && demo_user bob 'Bob Example' user && touch "$STATE_DIR/demo-users"
 }
 

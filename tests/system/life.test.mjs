@@ -70,6 +70,22 @@ describe("settings and surroundings are judged before anything starts", () => {
 			await assertRefused(await duplexRun("up", { ...settings, BIND: address }), /BIND=\S+ is not an address of this host/);
 	});
 
+	test("wrong values for a node of a cluster", async () => {
+		const refused = async (change, pattern) => assertRefused(await duplexRun("up", { ...settings, ...change }), pattern);
+		await refused({ NODE: "N 1" }, /NODE=N 1 is not a name for a node/);
+		for (const peer of ["here:1", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "[::1]:5", "127.0.0.256:5"])
+			await refused({ PEER: peer }, /PEER=\S+ must be an IPv4 address and a port/);
+		await refused({ PEER: "0.0.0.0:7100" }, /the other nodes need the address itself/);
+		await refused({ PEER: "192.0.2.77:7100" }, /PEER=\S+ is not an address of this host/);
+		await refused({ PEER: "127.0.0.1:65535" }, /each of the 2 workers takes a port/);
+		await refused({ REDIS_LISTEN: "198.51.100.1:6379" }, /is a public address/);
+		await refused({ PUBLIC_PORT: "0" }, /PUBLIC_PORT=0 must be a number/);
+		await refused({ JOIN: "/nonexistent.tar" }, /JOIN=\S+ cannot be read/);
+		await refused({ JOIN: `${tree}/README.md` }, /is not an archive of 'duplex-run invite'/);
+		await assertRefused(await run(script, ["invite", "n2", `INSTANCE=${settings.INSTANCE}`]), /does not run: a node is invited while the one that began runs/);
+		await assertRefused(await run(script, ["invite"]), /Usage: duplex-run invite NODE/);
+	});
+
 	// What the start says while another program listens.
 	async function whileTaken(port, address, more) {
 		const server = createServer();

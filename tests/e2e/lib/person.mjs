@@ -135,6 +135,7 @@ export class Person {
     const remote = all.find((s) => s.id === pair?.remoteCandidateId);
     return {
       audioPackets: inbound("audio")?.packetsReceived ?? 0,
+      audioLost: inbound("audio")?.packetsLost ?? 0,
       audioSamples: inbound("audio")?.totalSamplesReceived ?? 0,
       videoFrames: inbound("video")?.framesDecoded ?? 0,
       hasVideo: inbound("video") !== undefined,
