@@ -3,6 +3,8 @@
 #ifndef DUPLEX_COMMON_BUF_H
 #define DUPLEX_COMMON_BUF_H
 
+#include <stdarg.h>
+
 #include "common/str.h"
 
 struct buf {
@@ -27,6 +29,7 @@ void buf_z(struct buf *b, const char *z);
 void buf_char(struct buf *b, char c);
 void buf_u64(struct buf *b, uint64_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) PRINTF(2, 0);
 /* `s` as a JSON string with its quotes (RFC 8259 §7). Bytes from 0x80 on become \u00XX, whatever they are: for foreign text that may be no
  * UTF-8. */
 void buf_json(struct buf *b, struct str s);

@@ -314,11 +314,27 @@ void rds_link_count_put(struct buf *b, size_t argc)
 
 void rds_link_bulk_put(struct buf *b, struct str s)
 {
-	buf_char(b, '$');
-	buf_u64(b, s.len);
-	buf_str(b, STR("\r\n"));
-	buf_str(b, s);
-	buf_str(b, STR("\r\n"));
+	/* In one piece: a call is forty of these. */
+	char *to = buf_reserve(b, s.len + 32), digits[20];
+	size_t i = sizeof(digits), n = s.len;
+
+	if (to == NULL)
+		return;
+	do {
+		digits[--i] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	char *at = to;
+	*at++ = '$';
+	memcpy(at, digits + i, sizeof(digits) - i);
+	at += sizeof(digits) - i;
+	memcpy(at, "\r\n", 2);
+	at += 2;
+	if (s.len > 0)
+		memcpy(at, s.p, s.len);
+	at += s.len;
+	memcpy(at, "\r\n", 2);
+	b->len += (size_t)(at + 2 - to);
 }
 
 /* Something was put into `out`. */

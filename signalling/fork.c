@@ -29,7 +29,6 @@ struct fork {
 	void *ctx;
 	struct timer ring, patience;
 	uint64_t patience_ms;
-	struct branch branch[FORK_BRANCHES_MAX];
 	size_t count, dead;
 	bool begun, told, rang; /* told: final() was called, or nobody wants it */
 	bool is_invite;
@@ -43,6 +42,7 @@ struct fork {
 		char *line; /* owned: a whole header line */
 	} challenge[FORK_CHALLENGES_MAX];
 	size_t challenges;
+	struct branch branch[FORK_BRANCHES_MAX]; /* `count` of them; the last member, see fork_new */
 };
 
 static const struct txn_user branch_user, cancel_user;
@@ -427,10 +427,11 @@ enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited,
 
 	if (e != ERR_OK)
 		return e;
-	struct fork *f = calloc(1, sizeof(*f));
+	struct fork *f = malloc(sizeof(*f));
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
+	memset(f, 0, offsetof(struct fork, branch));
 	f->request = sip_msg_copy(&m);
 	if (f->request == NULL) {
 		free(f);

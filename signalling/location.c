@@ -120,8 +120,11 @@ static void ask(struct lookup *l)
 
 void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
 {
-	struct lookup *l = calloc(1, sizeof(*l));
+	struct lookup *l = malloc(sizeof(*l));
 
+	/* The room for bindings is large, and only what was found there is looked at. */
+	if (l != NULL)
+		memset(l, 0, offsetof(struct lookup, binding));
 	if (l == NULL || str_copy(user, l->user, sizeof(l->user)) != ERR_OK) {
 		struct location none = { 0 };
 

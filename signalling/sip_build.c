@@ -41,16 +41,16 @@ static void add(struct sip_edit *e, uint32_t at, uint32_t cut, size_t text, size
 /* Writes into the edit's memory; false if there is no room. */
 static PRINTF(4, 0) bool text_v(struct sip_edit *e, size_t *at, size_t *len, const char *fmt, va_list ap)
 {
-	size_t room = sizeof(e->mem) - e->used;
-	int n = vsnprintf(e->mem + e->used, room, fmt, ap);
+	struct buf b = buf_fixed(e->mem + e->used, sizeof(e->mem) - e->used);
 
-	if (n < 0 || (size_t)n >= room) {
+	buf_vprintf(&b, fmt, ap);
+	if (b.overflow) {
 		e->failed = true;
 		return false;
 	}
 	*at = e->used;
-	*len = (size_t)n;
-	e->used += (size_t)n;
+	*len = b.len;
+	e->used += b.len;
 	return true;
 }
 

