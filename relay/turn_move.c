@@ -1,10 +1,21 @@
 /* MOBILITY-TICKET (RFC 8016). A ticket names an allocation by its relayed address and the number of the client's moves,
- * with a MAC over that and over what only this allocation has: nothing is kept for it but the number. Who shows one
- * must also be the user who made the allocation. */
+ * with a MAC over that and over what only this allocation has: nothing is kept for it but the number. What it names is
+ * encrypted, the MAC being the initialisation vector, so that a ticket tells who sees it nothing (§6). Who shows one must
+ * also be the user who made the allocation. */
 #include "relay/turn.h"
 
 #define RAW_LEN 15u
 #define RAW_MAC_AT 5u /* behind the relayed address's index, port and the number */
+
+/* What is before the MAC, encrypted or clear again. The text is shorter than any that a ticket's MAC is over. */
+static void mask(const struct policy *p, uint8_t raw[RAW_LEN])
+{
+	uint8_t stream[SHA256_LEN];
+
+	crypto_hmac_sha256(str_of(p->ticket_key, sizeof(p->ticket_key)), str_of(raw + RAW_MAC_AT, RAW_LEN - RAW_MAC_AT), stream);
+	for (unsigned i = 0; i < RAW_MAC_AT; i++)
+		raw[i] ^= stream[i];
+}
 
 void turn_move_ticket(const struct policy *p, const struct alloc *a, uint16_t number, char out[TURN_TICKET_LEN])
 {
@@ -20,6 +31,7 @@ void turn_move_ticket(const struct policy *p, const struct alloc *a, uint16_t nu
 	buf_str(&b, alloc_username(a));
 	crypto_hmac_sha256(str_of(p->ticket_key, sizeof(p->ticket_key)), buf_view(&b), mac);
 	memcpy(raw + RAW_MAC_AT, mac, RAW_LEN - RAW_MAC_AT);
+	mask(p, raw);
 	base64url_put(&ticket, raw, sizeof(raw)); /* there are clients that keep it as text */
 }
 
@@ -28,7 +40,10 @@ static bool ticket_read(const struct turn_req *q, uint8_t raw[RAW_LEN])
 	struct str v = stun_bytes(q->m, STUN_MOBILITY_TICKET);
 	size_t len;
 
-	return v.len == TURN_TICKET_LEN && base64url_get(v, raw, RAW_LEN, &len) == ERR_OK && len == RAW_LEN;
+	if (v.len != TURN_TICKET_LEN || base64url_get(v, raw, RAW_LEN, &len) != ERR_OK || len != RAW_LEN)
+		return false;
+	mask(q->c->policy, raw);
+	return true;
 }
 
 struct alloc *turn_move_named(const struct turn_req *q)
@@ -80,10 +95,12 @@ enum turn_code turn_move_check(const struct turn_req *q)
 	bool has_moved = q->a->link != 0 || q->a->ticket != 0;
 	if (q->by_ticket || (has_moved && memcmp(q->a->move_tid, stun_tid(q->m), STUN_TID_LEN) == 0))
 		return TURN_OK;
-	if (turn_move_named(q) != q->a || !turn_move_ticket_ok(q, q->a))
-		return TURN_MISMATCH;
-	/* From its own 5-tuple a client has no need of a ticket; one that is moving may have missed all answers. */
-	return q->by_stand_in ? TURN_OK : TURN_BAD_REQUEST;
+	/* From a 5-tuple that has an allocation a client has no need of a ticket, good or spent: it is to come again without (§3.2.1), and must
+	 * not believe that its allocation is gone. */
+	if (!q->by_stand_in)
+		return TURN_BAD_REQUEST;
+	/* One who is moving may have missed all answers. */
+	return turn_move_named(q) == q->a && turn_move_ticket_ok(q, q->a) ? TURN_OK : TURN_MISMATCH;
 }
 
 enum turn_code turn_move(struct turn_req *q)
