@@ -218,12 +218,32 @@ void path_resolve(struct path *c, struct pkt *p, hop_slot *hop, unsigned prefer_
 			icmp_too_big(c, p);
 		return;
 	}
+	/* One that is too large and must stay whole will not go out whoever answers: its sender can be told now. */
+	p->out_if = neigh_hop_iface(h);
+	if (p->len - ETH_LEN > c->port[p->out_if].mtu && c->quote.whole) {
+		icmp_too_big(c, p);
+		return;
+	}
 	if (c->helds == PATH_HELD || held_for(c, h) >= PATH_HELD_OF_HOP) {
 		pkt_drop(p, DROP_NEIGHBOUR_QUEUE);
 		return;
 	}
 	p->verdict = PKT_HOLD;
 	c->held[c->helds++] = (struct held){ .pkt = *p, .hop = h, .until_ms = (uint32_t)c->clock.mono_ms + PATH_HOLD_MS };
+}
+
+/* A frame that waited goes out, before its own fragments if it has to be cut. */
+static void release_held(struct path *c, struct pkt *p)
+{
+	unsigned at = c->extras++;
+
+	if (p->verdict == PKT_HOLD) {
+		pkt_drop(p, DROP_NEIGHBOUR_WAIT);
+	} else if (p->verdict == PKT_DROP) {
+		c->quote.whole = false; /* those that must stay whole did not wait */
+		icmp_too_big(c, p);
+	}
+	c->extra[at] = *p;
 }
 
 /* Held frames go out in order once their neighbour answered, or are dropped in time. */
@@ -235,13 +255,10 @@ static void run_held(struct path *c)
 		struct held *h = &c->held[i];
 		bool late = (int32_t)((uint32_t)c->clock.mono_ms - h->until_ms) >= 0;
 
-		if (c->extras == PATH_EXTRA || (!try_send(c, &h->pkt, h->hop) && !late)) {
+		if (c->extras + ICMP_FRAGMENTS_MAX > PATH_EXTRA || (!try_send(c, &h->pkt, h->hop) && !late))
 			c->held[kept++] = *h;
-			continue;
-		}
-		if (h->pkt.verdict == PKT_HOLD)
-			pkt_drop(&h->pkt, DROP_NEIGHBOUR_WAIT);
-		c->extra[c->extras++] = h->pkt;
+		else
+			release_held(c, &h->pkt);
 	}
 	c->helds = kept;
 }

@@ -430,6 +430,52 @@ static void may_be_fragmented_in_ipv4(void **state)
 	assert_int_equal(rig_drops(r, DROP_TOO_BIG), 0);
 }
 
+/* For a neighbour that has not answered yet: who sent too large a packet that must stay whole is told at once; one that may be cut waits, and
+ * leaves in fragments, the first one first. */
+static void too_large_for_an_unknown_neighbour(void **state)
+{
+	struct rig *r = *state;
+	const uint32_t near = IPV4(198, 41, 0, 77);
+	struct client c = client_new(CLIENT_IP, 10, "c", "");
+	uint8_t data[1400], udp[1600], frame[RIG_FRAME], *ip = frame + ETH_LEN;
+
+	memset(data, 7, sizeof(data));
+	be16_put(data, 0x4001);
+	be16_put(data + 2, sizeof(data) - 4);
+	r->answer_arp = false;
+	assert_int_equal(client_allocate(r, &c), 0);
+	assert_int_equal(client_bind(r, &c, 0x4001, near, 9), 0);
+	rig_pass(r, 100);
+	size_t n = rig_udp(frame, CLIENT_IP, 10, RELAY_IP, TURN_PORT, data, sizeof(data));
+	assert_int_equal(be16_get(ip + IP_FRAG), IP_DF);
+	rig_send(r, 0, frame, n);
+	assert_int_equal(r->outs, 1);
+	const uint8_t *told = r->out[0].bytes + ETH_LEN;
+	assert_int_equal(ne32(told + IP_DST), CLIENT_IP);
+	assert_int_equal(told[IP_PROTO], IPPROTO_ICMP_V4);
+	assert_int_equal(told[IP_LEN], 3);
+	assert_int_equal(told[IP_LEN + 1], 4);
+	assert_int_equal(be16_get(told + IP_LEN + 6), 1284); /* our four bytes come off */
+	assert_int_equal(rig_drops(r, DROP_TOO_BIG), 1);
+	assert_int_equal(r->path[0].helds, 0);
+
+	be16_put(ip + IP_FRAG, 0);
+	ne16_set(ip + IP_SUM, 0);
+	ne16_set(ip + IP_SUM, (uint16_t)~sum_fold(sum_bytes(ip, IP_LEN)));
+	rig_send(r, 0, frame, n);
+	assert_int_equal(r->outs, 0);
+	assert_int_equal(r->path[0].helds, 1);
+	uint8_t request[ARP_LEN];
+	neigh_request(request, &r->relay->ifaces.at[0], near, NULL);
+	rig_answer_arp(r, 0, request);
+	assert_int_equal(r->outs, 2);
+	assert_int_equal(be16_get(r->out[0].bytes + ETH_LEN + IP_FRAG), 0x2000);
+	assert_int_equal(put_together(r, udp, sizeof(udp), 1280), UDP_LEN + sizeof(data) - 4);
+	assert_memory_equal(udp + UDP_LEN, data + 4, sizeof(data) - 4);
+	assert_int_equal(rig_drops(r, DROP_TOO_BIG), 1);
+	assert_int_equal(r->path[0].helds, 0);
+}
+
 /* From IPv4 without DF to a client of IPv6, and an IPv6 packet of the least MTU on a link of no more. */
 static void may_be_fragmented_in_ipv6(void **state)
 {
@@ -699,6 +745,7 @@ int main(void)
 		VLAN(tags_come_off_and_on), VLAN(other_tags_are_counted), VLAN(mixed_burst),
 		NAT(clients_are_told_the_external_address), NAT(clients_meet_by_external_addresses),
 		PLAIN(sender_is_told_in_ipv4), PLAIN(sender_is_told_in_ipv6), PLAIN(may_be_fragmented_in_ipv4), SMALL(may_be_fragmented_in_ipv6),
+		SMALL(too_large_for_an_unknown_neighbour),
 		SMALL(dont_fragment_is_obeyed), PLAIN(errors_are_told), PLAIN(errors_cross_families), PLAIN(errors_about_nothing_of_ours),
 		PLAIN(error_about_a_fragment),
 	};
