@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "relay/claimed.h"
 #include "relay/control.h"
 #include "relay/ctl.h"
 #include "relay/doctor.h"
@@ -329,6 +330,7 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 {
 	const struct timespec watch = { .tv_nsec = WATCH_MS * 1000000L };
 	uint64_t settled_ms = clock_mono_ms() + JOURNAL_SETTLED_MS;
+	struct claimed claimed = { 0 };
 
 	for (;;) {
 		int s = sigtimedwait(signals, NULL, &watch);
@@ -339,6 +341,7 @@ static void serve(struct program *p, const sigset_t *signals, const char *path)
 			settled_ms = 0;
 		}
 		atomic_store(&p->relay->links, ports_watch(&p->ports, clock_mono_us()));
+		(void)claimed_tell(&claimed, &p->relay->neigh, &p->relay->ifaces, clock_mono_ms());
 		if (relay_drained(p->relay, clock_mono_ms())) {
 			log_event(LOG_INFO, "drained", "allocations=%u", table_count(p->relay->table));
 			return;

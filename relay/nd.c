@@ -73,6 +73,22 @@ void nd_solicit(uint8_t *frame, const struct iface *self, const struct addr *tar
 	complete(frame, self, ND_SOLICIT, &self->net.ip6, mac != NULL ? target : &group, mac, target);
 }
 
+void nd_probe(uint8_t *frame, const struct iface *self)
+{
+	struct addr group = net_solicited_node(&self->net.ip6), none = { 0 };
+	uint8_t *ip = frame + ETH_LEN, *icmp = ip + IP6_LEN;
+	const uint16_t len = ND_PROBE_LEN - ETH_LEN - IP6_LEN;
+
+	memset(frame, 0, ND_PROBE_LEN);
+	net_group_mac(&group, frame);
+	memcpy(frame + ETH_ADDR_LEN, self->net.mac, ETH_ADDR_LEN);
+	be16_put(frame + 2 * ETH_ADDR_LEN, ETHERTYPE_V6);
+	ip6_put(ip, 0, 0, len, IPPROTO_ICMP_V6, HOPS, &none, &group);
+	icmp[0] = ND_SOLICIT;
+	memcpy(icmp + AT_TARGET, &self->net.ip6, sizeof(self->net.ip6));
+	ne16_set(icmp + 2, icmp6_sum(ip, len));
+}
+
 void nd_announce(uint8_t *frame, const struct iface *self)
 {
 	struct addr nodes = all_nodes();
@@ -168,6 +184,7 @@ static void advertisement(struct neigh *n, struct pkt *p, const struct iface *se
 		return;
 	}
 	if (is_ours(self, &target)) {
+		neigh_note_claim(n, p->data + ETH_ADDR_LEN, 2u * p->in_if + 1);
 		pkt_drop(p, DROP_ADDRESS_CLAIMED);
 		return;
 	}

@@ -151,6 +151,21 @@ static bool well_formed(const struct pkt *p, const struct iface *self)
 	       memcmp(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN) != 0;
 }
 
+void neigh_note_claim(struct neigh *n, const uint8_t *mac, unsigned local)
+{
+	uint64_t who = 0;
+
+	memcpy(&who, mac, ETH_ADDR_LEN);
+	atomic_store_explicit(&n->claimed[local], who, memory_order_relaxed);
+}
+
+bool neigh_defend_due(struct neigh *n, uint32_t now_s)
+{
+	uint32_t last = atomic_load_explicit(&n->defended_s, memory_order_relaxed);
+
+	return (last == 0 || now_s - last >= NEIGH_DEFEND_S) && atomic_compare_exchange_strong(&n->defended_s, &last, now_s);
+}
+
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s)
 {
 	uint8_t *a = p->data + ETH_LEN;
@@ -162,6 +177,7 @@ void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_
 	uint16_t op = be16_get(a + ARP_OP);
 	uint32_t spa = ne32(a + ARP_SPA);
 	if (spa == self->net.ip) {
+		neigh_note_claim(n, a + ARP_SHA, 2u * p->in_if);
 		pkt_drop(p, DROP_ADDRESS_CLAIMED);
 		return;
 	}
@@ -206,6 +222,12 @@ void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const 
 	memcpy(a + ARP_SHA, self->net.mac, ETH_ADDR_LEN);
 	ne32_set(a + ARP_SPA, self->net.ip);
 	ne32_set(a + ARP_TPA, ip);
+}
+
+void neigh_probe(uint8_t *frame, const struct iface *self)
+{
+	neigh_request(frame, self, self->net.ip, NULL);
+	ne32_set(frame + ETH_LEN + ARP_SPA, 0);
 }
 
 /* One entry's second: whether to ask, and whether to give up. */

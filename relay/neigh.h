@@ -34,7 +34,10 @@ struct neigh_entry {
 struct neigh {
 	struct spin lock;
 	struct neigh_entry e[NEIGH_SIZE];
+	_Atomic uint64_t claimed[LOCAL_MAX]; /* the MAC of whoever last said to have our address, by its number; 0 = nobody since that was looked at */
+	_Atomic uint32_t defended_s; /* when ours was announced because of that; 0 = never */
 };
+#define NEIGH_DEFEND_S 10u /* at most so often (RFC 5227 §2.4) */
 
 /* A handle: the index of the entry, and above it the low 16 bits of its word when it is ready. */
 #define HOP_NONE 0u
@@ -78,10 +81,16 @@ void neigh_learn(struct neigh *n, unsigned iface, const struct addr *ip, const u
  * asked by another thread. `i` < NEIGH_SIZE. */
 bool neigh_wanted(struct neigh *n, unsigned i, uint32_t now_s, unsigned *iface, struct addr *ip);
 
+/* Somebody else says to have our address `local` (iface.h). */
+void neigh_note_claim(struct neigh *n, const uint8_t *mac, unsigned local);
+/* Whether it is time to announce ours against that; one caller gets it per NEIGH_DEFEND_S. */
+bool neigh_defend_due(struct neigh *n, uint32_t now_s);
 /* Handles a frame of type ARP in place: verdict SEND (it became our reply) or DROP. */
 void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_t now_s);
 /* Writes a request for `ip` (network order; ARP_LEN bytes) to `frame`; broadcast if `mac` is NULL. */
 void neigh_request(uint8_t *frame, const struct iface *self, uint32_t ip, const uint8_t *mac);
+/* Writes the question whether anybody has our address (RFC 5227 §2.1.1; ARP_LEN bytes): who has it answers. */
+void neigh_probe(uint8_t *frame, const struct iface *self);
 
 /* Once a second, by one thread: gives up on silent neighbours and asks those in use again, through `ask`, which says
  * whether it could. False if it could not for all: call again soon. */

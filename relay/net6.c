@@ -1,7 +1,7 @@
 /* IPv6 as net.c does IPv4: a frame down to its UDP or ICMPv6 header, checksums, the answer to a ping. */
 #include "relay/net.h"
 
-enum { ICMP6_UNREACHABLE = 1, ICMP6_PARAMETER = 4, ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129 };
+enum { ICMP6_UNREACHABLE = 1, ICMP6_PARAMETER = 4, ICMP6_ECHO = 128, ICMP6_ECHO_REPLY = 129, ICMP6_ADVERTISEMENT = 136 };
 
 #define FRAGMENT_LEN 8u
 
@@ -88,6 +88,13 @@ static bool impossible_source(const struct addr *src, const struct net *self, bo
 	return low && !addr_is_none(src);
 }
 
+/* But who else has our address advertises it from there (RFC 4862 §5.4.4): that is worth knowing. */
+static bool claims_ours(const struct addr *src, const struct net *self, const uint8_t *ip, uint32_t length)
+{
+	return ip[IP6_NEXT] == IPPROTO_ICMP_V6 && length >= 8 + sizeof(*src) && ip[IP6_LEN] == ICMP6_ADVERTISEMENT &&
+	       (addr_eq(src, &self->ip6) || addr_eq(src, &self->link)) && memcmp(ip + IP6_LEN + 8, src, sizeof(*src)) == 0;
+}
+
 /* Our address, or (for ICMPv6) the link-local one, or a group that every host is in or is asked in. */
 static bool for_us(const struct addr *dst, const struct net *self, bool udp)
 {
@@ -145,7 +152,7 @@ enum net_kind net6_parse(struct pkt *p, const struct net *self, bool to_us)
 	uint32_t length = be16_get(ip + IP6_TOTAL);
 	if (unlikely(ip[0] >> 4 != 6 || length > p->len - ETH_LEN - IP6_LEN))
 		return drop(p, DROP_IP_HEADER);
-	if (unlikely(impossible_source(&src, self, !icmp)))
+	if (unlikely(impossible_source(&src, self, !icmp)) && !claims_ours(&src, self, ip, length))
 		return drop(p, DROP_IP_SOURCE);
 	if (likely(ip[IP6_NEXT] == IPPROTO_UDP_V4))
 		return parse_udp(p, ip, length);

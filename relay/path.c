@@ -128,6 +128,36 @@ static bool ask(void *user, unsigned iface, const struct addr *ip, const uint8_t
 	return true;
 }
 
+/* Whether anybody else has our addresses; and that they live here now. */
+static void probe(struct path *c, unsigned i)
+{
+	const struct iface *f = &c->relay->ifaces.at[i];
+	uint8_t *frame;
+
+	if (f->net.ip != 0 && (frame = path_own_frame(c, i, ARP_LEN)) != NULL)
+		neigh_probe(frame, f);
+	if (!addr_is_none(&f->net.ip6) && (frame = path_own_frame(c, i, ND_PROBE_LEN)) != NULL)
+		nd_probe(frame, f);
+}
+
+static void claim(struct path *c, unsigned i)
+{
+	const struct iface *f = &c->relay->ifaces.at[i];
+	uint8_t *frame;
+
+	if (f->net.ip != 0 && (frame = path_own_frame(c, i, ARP_LEN)) != NULL)
+		neigh_request(frame, f, f->net.ip, NULL);
+	if (!addr_is_none(&f->net.ip6) && (frame = path_own_frame(c, i, ND_LEN)) != NULL)
+		nd_announce(frame, f);
+}
+
+/* Of what a neighbour said, that it has our address is answered with an announcement of ours, now and then. */
+static void defend(struct path *c, const struct pkt *p)
+{
+	if (p->verdict == PKT_DROP && p->reason == DROP_ADDRESS_CLAIMED && neigh_defend_due(&c->relay->neigh, c->now_s))
+		claim(c, p->in_if);
+}
+
 /* What the network is to know of us: at start, that our addresses live here now; and from time to time, which
  * groups we listen to. */
 static void announce(struct path *c)
@@ -139,12 +169,12 @@ static void announce(struct path *c)
 
 		if (f->of_kernel)
 			continue;
-		if (first && f->net.ip != 0 && (frame = path_own_frame(c, i, ARP_LEN)) != NULL)
-			neigh_request(frame, f, f->net.ip, NULL);
+		if (first) {
+			probe(c, i);
+			claim(c, i);
+		}
 		if (addr_is_none(&f->net.ip6))
 			continue;
-		if (first && (frame = path_own_frame(c, i, ND_LEN)) != NULL)
-			nd_announce(frame, f);
 		if ((frame = path_own_frame(c, i, ND_REPORT_LEN)) != NULL)
 			nd_report(frame, f);
 	}
@@ -312,13 +342,16 @@ static bool parse_unusual(struct path *c, struct pkt *p)
 		return false;
 	case NET_ARP:
 		neigh_arp(&r->neigh, p, f, c->now_s);
+		defend(c, p);
 		return false;
 	case NET_ICMP:
 		if (!icmp_error(c, p))
 			(void)net_icmp(p);
 		return false;
 	case NET_ICMP6:
-		if (!nd_message(&r->neigh, p, f, c->now_s) && !icmp_error(c, p))
+		if (nd_message(&r->neigh, p, f, c->now_s))
+			defend(c, p);
+		else if (!icmp_error(c, p))
 			(void)net6_echo(p);
 		return false;
 	case NET_FRAGMENT:

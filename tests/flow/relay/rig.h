@@ -324,6 +324,12 @@ static void rig_take(struct rig *r, unsigned worker, struct pkt *p)
 	f->iface = p->out_if;
 	rig_free_buf(r, p);
 	rig_check_frame(f);
+	/* Nobody has the relay's own address. */
+	if (r->answer_arp && be16_get(f->bytes + 12) == ETHERTYPE_ARP && ne32(f->bytes + 38) == r->relay->ifaces.at[f->iface].net.ip)
+		return;
+	if (r->answer_arp && rig_is_solicitation(f) &&
+	    memcmp(f->bytes + ETH_LEN + IP6_LEN + 8, &r->relay->ifaces.at[f->iface].net.ip6, sizeof(struct addr)) == 0)
+		return;
 	if (r->answer_arp && be16_get(f->bytes + 12) == ETHERTYPE_ARP && be16_get(f->bytes + 20) == 1) {
 		uint8_t request[ARP_LEN];
 		unsigned before = r->in_if;

@@ -227,7 +227,15 @@ static void every_prefix(void **state)
 static void claimed_address_is_counted(void **state)
 {
 	(void)state;
+	(void)message(136, "2a00:1::2", "ff02::1", "2a00:1::5", host, 0x20);
+	assert_int_equal(handle(1).reason, DROP_IP_SOURCE);
+	assert_true(n.claimed[1] == 0);
 	(void)message(136, "2a00:1::2", "ff02::1", "2a00:1::2", host, 0x20);
+	assert_int_equal(handle(1).reason, DROP_ADDRESS_CLAIMED);
+	uint64_t who = 0;
+	memcpy(&who, host, 6);
+	assert_true(n.claimed[1] == who && n.claimed[0] == 0);
+	(void)message(135, "2a00:1::2", "2a00:1::2", "2a00:1::2", host, 0);
 	assert_int_equal(handle(1).reason, DROP_IP_SOURCE);
 	(void)message(136, "fe80::9", "ff02::1", "2a00:1::2", host, 0x20);
 	assert_int_equal(handle(1).reason, DROP_ADDRESS_CLAIMED);
@@ -302,6 +310,19 @@ static void what_we_send_is_right(void **state)
 	assert_memory_equal(f + ETH_LEN + IP6_DST, &router, 16);
 	assert_memory_equal(f + ETH_LEN + IP6_SRC, &self.net.ip6, 16);
 	assert_int_equal(icmp6_sum(f + ETH_LEN, 32), 0);
+	nd_probe(f, &self);
+	struct addr own = net_solicited_node(&self.net.ip6), none = { 0 };
+	assert_memory_equal(f, ((const uint8_t[]){ 0x33, 0x33, 0xff, 0, 0, 2 }), 6);
+	assert_memory_equal(f + ETH_LEN + IP6_SRC, &none, 16);
+	assert_memory_equal(f + ETH_LEN + IP6_DST, &own, 16);
+	assert_int_equal(be16_get(f + ETH_LEN + IP6_TOTAL), 24);
+	assert_int_equal(icmp6_sum(f + ETH_LEN, 24), 0);
+	/* One of us answers it as it would any other's. */
+	struct iface twin = self;
+	twin.net.mac[5] ^= 0x40;
+	p.len = ND_PROBE_LEN;
+	assert_true(nd_message(&n, &p, &twin, 1));
+	assert_int_equal(p.verdict, PKT_SEND);
 	nd_announce(f, &self);
 	is_advertisement(&(struct pkt){ .verdict = PKT_SEND, .len = ND_LEN }, &self.net.ip6, &nodes, 0x20);
 	(void)p;

@@ -1,5 +1,5 @@
 /* ARP: what is answered, what is learned, and what is not. */
-#include "relay/neigh.h"
+#include "relay/claimed.h"
 #include "tests/lib/cm.h"
 #include "tests/lib/guard.h"
 
@@ -105,6 +105,13 @@ static void what_teaches_nothing(void **state)
 	assert_false(known(__builtin_bswap32(0x08080808), host));
 }
 
+static void is_claimed_by(const uint8_t mac[6])
+{
+	uint64_t who = atomic_load(&n.claimed[0]);
+
+	assert_memory_equal(&who, mac, 6);
+}
+
 static void what_is_malformed(void **state)
 {
 	static const struct {
@@ -120,13 +127,52 @@ static void what_is_malformed(void **state)
 	}
 	/* Someone who says to be us, by address or by MAC. */
 	arp(f, 2, host, IP(2), IP(1));
+	assert_true(n.claimed[0] == 0);
 	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ADDRESS_CLAIMED);
+	is_claimed_by(host);
 	arp(f, 1, self.net.mac, IP(1), IP(2));
 	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ARP_MALFORMED);
 	/* A group address as sender. */
 	arp(f, 1, (const uint8_t[]){ 1, 0, 0x5e, 0, 0, 1 }, IP(1), IP(2));
 	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_ARP_MALFORMED);
 	assert_false(known(IP(1), host));
+}
+
+/* Who has our address answers a probe, as we do; ours is announced against that every ten seconds at most. */
+static void duplicates(void **state)
+{
+	uint8_t f[64] = { 0 };
+	struct iface twin = self;
+
+	(void)state;
+	neigh_init(&n);
+	neigh_probe(f, &self);
+	assert_int_equal(ne32(f + 28), 0);
+	assert_int_equal(ne32(f + 38), self.net.ip);
+	twin.net.mac[5] ^= 0x40;
+	struct pkt p = { .data = f, .start = f, .end = f + sizeof(f), .len = ARP_LEN };
+	neigh_arp(&n, &p, &twin, 1);
+	assert_int_equal(p.verdict, PKT_SEND);
+	neigh_arp(&n, &p, &self, 1);
+	assert_int_equal(p.reason, DROP_ADDRESS_CLAIMED);
+	is_claimed_by(twin.net.mac);
+	assert_true(neigh_defend_due(&n, 5));
+	assert_false(neigh_defend_due(&n, 5));
+	assert_false(neigh_defend_due(&n, 14));
+	assert_true(neigh_defend_due(&n, 15));
+
+	/* What the control thread says of it: each one at once, the same again after a minute. */
+	struct ifaces all = { .count = 1, .at = { self } };
+	struct claimed told = { 0 };
+	neigh_note_claim(&n, host, 1);
+	assert_int_equal(claimed_tell(&told, &n, &all, 1000), 2);
+	assert_false(claimed_tell(&told, &n, &all, 1500));
+	neigh_note_claim(&n, twin.net.mac, 0);
+	assert_false(claimed_tell(&told, &n, &all, 60999));
+	neigh_note_claim(&n, host, 0);
+	assert_true(claimed_tell(&told, &n, &all, 61000));
+	neigh_note_claim(&n, host, 0);
+	assert_true(claimed_tell(&told, &n, &all, 121000));
 }
 
 static void every_prefix(void **state)
@@ -314,7 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(who_asks_is_answered_and_known), T(address_probe_is_answered_and_teaches_nothing), T(what_teaches_nothing), T(what_is_malformed),
-		T(every_prefix), T(wanted_neighbour_resolves_and_moves), T(who_found_no_room_is_asked_next), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
+		T(every_prefix), T(duplicates), T(wanted_neighbour_resolves_and_moves), T(who_found_no_room_is_asked_next), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
 		T(an_entry_used_by_a_clock_ahead_stays), T(full_cache_keeps_who_is_in_use),
 	};
 
