@@ -54,6 +54,8 @@ void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(voi
 	for (unsigned i = 0; i < r->ifaces.count; i++) {
 		set_port(&c->port[i], r, i);
 		c->own4[2 * i] = addr_v4_of(&r->own[2 * i]);
+		c->shown[2 * i] = addr_words(&r->ifaces.at[i].ip[0].shown);
+		c->shown[2 * i + 1] = addr_words(&r->ifaces.at[i].ip[1].shown);
 		c->quote_from = MIN(c->quote_from, ETH_LEN + r->ifaces.at[i].mtu - GROWTH_MAX);
 	}
 }

@@ -71,6 +71,7 @@ struct path {
 	struct reasm reasm;
 	struct path_port port[IFACE_MAX];
 	uint32_t own4[LOCAL_MAX];    /* our IPv4 addresses by number, network order */
+	struct addr_words shown[LOCAL_MAX]; /* and all as clients are told them */
 };
 
 void path_init(struct path *c, struct relay *r, unsigned id, bool (*new_buf)(void *user, struct pkt *p), void *user);

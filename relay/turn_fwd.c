@@ -364,7 +364,7 @@ static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const st
 		return;
 	}
 	/* The other client knows this address as clients are told it. */
-	struct addr_words from = addr_words(&iface_local(&c->relay->ifaces, h->local)->shown);
+	struct addr_words from = c->shown[h->local];
 	struct chan *chan;
 	if (unlikely(!permitted(alloc_peers(b), from, h->relay_port, c->now_s, &chan))) {
 		pkt_drop(p, DROP_HAIRPIN_PERMISSION);
