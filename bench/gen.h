@@ -4,6 +4,7 @@
 #define DUPLEX_BENCH_GEN_H
 
 #include "bench/rawio.h"
+#include "bench/watch.h"
 
 #define GEN_CLIENT_PORT 20000u
 #define GEN_PEER_PORT 40000u
@@ -40,6 +41,7 @@ struct gen {
 	char realm[128];
 	struct gen_flow *flows;
 	unsigned count;
+	struct watch watch; /* of the server */
 };
 
 uint64_t gen_now_ns(void);
@@ -55,12 +57,14 @@ struct gen_result {
 	uint64_t sent, received;
 	double p50_us, p90_us, p99_us, max_us;
 	uint64_t corrupt, stray, reordered, duplicate; /* wrong bytes; wrong address, channel or length; late; twice */
+	double busy;        /* share of the time in which the generator had something to do; 0 if it cannot tell */
+	double server_busy; /* the same of the server's core; 0 if nobody can */
 	bool generator_limited; /* the generator could not send at the rate asked for */
 };
 
 struct traffic;
-/* Builds the frames of all flows once. */
-struct traffic *traffic_new(struct gen *g);
+/* Builds the frames of all flows once. With an interface's name the kernel sends and judges there (gen_int.h: kernel_open). */
+struct traffic *traffic_new(struct gen *g, const char *kernel_if);
 void traffic_free(struct traffic *t);
 /* Sends at `pps` for `seconds`, waits for stragglers, and judges everything that came back. */
 struct gen_result traffic_run(struct traffic *t, double pps, double seconds);

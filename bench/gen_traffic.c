@@ -5,7 +5,7 @@
  *
  * inside ChannelData, an indication, or bare UDP. Stream = flow * 2 + direction. The frames are built once; a send copies the frame, writes
  * number and time, and brings the UDP checksum up to date. */
-#include "bench/gen.h"
+#include "bench/gen_int.h"
 
 #include "tests/net/tstun.h"
 
@@ -15,27 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { SUB = 32, BUCKETS = 40 * SUB, FRAME = 2048, WINDOW = 64 };
+enum { WINDOW = 64 };
 static const uint32_t magic = 0x44784c64;
 static const uint64_t number_mask = (1ull << 40) - 1;
-
-struct stream {
-	uint16_t len, at;      /* frame length; where the payload begins in it */
-	uint64_t base_sum;     /* ones-complement sum of all UDP checksum input but number and time */
-	uint64_t sent;
-	uint64_t top, seen;    /* highest number received in this run, bit k of seen = top - k received */
-	uint8_t frame[FRAME];
-};
-
-struct traffic {
-	struct gen *g;
-	struct stream *streams;
-	unsigned count, next;
-	uint64_t run;
-	struct gen_result r;
-	uint64_t histogram[BUCKETS]; /* ns, log-linear */
-	uint64_t max_ns;
-};
 
 static void fill_payload(uint8_t *p, size_t len, unsigned stream)
 {
@@ -83,12 +65,14 @@ static void build(struct traffic *t, unsigned s)
 	const struct gen *g = t->g;
 	struct stream *st = &t->streams[s];
 	unsigned i = s / 2;
-	uint8_t payload[GEN_PAYLOAD_MAX], packet[FRAME - RAWIO_HEADERS];
+	uint8_t payload[GEN_PAYLOAD_MAX], packet[GEN_FRAME - RAWIO_HEADERS];
 	uint16_t sum;
 	size_t at = 0, len;
 
 	fill_payload(payload, g->payload, s);
-	if (s % 2 == 0 || g->mode == GEN_ECHO || g->mode == GEN_HAIRPIN) {
+	if (g->mode == GEN_ECHO && s % 2 == 1) {
+		len = rawio_build(g->io, st->frame, g->peer, (uint16_t)(GEN_PEER_PORT + i), g->server, g->port, payload, g->payload);
+	} else if (s % 2 == 0 || g->mode == GEN_HAIRPIN) {
 		/* Hairpin has clients at both ends: the second stream of a pair of flows is the other flow's own. */
 		len = client_packet(g, i, payload, packet, &at);
 		len = rawio_build(g->io, st->frame, g->client, (uint16_t)(GEN_CLIENT_PORT + i), g->server, g->port, packet, len);
@@ -103,7 +87,7 @@ static void build(struct traffic *t, unsigned s)
 	st->base_sum = (uint16_t)~sum;
 }
 
-struct traffic *traffic_new(struct gen *g)
+struct traffic *traffic_new(struct gen *g, const char *kernel_if)
 {
 	struct traffic *t = calloc(1, sizeof(*t));
 
@@ -115,11 +99,15 @@ struct traffic *traffic_new(struct gen *g)
 	t->count = g->count * 2;
 	for (unsigned s = 0; s < t->count; s++)
 		build(t, s);
+	if (kernel_if != NULL)
+		t->kernel = kernel_open(t, kernel_if);
 	return t;
 }
 
 void traffic_free(struct traffic *t)
 {
+	if (t->kernel != NULL)
+		kernel_close(t->kernel);
 	free(t->streams);
 	free(t);
 }
@@ -145,30 +133,42 @@ static void send_one(struct traffic *t, uint64_t now)
 
 static unsigned bucket_of(uint64_t ns)
 {
-	if (ns < SUB)
+	if (ns < GEN_SUB)
 		return (unsigned)ns;
 	unsigned top = 63u - (unsigned)__builtin_clzll(ns);
-	unsigned b = (top - 4) * SUB + (unsigned)(ns >> (top - 5)) % SUB;
-	return b < BUCKETS ? b : BUCKETS - 1;
+	unsigned b = (top - 4) * GEN_SUB + (unsigned)(ns >> (top - 5)) % GEN_SUB;
+	return b < GEN_BUCKETS ? b : GEN_BUCKETS - 1;
 }
 
 static double bucket_us(unsigned b)
 {
-	if (b < SUB)
+	if (b < GEN_SUB)
 		return b / 1000.0;
-	return (double)((uint64_t)(SUB + b % SUB) << (b / SUB - 1)) / 1000.0;
+	return (double)((uint64_t)(GEN_SUB + b % GEN_SUB) << (b / GEN_SUB - 1)) / 1000.0;
 }
 
 static double percentile_us(const struct traffic *t, double share)
 {
-	uint64_t want = (uint64_t)((double)t->r.received * share), n = 0;
+	uint64_t want = (uint64_t)((double)t->timed * share), n = 0;
 
-	for (unsigned b = 0; b < BUCKETS; b++) {
+	for (unsigned b = 0; b < GEN_BUCKETS; b++) {
 		n += t->histogram[b];
 		if (n > want)
 			return bucket_us(b);
 	}
 	return 0;
+}
+
+static const uint8_t *unwrap_echo(const struct traffic *t, const struct rawio_in *in, unsigned *stream)
+{
+	const struct gen *g = t->g;
+	bool at_peer = in->dst == g->peer;
+	unsigned i = in->dport - (at_peer ? GEN_PEER_PORT : GEN_CLIENT_PORT);
+
+	*stream = i * 2 + at_peer;
+	if (i >= g->count || in->src != g->server || in->sport != g->port || in->len != g->payload)
+		return NULL;
+	return in->data;
 }
 
 /* Finds the payload in what arrived and which stream it must be of, by the addresses alone. NULL if it fits nowhere. */
@@ -178,7 +178,9 @@ static const uint8_t *unwrap(const struct traffic *t, const struct rawio_in *in,
 	unsigned i = in->dport - GEN_PEER_PORT;
 	size_t n = 0;
 
-	if (in->dst == g->peer && i < g->count && g->mode != GEN_HAIRPIN && g->mode != GEN_ECHO) {
+	if (g->mode == GEN_ECHO)
+		return unwrap_echo(t, in, stream);
+	if (in->dst == g->peer && i < g->count && g->mode != GEN_HAIRPIN) {
 		*stream = i * 2;
 		if (in->src != g->flows[i].relayed_ip || in->sport != g->flows[i].relayed_port || in->len != g->payload)
 			return NULL;
@@ -188,10 +190,8 @@ static const uint8_t *unwrap(const struct traffic *t, const struct rawio_in *in,
 	if (in->dst != g->client || i >= g->count || in->src != g->server || in->sport != g->port)
 		return NULL;
 	*stream = i * 2 + 1;
-	if (g->mode == GEN_ECHO || g->mode == GEN_HAIRPIN)
+	if (g->mode == GEN_HAIRPIN)
 		*stream = UINT32_MAX; /* either stream of the flow: the payload tells */
-	if (g->mode == GEN_ECHO)
-		return in->len == g->payload ? in->data : NULL;
 	if (g->mode == GEN_INDICATION) {
 		const uint8_t *p = ts_is_stun(in->data, in->len) ? ts_find(in->data, in->len, TS_DATA_ATTR, &n) : NULL;
 		return n == g->payload ? p : NULL;
@@ -232,7 +232,7 @@ static void arrived(void *user, const struct rawio_in *in)
 	memcpy(&claimed, p + 4, sizeof(claimed));
 	memcpy(head, p + 8, sizeof(head));
 	if (stream == UINT32_MAX && claimed < t->count &&
-	    claimed / 2 == ((in->dport - GEN_CLIENT_PORT) ^ (t->g->mode == GEN_HAIRPIN)))
+	    claimed / 2 == ((in->dport - GEN_CLIENT_PORT) ^ 1))
 		stream = claimed;
 	if (stream != claimed || memcmp(p, &magic, 4) != 0) {
 		t->r.corrupt++;
@@ -251,6 +251,7 @@ static void arrived(void *user, const struct rawio_in *in)
 	}
 	count_number(t, st, head[0] & number_mask);
 	t->r.received++;
+	t->timed++;
 	t->histogram[bucket_of(now - head[1])]++;
 	if (now - head[1] > t->max_ns)
 		t->max_ns = now - head[1];
@@ -277,24 +278,36 @@ static void pump(struct traffic *t, double pps, uint64_t start, uint64_t end)
 	}
 }
 
-struct gen_result traffic_run(struct traffic *t, double pps, double seconds)
+/* Sends and receives in this process. Returns the seconds it sent for. */
+static double run_here(struct traffic *t, double pps, double seconds)
 {
 	static const uint64_t patience_ns = 60000000;
+	uint64_t start = gen_now_ns();
 
-	memset(&t->r, 0, sizeof(t->r));
-	memset(t->histogram, 0, sizeof(t->histogram));
-	t->max_ns = 0;
 	t->run++;
 	for (unsigned s = 0; s < t->count; s++)
 		t->streams[s].sent = t->streams[s].top = t->streams[s].seen = 0;
-
-	uint64_t start = gen_now_ns();
 	pump(t, pps, start, start + (uint64_t)(seconds * 1e9));
 	double took = (double)(gen_now_ns() - start) / 1e9;
 	for (uint64_t last = gen_now_ns(); t->r.received < t->r.sent && gen_now_ns() - last < patience_ns;)
 		if (rawio_poll(t->g->io, RAWIO_BATCH, arrived, t) > 0)
 			last = gen_now_ns();
+	return took;
+}
 
+struct gen_result traffic_run(struct traffic *t, double pps, double seconds)
+{
+	memset(&t->r, 0, sizeof(t->r));
+	memset(t->histogram, 0, sizeof(t->histogram));
+	t->timed = t->max_ns = 0;
+
+	double before, after;
+	bool watched = watch_busy_ns(&t->g->watch, &before);
+	double took = t->kernel != NULL ? kernel_run(t->kernel, t, pps, seconds) : run_here(t, pps, seconds);
+
+	/* The server is at rest before and after, so that all its work belongs to the time of sending. */
+	if (watched && watch_busy_ns(&t->g->watch, &after))
+		t->r.server_busy = (after - before) / 1e9 / took;
 	t->r.asked_pps = pps;
 	t->r.sent_pps = (double)t->r.sent / took;
 	t->r.received_pps = (double)t->r.received / took;

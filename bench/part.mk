@@ -1,5 +1,12 @@
 # The load generators, the reflector that measures it, and the clients of the network tests.
-$(eval $(call tool,turnload,bench/turnload.c bench/gen_setup.c bench/gen_traffic.c bench/rawio.c tests/net/tstun.c,))
+$(eval $(call tool,turnload,bench/turnload.c bench/gen_setup.c bench/gen_traffic.c bench/gen_kernel.c bench/gen_object.c bench/watch.c bench/rawio.c tests/net/tstun.c,,-lbpf))
+# The generator's programs in the kernel, a compilation of their own; turnload carries them.
+$(BUILD)/bench/bpf/gen.bpf.o: bench/bpf/gen.bpf.c bench/bpf/gen.h mk/flags.mk
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(BPF_CC) -c -o $@ $<
+$(BUILD)/bench/gen_object.o: $(BUILD)/bench/bpf/gen.bpf.o
+$(BUILD)/bench/gen_object.o: CPPFLAGS += -DGEN_OBJECT='"$(BUILD)/bench/bpf/gen.bpf.o"'
 $(eval $(call tool,reflect,bench/reflect.c bench/rawio.c,))
 $(eval $(call tool,mkflows,bench/mkflows.c,))
 $(BUILD)/bench/warmrelay.o: PARTFLAGS = $(relay_CFLAGS) $(relay_EXTRA)

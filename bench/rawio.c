@@ -16,7 +16,7 @@
 
 enum {
 	ETH = 14, IP = 20, UDP = 8,
-	SLOT = 2048,             /* one frame of the receive ring and of the send batch */
+	SLOT = RAWIO_FRAME,      /* one frame of the receive ring and of the send batch */
 	RING = 16384,            /* frames */
 	MAX_LOCAL = 8,
 	SOCKET_BUFFER = 8 << 20,

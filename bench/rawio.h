@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define RAWIO_HEADERS 42u /* Ethernet, IPv4 without options, UDP */
+#define RAWIO_FRAME 2048u  /* room of a frame that is sent */
 #define RAWIO_BATCH 64u
 
 struct rawio;

@@ -105,7 +105,9 @@ static bool is_hardware(const struct rte_eth_dev_info *info)
 static enum err set_up_queues(const struct relay_conf *c, const struct port_plan *plan, struct rte_mempool *pool,
 			      const struct port *port, const char *name, char *why, size_t why_size)
 {
-	uint16_t rx = (uint16_t)c->rx_ring, tx = (uint16_t)c->tx_ring;
+	/* AF_XDP's descriptors cost next to nothing (its buffers are there in any case), and short rings overflow whenever the worker is held
+	 * up for a moment on a CPU that it shares with the kernel. */
+	uint16_t rx = (uint16_t)MAX(c->rx_ring, plan->xdp ? XDP_RING : 0), tx = (uint16_t)MAX(c->tx_ring, plan->xdp ? XDP_RING : 0);
 	int e = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 
 	for (uint16_t q = 0; e == 0 && q < port->queues; q++) {
