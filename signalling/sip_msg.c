@@ -294,23 +294,30 @@ static enum err header_line(struct sip_msg *m, const char **at, struct sip_refus
 	return ERR_OK;
 }
 
+/* A line that is bad is left out and the rest is read on: the answer needs the other headers. */
 static enum err header_lines(struct sip_msg *m, struct sip_refusal *why)
 {
 	const char *base = m->raw.p, *end = base + m->raw.len, *p = base + m->start_end;
+	struct sip_refusal later;
+	enum err first = ERR_OK;
 
 	for (;;) {
 		if (end - p < 2)
-			return refuse(why, 400, "No empty line behind the headers");
+			return first != ERR_OK ? first : refuse(why, 400, "No empty line behind the headers");
 		if (p[0] == '\r' && p[1] == '\n')
 			break;
-		enum err e = header_line(m, &p, why);
+		enum err e = header_line(m, &p, first == ERR_OK ? why : &later);
 
-		if (e != ERR_OK)
-			return e;
+		if (e != ERR_OK) {
+			const char *nl = memchr(p, '\n', (size_t)(end - p));
+
+			first = e;
+			p = nl != NULL ? nl + 1 : end;
+		}
 	}
 	m->headers_end = (uint32_t)(p - base);
 	m->body = (struct str){ p + 2, (size_t)(end - p - 2) };
-	return ERR_OK;
+	return first;
 }
 
 /* NUL is legal in one place only: escaped in a quoted string (RFC 4475 §3.1.1.2). */

@@ -59,7 +59,7 @@ async function outcome(user, text) {
   });
   ua.ws.send(Buffer.from(text, 'latin1')); // binary: not all of them are UTF-8
   await sleep(20); // an answer may wait for Redis; what comes later is seen as well
-  if (/^INVITE|^MESSAGE|^REGISTER|^OPTIONS/.test(text)) for (let i = 0; i < 50 && !started.some((s) => s >= 200) && ua.ws.readyState === 1; i++) await sleep(10);
+  if (/^INVITE|^MESSAGE|^REGISTER|^OPTIONS/.test(text)) for (let i = 0; i < 400 && !started.some((s) => s >= 200) && ua.ws.readyState === 1; i++) await sleep(10);
   if (ua.ws.readyState === 1) ua.ws.send(options(user));
   const got = await Promise.race([over, sleep(5000).then(() => 'silence')]);
   ua.ws.terminate();

@@ -86,7 +86,7 @@ export class Ua {
       const entry = { want, resolve: (message) => { clearTimeout(timer); resolve(message); } };
       const timer = setTimeout(() => {
         this.#waiting.splice(this.#waiting.indexOf(entry), 1);
-        reject(new Error(`${this.user}: no ${what} within ${ms} ms; there are: ${this.messages.map((m) => m.method ?? m.status).join(' ')}`));
+        reject(new Error(`${this.user}: no ${what} within ${ms} ms; there are: ${this.messages.slice(-20).map((m) => m.method ?? m.status).join(' ')}`));
       }, ms);
       this.#waiting.push(entry);
     });
