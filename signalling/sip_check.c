@@ -150,6 +150,9 @@ static enum err contact(const struct sip_msg *m, struct sip_refusal *why, UNUSED
 	/* Requests that make or refresh a dialog: exactly one, a SIP URI (§8.1.1.8, RFC 6665 §8.2.1). */
 	if (m->method != SIP_INVITE && m->method != SIP_SUBSCRIBE && m->method != SIP_REFER && m->method != SIP_NOTIFY)
 		return any_contacts(m, why);
+	/* Browsers that tell how a transfer goes leave it out: the dialog is the call's, its target is known. */
+	if (m->method == SIP_NOTIFY && m->first[SIP_H_CONTACT] == 0)
+		return ERR_OK;
 	if (!sip_list_next(&it, &v) || !sip_contact(v) || sip_list_next(&it, &v))
 		return refuse(why, 400, "Bad Contact");
 	return ERR_OK;

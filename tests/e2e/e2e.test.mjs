@@ -7,6 +7,7 @@ import { after, before, describe } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { Instance } from "./lib/instance.mjs";
 import { callChapter } from "./call.mjs";
+import { featuresChapter } from "./features.mjs";
 import { failuresChapter } from "./failures.mjs";
 import { sessionsChapter } from "./sessions.mjs";
 import { transportsChapter } from "./transports.mjs";
@@ -30,6 +31,7 @@ describe("Duplex", () => {
 
   callChapter(world);
   failuresChapter(world);
+  featuresChapter(world);
   sessionsChapter(world);
   pageChapter(world);
   layoutChapter(world);

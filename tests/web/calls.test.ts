@@ -59,7 +59,10 @@ const END: LegEnd = { by: 'remote', status: null, reason: null, local: null };
 class FakeLeg implements IncomingLeg {
 	readonly from = 'bob';
 	readonly displayName = 'Bob B';
+	readonly replaces = false;
 	log: string[] = [];
+	/** What the other side says to a hold or a transfer. */
+	agrees = true;
 	events: LegEvents | null = null;
 	constructor(readonly video = true) {}
 	take(events: LegEvents): void {
@@ -67,6 +70,20 @@ class FakeLeg implements IncomingLeg {
 	}
 	answer(media: LegMedia): void {
 		this.log.push(`answer ${media.stream.getVideoTracks().length}`);
+	}
+	busy(): void {
+		this.log.push('busy');
+	}
+	giveWay(): void {
+		this.log.push('giveWay');
+	}
+	hold(on: boolean): Promise<boolean> {
+		this.log.push(on ? 'hold' : 'unhold');
+		return Promise.resolve(this.agrees);
+	}
+	transfer(user: string): Promise<boolean> {
+		this.log.push(`transfer ${user}`);
+		return Promise.resolve(this.agrees);
 	}
 	decline(): void {
 		this.log.push('decline');
@@ -130,6 +147,7 @@ function world() {
 		onText: (peer, id, text) => w.texts.push(`${peer} ${id} ${text}`),
 		onReceipt: () => {},
 		onOutcome: (o) => w.outcomes.push(o),
+		onReferral: (r) => r.refuse(),
 	});
 	return w;
 }

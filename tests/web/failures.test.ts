@@ -5,7 +5,7 @@ import { ApiError } from '../../web/src/api.ts';
 import { codeOfError, failureOf } from '../../web/src/call/calls.ts';
 import { IDLE, type CallState } from '../../web/src/call/machine.ts';
 import { MediaError } from '../../web/src/call/media.ts';
-import { codeOfMediaError, codeOfReason, codeOfStatus, failure, FAILURE_CODES } from '../../web/src/failures.ts';
+import { codeOfMediaError, codeOfAnswer, codeOfReason, codeOfStatus, failure, FAILURE_CODES } from '../../web/src/failures.ts';
 import type { LegEnd } from '../../web/src/sip/agent.ts';
 
 test('each failure has words of its own', () => {
@@ -92,4 +92,13 @@ test('what keeps a call from being prepared', () => {
 	assert.equal(codeOfError(new ApiError(429, 'throttled', '', '')), 'slow-down');
 	assert.equal(codeOfError(new ApiError(503, 'busy', '', '')), 'server');
 	assert.equal(codeOfError(new Error('?')), 'unexpected');
+});
+
+test('the Reason of an answer says more than its status', () => {
+	assert.equal(codeOfAnswer(480, false, 'Do not disturb'), 'do-not-disturb');
+	assert.equal(codeOfAnswer(480, false, ''), 'not-registered');
+	assert.equal(codeOfAnswer(480, true, ''), 'no-answer');
+	assert.equal(codeOfAnswer(403, false, 'Too many calls'), 'call-limit');
+	assert.equal(codeOfAnswer(403, false, ''), 'no-permission');
+	assert.equal(codeOfAnswer(486, false, 'Too many calls'), 'busy');
 });

@@ -83,6 +83,8 @@ test('multipart: without a closing delimiter nothing is believed', () => {
 test('PIDF: basic status and note', () => {
 	assert.equal(parsePidf(pidf('bob', 'open', 'online')), 'online');
 	assert.equal(parsePidf(pidf('bob', 'open', 'busy')), 'busy');
+	assert.equal(parsePidf(pidf('bob', 'open', 'dnd')), 'dnd');
+	assert.equal(parsePidf(pidf('bob', 'closed', 'dnd')), 'offline');
 	assert.equal(parsePidf(pidf('bob', 'closed', 'offline')), 'offline');
 	assert.equal(parsePidf('<presence><tuple id="a"><status><basic> open </basic></status><note>Busy</note></tuple></presence>'), 'busy');
 	assert.equal(parsePidf('<presence/>'), 'offline');

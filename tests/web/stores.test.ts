@@ -63,8 +63,51 @@ test('conversations: states of my own messages', () => {
 	c.flush();
 });
 
+test('a message of ours is sent, delivered, read, and never less again', () => {
+	const c = new Conversations(storage(), 'alice');
+	c.add('bob', { id: '1', from: 'me', text: 'x', at: 1, via: 'sip', state: 'sending' });
+	const state = (): string | undefined => c.items.value.get('bob')?.[0]?.state;
+	for (const [to, is] of [['delivered', 'delivered'], ['sent', 'delivered'], ['read', 'read'], ['delivered', 'read'], ['stored', 'read'], ['failed', 'read']] as const) {
+		c.setState('bob', '1', to);
+		assert.equal(state(), is, to);
+	}
+	c.flush();
+});
+
+test('who asked is told once what has been read, and only then; later, while there is no line', () => {
+	const told: string[] = [];
+	let line = false;
+	const s = storage();
+	const c = new Conversations(s, 'alice', (peer, ids) => {
+		if (line) told.push(`${peer} ${ids.join(' ')}`);
+		return line;
+	});
+	const theirs = (peer: string, id: string, owed = true): unknown => c.add(peer, { id, from: 'peer', text: id, at: 1, via: 'sip', state: 'received', ...(owed ? { owed } : {}) });
+	theirs('bob', 'b1');
+	theirs('bob', 'b2', false);
+	theirs('bob', 'b3');
+	theirs('carol', 'c1');
+	line = true;
+	c.settle();
+	assert.equal(told.length, 0, 'nothing was read yet');
+	line = false;
+	c.read('bob');
+	line = true;
+	c.flush();
+	const again = new Conversations(s, 'alice', (peer, ids) => told.push(`${peer} ${ids.join(' ')}`) > 0);
+	again.settle();
+	assert.deepEqual(told, ['bob b1 b3'], 'the page was loaded anew meanwhile');
+	again.settle();
+	c.settle();
+	again.read('carol');
+	again.add('carol', { id: 'c2', from: 'peer', text: 'x', at: 2, via: 'sip', state: 'received', owed: true });
+	assert.deepEqual(told, ['bob b1 b3', 'bob b1 b3', 'carol c1', 'carol c2']);
+	c.flush();
+	again.flush();
+});
+
 const call = (part: Partial<CallRecord>): CallRecord => ({
-	id: 'x', direction: 'incoming', peer: { username: 'bob', display_name: 'Bob' }, media: 'audio', started_at: '2026-01-02T10:00:00.000Z', answered_at: null, ended_at: null, end_reason: '', sip_status: 487, ...part,
+	id: 'x', direction: 'incoming', peer: { username: 'bob', display_name: 'Bob' }, media: 'audio', started_at: '2026-01-02T10:00:00.000Z', answered_at: null, ended_at: null, end_reason: '', sip_status: 487, referred_by: null, ...part,
 });
 
 test('missed is what nobody took and nobody declined', () => {

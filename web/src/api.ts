@@ -28,7 +28,11 @@ export interface CallRecord {
 	ended_at: string | null;
 	end_reason: string | null;
 	sip_status: number | null;
+	/** Who transferred the caller to the callee. */
+	referred_by: string | null;
 }
+
+export type Availability = 'available' | 'do_not_disturb';
 
 export interface CallConfig {
 	address_of_record: string;
@@ -155,6 +159,14 @@ export class Api {
 
 	version(): Promise<Version> {
 		return this.send('GET', '/version', undefined, false);
+	}
+
+	presence(): Promise<{ status: Availability }> {
+		return this.send('GET', '/me/presence');
+	}
+
+	setPresence(status: Availability): Promise<{ status: Availability }> {
+		return this.send('PUT', '/me/presence', { status });
 	}
 
 	callConfig(): Promise<CallConfig> {

@@ -95,7 +95,7 @@ async function enter(force: boolean): Promise<void> {
 	const [{ Client, Home }, { TabGuard }] = await Promise.all([import('./home.ts'), import('./tabs.ts')]);
 	homeView.value = Home;
 	guard ??= new TabGuard(
-		() => client.value?.calls.busy ?? false,
+		() => client.value?.phone.busy ?? false,
 		() => leave('elsewhere'),
 		() => void regained(),
 	);

@@ -3,7 +3,8 @@ import { computed, effect, signal } from '@preact/signals';
 import type { Api, Me } from './api.ts';
 import { ApiError } from './api.ts';
 import { CallConfigs, systemClock } from './call/configs.ts';
-import { Calls, type Outcome } from './call/calls.ts';
+import type { Calls, Outcome } from './call/calls.ts';
+import { Phone } from './call/phone.ts';
 import { openStream, openTrack, stopStream } from './call/media.ts';
 import { instanceId, settings } from './settings.ts';
 import type { Closed, Line } from './sip/agent.ts';
@@ -23,7 +24,7 @@ const START_RETRY_MS = 3000;
 
 export class Client {
 	readonly line = signal<Line>('connecting');
-	readonly calls: Calls;
+	readonly phone: Phone;
 	readonly people: People;
 	readonly chats: Conversations;
 	readonly history: History;
@@ -32,11 +33,20 @@ export class Client {
 	readonly selected = signal<string | null>(null);
 	/** The chat panel of the call. */
 	readonly panel = signal(false);
+	/** The person wants no calls. */
+	readonly dnd = signal(false);
 	readonly status = computed(() => {
 		if (this.line.value !== 'online') return this.line.value;
+		if (this.dnd.value) return 'dnd';
 		const { phase } = this.calls.state.value;
 		return phase === 'idle' || phase === 'incoming' ? 'online' : 'busy';
 	});
+	private readonly visible = signal(!document.hidden);
+
+	/** The call that is shown. */
+	get calls(): Calls {
+		return this.phone.shown.value;
+	}
 
 	private agent: Agent | null = null;
 	private readonly configs: CallConfigs;
@@ -52,9 +62,10 @@ export class Client {
 	) {
 		this.configs = new CallConfigs(() => api.callConfig());
 		this.people = new People(api, me.username);
-		this.chats = new Conversations(localStorage, me.username);
+		this.chats = new Conversations(localStorage, me.username, (peer, ids) => this.tellRead(peer, ids));
 		this.history = new History(api, localStorage, me.username);
-		this.calls = new Calls({
+		this.phone = new Phone({
+			self: me.username,
 			agent: { call: (user, media, events) => (this.agent as Agent).call(user, media, events) },
 			online: () => this.line.value === 'online',
 			takeConfig: () => this.configs.take(),
@@ -66,9 +77,12 @@ export class Client {
 			},
 			clock: systemClock,
 			nameOf: (username, offered) => this.people.nameOf(username, offered),
-			onText: (peer, id, text, at) => this.received(peer, id, text, at || Date.now(), 'call'),
-			onReceipt: (peer, id) => this.chats.setState(peer, id, 'sent'),
+			onText: (peer, id, text, at) => this.received(peer, id, text, at || Date.now(), 'call', true),
+			onReceipt: (peer, id) => this.chats.setState(peer, id, 'delivered'),
 			onOutcome: (outcome) => this.onOutcome(outcome),
+			onTransferred: (by, to) => toast('transferred', `${by.name} connects you to ${to.name}`),
+			onSideFailure: (title) => toast('second-call-failed', title),
+			onTransferFailed: (to) => toast('transfer-failed', `${to.name} could not be reached. You are still in the call.`),
 		});
 		this.attention = new Attention(this);
 	}
@@ -77,6 +91,7 @@ export class Client {
 		this.wire();
 		void this.loadPeople();
 		void this.history.refresh();
+		void this.loadPresence();
 		await this.connect();
 		this.openLink(location.hash, false);
 	}
@@ -85,7 +100,7 @@ export class Client {
 	async stop(): Promise<void> {
 		if (this.stopped) return;
 		this.stopped = true;
-		this.calls.hangUp();
+		this.phone.hangUpAll();
 		stopTone();
 		this.configs.stop();
 		this.history.stop();
@@ -95,7 +110,23 @@ export class Client {
 	}
 
 	call(username: string, video: boolean): void {
-		void this.calls.dial({ username, name: this.people.nameOf(username) }, video);
+		void this.phone.dial({ username, name: this.people.nameOf(username) }, video);
+	}
+
+	/** Hands the call over to somebody. */
+	transfer(username: string): void {
+		void this.phone.transfer({ username, name: this.people.nameOf(username) });
+	}
+
+	async setDnd(on: boolean): Promise<void> {
+		const before = this.dnd.value;
+		this.dnd.value = on;
+		try {
+			await this.api.setPresence(on ? 'do_not_disturb' : 'available');
+		} catch {
+			this.dnd.value = before;
+			toast('dnd-failed', 'That could not be changed. Try again.');
+		}
 	}
 
 	open(username: string | null): void {
@@ -106,7 +137,7 @@ export class Client {
 	async send(peer: string, text: string): Promise<void> {
 		const id = crypto.randomUUID();
 		const at = Date.now();
-		const inCall = this.calls.sendText(peer, id, text, at);
+		const inCall = this.phone.sendText(peer, id, text, at);
 		this.chats.add(peer, { id, from: 'me', text, at, via: inCall ? 'call' : 'sip', state: 'sending' });
 		if (!inCall) await this.sendBySip(peer, id, text);
 	}
@@ -125,7 +156,7 @@ export class Client {
 	private async sendBySip(peer: string, id: string, text: string): Promise<void> {
 		try {
 			if (!this.agent) throw new TextError(null);
-			this.chats.setState(peer, id, await this.agent.text(peer, text));
+			this.chats.setState(peer, id, await this.agent.text(peer, id, text));
 		} catch (e) {
 			this.chats.setState(peer, id, 'failed');
 			const status = e instanceof TextError ? e.status : null;
@@ -135,8 +166,8 @@ export class Client {
 		}
 	}
 
-	private received(peer: string, id: string, text: string, at: number, via: 'call' | 'sip'): void {
-		if (text === '' || !this.chats.add(peer, { id, from: 'peer', text, at, via, state: 'received' })) return;
+	private received(peer: string, id: string, text: string, at: number, via: 'call' | 'sip', owed: boolean): void {
+		if (text === '' || !this.chats.add(peer, { id, from: 'peer', text, at, via, state: 'received', ...(owed ? { owed } : {}) })) return;
 		this.attention.message(peer, text);
 	}
 
@@ -150,8 +181,9 @@ export class Client {
 					{ config, displayName: this.me.display_name, instanceId: instanceId() },
 					{
 						line: (line) => this.onLine(line),
-						incoming: (leg) => this.calls.offer(leg),
-						text: (m) => this.received(m.from, m.id, m.text, m.at, 'sip'),
+						incoming: (leg) => this.phone.offer(leg),
+						text: (m) => this.received(m.from, m.id, m.text, m.at, 'sip', m.wantsRead),
+						receipt: (from, id, what) => this.chats.setState(from, id, what),
 						presence: (states) => this.people.setPresence(states),
 						closed: (why) => this.onClosed(why),
 						refused: () => void this.checkSession(),
@@ -170,9 +202,12 @@ export class Client {
 		if (this.stopped) return;
 		const before = this.line.value;
 		this.line.value = line;
-		if (line === 'online' && before !== 'online') void this.history.refresh();
-		if (line === 'online' && before !== 'online') this.calls.lineBack();
-		if (line !== 'online' && before === 'online') this.calls.lineLost();
+		if (line === 'online' && before !== 'online') {
+			void this.history.refresh();
+			this.chats.settle();
+			this.phone.lineBack();
+		}
+		if (line !== 'online' && before === 'online') this.phone.lineLost();
 	}
 
 	/** The upgrade was refused or the connection broke: a session that is over says so here (api.onSessionEnded is told). */
@@ -186,6 +221,22 @@ export class Client {
 		} finally {
 			this.checking = false;
 		}
+	}
+
+	private async loadPresence(): Promise<void> {
+		try {
+			this.dnd.value = (await this.api.presence()).status === 'do_not_disturb';
+		} catch {
+			// it is asked for again when the page is looked at
+		}
+	}
+
+	/** Read receipts; what cannot be sent just now is owed until the line is back. */
+	private tellRead(peer: string, ids: readonly string[]): boolean {
+		if (!settings.value.readReceipts) return true;
+		if (!this.agent || this.line.value !== 'online') return false;
+		for (const id of ids) this.agent.read(peer, id);
+		return true;
 	}
 
 	private async loadPeople(): Promise<void> {
@@ -229,23 +280,28 @@ export class Client {
 		};
 		on(window, 'online', () => this.hurry());
 		on(document, 'visibilitychange', () => {
+			this.visible.value = !document.hidden;
 			if (document.hidden) this.chats.flush();
 			else {
 				this.hurry();
 				void this.history.refresh();
+				void this.loadPresence();
 			}
 		});
 		on(window, 'hashchange', () => this.openLink(location.hash, true));
 		on(window, 'beforeunload', (e) => {
-			if (this.calls.busy) e.preventDefault();
+			if (this.phone.busy) e.preventDefault();
 		});
 		on(window, 'pagehide', () => {
-			this.calls.hangUp();
+			this.phone.hangUpAll();
 			this.chats.flush();
 		});
 		this.undo.push(
 			effect(() => this.tones()),
 			effect(() => this.reading()),
+			effect(() => {
+				if (this.phone.waiting.value) playTone('message');
+			}),
 			this.attention.start(),
 		);
 	}
@@ -269,7 +325,8 @@ export class Client {
 	private reading(): void {
 		const { phase, peer } = this.calls.state.value;
 		const stage = phase !== 'idle' && phase !== 'incoming';
-		this.chats.read(stage ? (this.panel.value ? (peer?.username ?? null) : null) : this.selected.value);
+		if (!this.visible.value) this.chats.read(null);
+		else this.chats.read(stage ? (this.panel.value ? (peer?.username ?? null) : null) : this.selected.value);
 	}
 
 	/**

@@ -5,7 +5,7 @@
 
 export type FailureCode =
 	| 'declined' | 'cancelled' | 'no-answer' | 'busy' | 'unknown-user' | 'not-registered' | 'no-permission' | 'gone' | 'no-common-media'
-	| 'slow-down' | 'server' | 'media-denied' | 'media-missing' | 'media-in-use' | 'media-failed' | 'insecure-context' | 'ice-failed'
+	| 'do-not-disturb' | 'call-limit' | 'slow-down' | 'server' | 'media-denied' | 'media-missing' | 'media-in-use' | 'media-failed' | 'insecure-context' | 'ice-failed'
 	| 'relay-unreachable' | 'socket-lost' | 'session-ended' | 'ended-by-admin' | 'peer-logged-out' | 'call-lost' | 'unexpected';
 
 interface Entry {
@@ -34,6 +34,8 @@ const TABLE: Record<FailureCode, Entry> = {
 	'busy': { title: '% is in another call', action: 'Try again in a few minutes, or leave a message.', retry: true },
 	'unknown-user': { title: 'There is no such user', action: 'The account may have been removed. Check the name in the directory.', retry: false },
 	'not-registered': { title: '% is not online', action: 'They will see a missed call. You can leave a message for them.', retry: true },
+	'do-not-disturb': { title: '% does not want to be disturbed', action: 'They will see a missed call. You can leave a message for them.', retry: false },
+	'call-limit': { title: 'You have too many calls', action: 'End one of them, then try again.', retry: true },
 	'no-permission': { title: 'You may not make this call', action: 'Your account lacks the permission. Ask your administrator.', retry: false },
 	'gone': { title: 'This account is gone', action: 'You can remove it from your contacts.', retry: false },
 	'no-common-media': { title: 'The two devices have no media in common', action: 'Try an audio call instead.', retry: false, audioOnly: true },
@@ -66,6 +68,13 @@ export function codeOfStatus(status: number, rang: boolean): FailureCode {
 	const known = BY_STATUS[status];
 	if (known) return known;
 	return status >= 500 && status < 600 ? 'server' : 'unexpected';
+}
+
+/** Likewise, with the text of its Reason (RFC 3326), which says more where there is one. */
+export function codeOfAnswer(status: number, rang: boolean, reason: string): FailureCode {
+	if (status === 480 && /do not disturb/i.test(reason)) return 'do-not-disturb';
+	if (status === 403 && /too many calls/i.test(reason)) return 'call-limit';
+	return codeOfStatus(status, rang);
 }
 
 /** The code for a call that the server ended with a Reason (RFC 3326); null means that it simply ended. */

@@ -11,6 +11,8 @@ export interface Settings {
 	echoCancellation: boolean;
 	noiseSuppression: boolean;
 	autoGainControl: boolean;
+	/** Whoever writes to us may see that we have read it. */
+	readReceipts: boolean;
 }
 
 const DEFAULTS: Settings = {
@@ -21,6 +23,7 @@ const DEFAULTS: Settings = {
 	echoCancellation: true,
 	noiseSuppression: true,
 	autoGainControl: true,
+	readReceipts: true,
 };
 
 const KEY = 'duplex.settings';

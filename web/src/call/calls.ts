@@ -4,8 +4,8 @@
  */
 import { signal } from '@preact/signals';
 import { ApiError, type CallConfig } from '../api.ts';
-import { codeOfReason, codeOfStatus, failure, type Failure, type FailureCode } from '../failures.ts';
-import type { Agent, IncomingLeg, Leg, LegEnd, LegEvents } from '../sip/agent.ts';
+import { codeOfAnswer, codeOfReason, failure, type Failure, type FailureCode } from '../failures.ts';
+import type { Agent, IncomingLeg, Leg, LegEnd, LegEvents, LegMedia, Referral } from '../sip/agent.ts';
 import { CHAT_ID, CHAT_LABEL, ChatChannel, type Frame } from './chat.ts';
 import type { Clock } from './configs.ts';
 import { IDLE, isEstablished, step, type CallEvent, type CallState, type Peer } from './machine.ts';
@@ -53,6 +53,8 @@ export interface CallsPorts {
 	onText(peer: string, id: string, text: string, at: number): void;
 	onReceipt(peer: string, id: string): void;
 	onOutcome(outcome: Outcome): void;
+	/** Whom we talk to asks us to call somebody else. To be started (dial) or refused. */
+	onReferral(referral: Referral): void;
 }
 
 interface Live {
@@ -78,6 +80,13 @@ export class Calls {
 	readonly remoteMuted = signal(false);
 	/** The other side says that it sends a picture. */
 	readonly remoteCamera = signal(true);
+	/** We have put the other side on hold; the other side has put us. */
+	readonly held = signal(false);
+	readonly remoteHeld = signal(false);
+	/** Being put on hold or taken back. */
+	readonly holdPending = signal(false);
+	/** The other side is calling whom we hand it over to. */
+	readonly transferring = signal(false);
 	readonly chatOpen = signal(false);
 	readonly quality = signal<Quality | null>(null);
 
@@ -93,13 +102,17 @@ export class Calls {
 		return this.live !== null;
 	}
 
-	/** Call someone. Does nothing while there is a call. */
-	async dial(peer: Peer, video: boolean): Promise<void> {
+	/** Call someone, perhaps because someone has asked us to. Does nothing while there is a call. */
+	async dial(peer: Peer, video: boolean, referral: Referral | null = null): Promise<void> {
 		if (this.live) return;
 		const live = this.begin({ type: 'dial', peer, video, at: this.ports.clock.now() });
 		const got = await this.acquire(live, video);
-		if (!got) return;
-		live.leg = this.ports.agent.call(peer.username, { ...got, video }, this.legEvents(live));
+		if (!got) {
+			referral?.refuse();
+			return;
+		}
+		const media: LegMedia = { ...got, video };
+		live.leg = referral ? referral.start(media, this.legEvents(live)) : this.ports.agent.call(peer.username, media, this.legEvents(live));
 		if (this.live !== live) return; // it failed at once
 		this.dispatch({ type: 'prepared', at: this.ports.clock.now() });
 		this.limit(live, (got.config.ring_timeout_s + RING_SLACK_S) * 1000, 'no-answer');
@@ -121,6 +134,47 @@ export class Calls {
 		this.dispatch({ type: 'answer', video, at: this.ports.clock.now() });
 		const got = await this.acquire(live, video && live.incoming.video);
 		if (got) live.incoming.answer({ ...got, video: live.incoming.video });
+	}
+
+	/** The person whom we are calling is calling us: their call is the one, and answers ours. */
+	async merge(leg: IncomingLeg): Promise<void> {
+		const { live } = this;
+		const { video } = this.state.value;
+		if (live) {
+			this.live = null; // what the old leg still says is nobody's business
+			live.leg?.giveWay();
+			this.release(live);
+		}
+		this.offer(leg);
+		await this.answer(video);
+	}
+
+	/** False when it cannot be just now. */
+	async hold(on: boolean): Promise<boolean> {
+		const { live } = this;
+		if (!live?.leg || !isEstablished(this.state.value.phase) || this.holdPending.value) return false;
+		if (this.held.value === on) return true;
+		this.holdPending.value = true;
+		const done = await live.leg.hold(on);
+		if (this.live !== live) return false;
+		this.holdPending.value = false;
+		if (!done) return false;
+		this.held.value = on;
+		// The agent has switched the tracks; a microphone that was muted before stays so.
+		const track = this.localStream.value?.getAudioTracks()[0];
+		if (track && !on) track.enabled = !this.muted.value;
+		return true;
+	}
+
+	/** Asks the other side to call `user` instead, in the place of our call with them if there is one. True once they talk. */
+	async transfer(user: string, instead: Calls | null): Promise<boolean> {
+		const { live } = this;
+		if (!live?.leg || !isEstablished(this.state.value.phase) || this.transferring.value) return false;
+		this.transferring.value = true;
+		const done = await live.leg.transfer(user, instead?.live?.leg ?? null);
+		if (this.live !== live) return false;
+		this.transferring.value = false;
+		return done;
 	}
 
 	decline(): void {
@@ -288,6 +342,13 @@ export class Calls {
 				if (this.live === live) this.attach(live, pc);
 			},
 			provisional: mine(() => this.dispatch({ type: 'provisional', at: this.ports.clock.now() })),
+			held: (held) => {
+				if (this.live === live) this.remoteHeld.value = held;
+			},
+			referred: (referral) => {
+				if (this.live === live) this.ports.onReferral(referral);
+				else referral.refuse();
+			},
 			accepted: mine(() => {
 				if (!this.dispatch({ type: 'accepted', at: this.ports.clock.now() })) return;
 				this.limit(live, CONNECT_LIMIT_MS, 'ice-failed');
@@ -389,14 +450,21 @@ export class Calls {
 	private end(live: Live, end: LegEnd): void {
 		const before = this.state.value;
 		const peer = before.peer as Peer;
+		this.live = null;
+		const seconds = before.connectedAt === null ? null : Math.round((this.ports.clock.now() - before.connectedAt) / 1000);
+		const code = failureOf(before, end);
+		this.release(live);
+		if (code) this.failure.value = { ...failure(code, peer.name, end.status, before.video), peer, video: before.video };
+		this.ports.onOutcome({ kind: code ? 'failed' : outcomeOf(before, end), peer, incoming: before.direction === 'incoming', seconds });
+	}
+
+	/** Everything of a call is given back. */
+	private release(live: Live): void {
 		this.ports.clock.clearTimeout(live.timer);
 		this.ports.clock.clearTimeout(live.statsTimer);
 		live.recovery.stop();
-		this.live = null;
 		live.pc?.close();
 		this.ports.media.stop(this.localStream.value);
-		const seconds = before.connectedAt === null ? null : Math.round((this.ports.clock.now() - before.connectedAt) / 1000);
-		const code = failureOf(before, end);
 		this.localStream.value = null;
 		this.remoteStream.value = null;
 		this.muted.value = false;
@@ -405,10 +473,12 @@ export class Calls {
 		this.remoteMuted.value = false;
 		this.remoteCamera.value = true;
 		this.chatOpen.value = false;
+		this.held.value = false;
+		this.remoteHeld.value = false;
+		this.holdPending.value = false;
+		this.transferring.value = false;
 		this.quality.value = null;
 		this.dispatch({ type: 'end', at: this.ports.clock.now() });
-		if (code) this.failure.value = { ...failure(code, peer.name, end.status, before.video), peer, video: before.video };
-		this.ports.onOutcome({ kind: code ? 'failed' : outcomeOf(before, end), peer, incoming: before.direction === 'incoming', seconds });
 	}
 }
 
@@ -434,7 +504,7 @@ export function failureOf(state: CallState, end: LegEnd): FailureCode | null {
 	if (end.local) return end.local === 'ice-failed' && state.connectedAt !== null ? 'call-lost' : end.local;
 	if (isEstablished(state.phase)) return end.reason && end.by === 'remote' ? codeOfReason(end.reason.cause, end.reason.text) : null;
 	if (state.direction === 'incoming') return null;
-	return end.status === null ? null : codeOfStatus(end.status, state.rang);
+	return end.status === null ? null : codeOfAnswer(end.status, state.rang, end.reason?.text ?? '');
 }
 
 function outcomeOf(state: CallState, end: LegEnd): Outcome['kind'] {

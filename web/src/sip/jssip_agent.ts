@@ -3,6 +3,7 @@ import { UA } from 'jssip';
 import type { DisconnectEvent, IncomingMessageEvent, OutgoingMessageEvent, RTCSessionEvent, UnRegisteredEvent } from 'jssip/lib/UA';
 import type { IncomingResponse } from 'jssip/lib/SIPMessage';
 import type { CallConfig } from '../api.ts';
+import { CPIM_TYPE, unwrap, wrapReceipt, wrapText, type Receipt, type Wrapped } from './cpim.ts';
 import { TextError, type Agent, type AgentEvents, type Closed, type Delivery, type IncomingText, type Leg, type LegEvents, type LegMedia } from './agent.ts';
 import { IncomingJsSipLeg, OutgoingJsSipLeg } from './leg.ts';
 import { userOf } from './presence.ts';
@@ -29,6 +30,7 @@ export class JsSipAgent implements Agent {
 	private readonly socket: JitterSocket;
 	private readonly watch: PresenceWatch;
 	private readonly domain: string;
+	private readonly self: string;
 	private closing = false;
 	private everConnected = false;
 	private registerRetries = 0;
@@ -40,6 +42,7 @@ export class JsSipAgent implements Agent {
 	) {
 		const { config } = identity;
 		this.domain = config.domain;
+		this.self = userOf(config.address_of_record) ?? '';
 		this.socket = new JitterSocket(config.websocket_url);
 		this.ua = new UA({
 			sockets: this.socket,
@@ -87,20 +90,29 @@ export class JsSipAgent implements Agent {
 		return new OutgoingJsSipLeg(this.ua, this.uri(user), media, events);
 	}
 
-	text(user: string, body: string): Promise<Delivery> {
+	text(user: string, id: string, body: string): Promise<Delivery> {
 		return new Promise((resolve, reject) => {
 			if (!this.ua.isConnected()) {
 				reject(new TextError(null));
 				return;
 			}
-			this.ua.sendMessage(this.uri(user), body, {
-				contentType: 'text/plain;charset=UTF-8',
+			this.ua.sendMessage(this.uri(user), wrapText(this.uri(this.self), this.uri(user), id, body, Date.now()), {
+				contentType: CPIM_TYPE,
 				eventHandlers: {
 					succeeded: (e) => resolve((e as { response: IncomingResponse }).response.status_code === 202 ? 'stored' : 'sent'),
 					failed: (e) => reject(new TextError(e.response?.status_code ?? null)),
 				},
 			});
 		});
+	}
+
+	read(user: string, id: string): void {
+		this.confirm(user, id, 'read');
+	}
+
+	/** Nobody waits for a receipt of a receipt; the server keeps it for a sender who is away. */
+	private confirm(user: string, id: string, receipt: Receipt): void {
+		if (this.ua.isConnected()) this.ua.sendMessage(this.uri(user), wrapReceipt(this.uri(this.self), this.uri(user), id, receipt, Date.now()), { contentType: CPIM_TYPE });
 	}
 
 	hurry(): void {
@@ -195,18 +207,33 @@ export class JsSipAgent implements Agent {
 		const { request } = e as IncomingMessageEvent;
 		const from = userOf(request.from.uri.toString());
 		const type = request.getHeader('Content-Type') ?? '';
-		if (!from || !/^text\/plain\b/i.test(type)) {
+		const date = Date.parse(request.getHeader('Date') ?? '');
+		const callId = request.getHeader('Call-ID') ?? crypto.randomUUID();
+		const got = contentOf(type, request.body ?? '');
+		if (!from || !got) {
 			e.message.reject({ status_code: 415 });
 			return;
 		}
-		const sent = Date.parse(request.getHeader('Date') ?? '');
-		const message: IncomingText = {
-			from,
-			id: request.getHeader('Call-ID') ?? crypto.randomUUID(),
-			text: request.body ?? '',
-			at: Number.isNaN(sent) ? Date.now() : sent,
-		};
 		e.message.accept({});
+		if (got.kind === 'receipt') {
+			this.events.receipt(from, got.id, got.receipt);
+			return;
+		}
+		const at = Number.isNaN(date) ? (got.at ?? Date.now()) : date;
+		const message: IncomingText = { from, id: got.id ?? callId, text: got.text, at, wantsRead: got.id !== null && got.wants.includes('read') };
+		if (got.id !== null && got.wants.includes('delivered')) this.confirm(from, got.id, 'delivered');
 		this.events.text(message);
+	}
+}
+
+/** null for what we cannot show. */
+function contentOf(type: string, body: string): Wrapped | null {
+	if (/^text\/plain\b/i.test(type)) return { kind: 'text', id: null, text: body, at: null, wants: [] };
+	if (!/^message\/cpim\b/i.test(type)) return null;
+	try {
+		return unwrap(body);
+	} catch (e) {
+		console.warn('message:', e instanceof Error ? e.message : e);
+		return null;
 	}
 }

@@ -5,7 +5,7 @@
 import { child, parseXml, type XmlNode } from './xml.ts';
 import { parameter, splitMultipart, type Part } from './multipart.ts';
 
-export type PresenceStatus = 'online' | 'busy' | 'offline';
+export type PresenceStatus = 'online' | 'busy' | 'dnd' | 'offline';
 
 export interface PresenceNotice {
 	version: number;
@@ -26,7 +26,7 @@ export function userOf(uri: string): string | undefined {
 	}
 }
 
-/** What one PIDF document says. Notes refine the basic status: an open tuple with the note "busy" is someone in a call. */
+/** What one PIDF document says. Notes refine the basic status: with "busy" someone is in a call, with "dnd" they want none. */
 export function parsePidf(xml: string): PresenceStatus {
 	const root = parseXml(xml);
 	const tuples = root.children.filter((c) => c.name === 'tuple');
@@ -37,8 +37,12 @@ export function parsePidf(xml: string): PresenceStatus {
 	});
 	if (!open) return 'offline';
 	const notes = [root, ...tuples].flatMap((n) => n.children.filter((c) => c.name === 'note').map((c) => c.text.trim().toLowerCase()));
+	if (notes.includes('dnd')) return 'dnd';
 	return notes.includes('busy') ? 'busy' : 'online';
 }
+
+/** Of several devices the one that says most counts. */
+const RANK: Record<PresenceStatus, number> = { offline: 0, online: 1, busy: 2, dnd: 3 };
 
 const bare = (contentId: string): string => contentId.trim().replace(/^<|>$/g, '');
 
@@ -69,7 +73,7 @@ function stateOf(resource: XmlNode, byId: Map<string, Part>): PresenceStatus | n
 		const part = i.attrs['cid'] === undefined ? undefined : byId.get(bare(i.attrs['cid']));
 		if (!part) continue;
 		const status = parsePidf(part.body);
-		if (status === 'busy' || (status === 'online' && best === 'offline')) best = status;
+		if (RANK[status] > RANK[best]) best = status;
 	}
 	return best;
 }

@@ -4,7 +4,11 @@
  */
 import { signal } from '@preact/signals';
 
-export type ItemState = 'sending' | 'sent' | 'stored' | 'failed' | 'received';
+/** A message of ours is sent (a device took it) or stored, then delivered, then read; one of theirs is received. */
+export type ItemState = 'sending' | 'sent' | 'stored' | 'failed' | 'delivered' | 'read' | 'received';
+
+/** A receipt may overtake an answer, and another device's "delivered" our "read": a state never goes back. */
+const RANK: Record<ItemState, number> = { sending: 0, failed: 0, stored: 1, sent: 1, delivered: 2, read: 3, received: 0 };
 
 export interface ChatItem {
 	id: string;
@@ -14,6 +18,8 @@ export interface ChatItem {
 	at: number;
 	via: 'call' | 'sip';
 	state: ItemState;
+	/** Of theirs: they would like to know when it has been read, and do not know yet. */
+	owed?: boolean;
 }
 
 export interface Store {
@@ -46,6 +52,8 @@ export class Conversations {
 	constructor(
 		private readonly store: Store,
 		user: string,
+		/** These have been read, and their sender asked for it. False: they cannot be told now. */
+		private readonly onRead: (peer: string, ids: readonly string[]) => boolean = () => true,
 		private readonly key = `duplex.chat.${user}`,
 	) {
 		this.load();
@@ -60,15 +68,17 @@ export class Conversations {
 		for (let i = list.length - 1; i > 0 && (list[i - 1] as ChatItem).at > (list[i] as ChatItem).at + 60_000; i--) {
 			[list[i - 1], list[i]] = [list[i] as ChatItem, list[i - 1] as ChatItem];
 		}
-		this.put(peer, list.slice(-ITEMS_MAX));
+		// First that it is unread: whoever looks at the list then must not take it for read.
 		if (item.from === 'peer' && this.reading !== peer) this.count(peer, (this.unread.value.get(peer) ?? 0) + 1);
+		this.put(peer, list.slice(-ITEMS_MAX));
+		if (this.reading === peer) this.settle();
 		this.save();
 		return true;
 	}
 
 	setState(peer: string, id: string, state: ItemState): void {
 		const list = this.items.value.get(peer);
-		if (!list?.some((i) => i.id === id && i.from === 'me' && i.state !== state)) return;
+		if (!list?.some((i) => i.id === id && i.from === 'me' && i.state !== state && RANK[i.state] <= Math.max(1, RANK[state]))) return;
 		this.put(
 			peer,
 			list.map((i) => (i.id === id && i.from === 'me' ? { ...i, state } : i)),
@@ -81,6 +91,20 @@ export class Conversations {
 		this.reading = peer;
 		if (peer !== null && this.unread.value.has(peer)) {
 			this.count(peer, 0);
+			this.save();
+		}
+		this.settle();
+	}
+
+	/** Tells the senders of what has been read. Of a conversation with something unread nothing is: it is not on the screen. */
+	settle(): void {
+		for (const [peer, list] of this.items.peek()) {
+			const ids = list.filter((i) => i.owed).map((i) => i.id);
+			if (ids.length === 0 || (peer !== this.reading && this.unread.peek().has(peer)) || !this.onRead(peer, ids)) continue;
+			this.put(
+				peer,
+				list.map(({ owed, ...i }) => i),
+			);
 			this.save();
 		}
 	}

@@ -15,6 +15,7 @@ const REASON_WORDS: Record<string, string> = {
 	busy: 'Busy',
 	no_answer: 'No answer',
 	cancelled: 'Cancelled',
+	do_not_disturb: 'Did not want to be disturbed',
 	unreachable: 'Not online',
 	not_found: 'No such user',
 	forbidden: 'Not permitted',

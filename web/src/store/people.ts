@@ -10,7 +10,7 @@ const USERNAME = /^[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])$/;
 export type Status = PresenceStatus | 'unknown';
 
 /** Online and busy are one group, so that the list does not jump with each call. */
-const RANK: Record<Status, number> = { online: 0, busy: 0, offline: 1, unknown: 1 };
+const RANK: Record<Status, number> = { online: 0, busy: 0, dnd: 0, offline: 1, unknown: 1 };
 
 export class People {
 	readonly contacts = signal<readonly Contact[]>([]);

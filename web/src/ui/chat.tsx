@@ -9,8 +9,10 @@ import { IconButton } from './parts.tsx';
 
 const STATE_WORDS: Record<ChatItem['state'], string> = {
 	sending: 'Sending…',
-	sent: 'Delivered',
-	stored: 'Waiting until they are online',
+	sent: 'Sent',
+	stored: 'Sent, waiting until they are online',
+	delivered: 'Delivered',
+	read: 'Read',
 	failed: 'Not sent',
 	received: '',
 };
@@ -67,7 +69,7 @@ function Message({ client, peer, item, before, last }: { client: Client; peer: s
 	const grouped = !newDay && before.from === item.from && item.at - before.at < GROUP_MS;
 	const mine = item.from === 'me';
 	const words = STATE_WORDS[item.state];
-	const showState = mine && (last || item.state !== 'sent');
+	const showState = mine && (last || item.state === 'sending' || item.state === 'stored' || item.state === 'failed');
 	return (
 		<>
 			{newDay && <p class="chat-day">{dayOf(item.at)}</p>}

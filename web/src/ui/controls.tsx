@@ -1,4 +1,5 @@
 /** The bar of the call: each control says what a press will do. */
+import type { Ref } from 'preact';
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Client } from '../client.ts';
@@ -7,7 +8,7 @@ import { codeOfError } from '../call/calls.ts';
 import { failure } from '../failures.ts';
 import { toast } from '../store/toasts.ts';
 import { DevicePicker } from './devices.tsx';
-import { IconButton } from './parts.tsx';
+import { Avatar, IconButton } from './parts.tsx';
 
 /** A device that cannot be opened in the middle of a call is news, not the end of the call. */
 export function deviceTrouble(e: unknown): void {
@@ -20,6 +21,7 @@ export function Controls({ client }: { client: Client }) {
 	const state = calls.state.value;
 	const established = isEstablished(state.phase);
 	const devicesOpen = useSignal(false);
+	const transferOpen = useSignal(false);
 	const muted = calls.muted.value;
 	const camera = calls.camera.value;
 	const unread = client.chats.unread.value.get(state.peer?.username ?? '') ?? 0;
@@ -57,19 +59,43 @@ export function Controls({ client }: { client: Client }) {
 					}
 				/>
 			)}
+			{established && (
+				<IconButton
+					icon={calls.held.value ? 'play' : 'pause'}
+					kind="control"
+					label={calls.held.value ? 'Go on with the call' : 'Put the call on hold'}
+					testid="hold"
+					pressed={calls.held.value}
+					disabled={calls.holdPending.value}
+					onClick={() => void calls.hold(!calls.held.value)}
+				/>
+			)}
+			{established && (
+				<IconButton
+					icon="transfer"
+					kind="control"
+					label={transferOpen.value ? 'Close the list' : 'Transfer the call to someone else'}
+					testid="transfer"
+					expanded={transferOpen.value}
+					disabled={calls.transferring.value}
+					onClick={() => (transferOpen.value = !transferOpen.value)}
+				/>
+			)}
+			{established && transferOpen.value && <TransferMenu client={client} onClose={() => (transferOpen.value = false)} />}
 			<IconButton icon="hangup" kind="danger" label={established ? 'Hang up' : 'Cancel the call'} testid={established ? 'hangup' : 'cancel'} onClick={() => calls.hangUp()} size={26} />
 		</div>
 	);
 }
 
-function DevicesMenu({ client, onClose }: { client: Client; onClose: () => void }) {
+/** What a menu of the bar needs: the keyboard goes into it, Escape and a press beside it close it. */
+function useMenu(opener: string, onClose: () => void): Ref<HTMLDivElement> {
 	const ref = useRef<HTMLDivElement>(null);
 	useEffect(() => {
 		const button = document.activeElement as HTMLElement | null; // which opened it
-		ref.current?.querySelector('select')?.focus();
+		ref.current?.querySelector<HTMLElement>('select, button')?.focus();
 		const outside = (e: Event): void => {
 			const target = e.target as Element;
-			if (!ref.current?.contains(target) && !target.closest('[data-testid="devices"]')) onClose();
+			if (!ref.current?.contains(target) && !target.closest(`[data-testid="${opener}"]`)) onClose();
 		};
 		const key = (e: KeyboardEvent): void => {
 			if (e.key !== 'Escape') return;
@@ -84,9 +110,42 @@ function DevicesMenu({ client, onClose }: { client: Client; onClose: () => void 
 			removeEventListener('keydown', key, true);
 		};
 	}, []);
+	return ref;
+}
+
+function DevicesMenu({ client, onClose }: { client: Client; onClose: () => void }) {
+	const ref = useMenu('devices', onClose);
 	return (
 		<div class="menu" ref={ref} role="group" aria-label="Devices">
 			<DevicePicker withVideo={client.calls.state.value.video} onChange={(kind) => void client.calls.switchDevice(kind).catch(deviceTrouble)} />
+		</div>
+	);
+}
+
+/** To whom: at once, or after a word with them. */
+function TransferMenu({ client, onClose }: { client: Client; onClose: () => void }) {
+	const ref = useMenu('transfer', onClose);
+	const here = client.calls.state.value.peer?.username;
+	const people = client.people.sorted.value.filter((c) => c.username !== here);
+	const act = (fn: () => void) => (): void => {
+		onClose();
+		fn();
+	};
+	return (
+		<div class="menu transfer-menu" ref={ref} role="group" aria-label="Transfer the call to" data-testid="transfer-menu">
+			{people.length === 0 && <p class="empty">Nobody else is in your contacts.</p>}
+			{people.map(({ username, display_name: name }) => (
+				<div class="transfer-row" key={username}>
+					<Avatar username={username} name={name} size="s" status={client.people.statusOf(username)} />
+					<span class="row-name">{name}</span>
+					<button type="button" class="button is-small" data-testid={`consult-${username}`} disabled={!client.phone.free.value} onClick={act(() => client.call(username, false))}>
+						Ask first<span class="hidden"> {name}</span>
+					</button>
+					<button type="button" class="button is-small is-primary" data-testid={`transfer-${username}`} onClick={act(() => client.transfer(username))}>
+						Transfer<span class="hidden"> to {name}</span>
+					</button>
+				</div>
+			))}
 		</div>
 	);
 }

@@ -20,7 +20,7 @@ export function FailureCard({ client }: { client: Client }) {
 		client.calls.dismissFailure();
 		client.open(peer.username);
 	};
-	const writable = failure.code === 'declined' || failure.code === 'no-answer' || failure.code === 'busy' || failure.code === 'not-registered';
+	const writable = failure.code === 'declined' || failure.code === 'no-answer' || failure.code === 'busy' || failure.code === 'do-not-disturb' || failure.code === 'not-registered';
 	return (
 		<div class="failure-place">
 			<div class="failure" ref={ref} tabIndex={-1} role="alertdialog" aria-labelledby="failure-title" aria-describedby="failure-action" data-testid="failure" data-code={failure.code} data-sip={failure.sip ?? ''}>

@@ -123,4 +123,4 @@ export function useSeconds(): number {
 	return now;
 }
 
-export const STATUS_WORDS: Record<Status, string> = { online: 'Online', busy: 'In a call', offline: 'Offline', unknown: 'Checking…' };
+export const STATUS_WORDS: Record<Status, string> = { online: 'Online', busy: 'In a call', dnd: 'Do not disturb', offline: 'Offline', unknown: 'Checking…' };

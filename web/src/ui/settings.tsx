@@ -45,6 +45,10 @@ export function SettingsDialog({ client, onClose }: { client: Client; onClose: (
 					<Toggle label="Adjust the volume automatically" on={settings.value.autoGainControl} set={(v) => change({ autoGainControl: v })} />
 					<p class="field-hint">Used from the next call on.</p>
 				</section>
+				<section>
+					<h3>Messages</h3>
+					<Toggle label="Let people see that I have read their messages" on={settings.value.readReceipts} set={(v) => change({ readReceipts: v })} />
+				</section>
 				<Certificates />
 				<p class="dialog-foot">Duplex {DUPLEX_VERSION}</p>
 			</div>

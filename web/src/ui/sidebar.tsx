@@ -12,7 +12,7 @@ import { useEffect } from 'preact/hooks';
 import { Icon, Mark } from './icons.tsx';
 import { Avatar, IconButton, STATUS_WORDS } from './parts.tsx';
 
-const LINE_WORDS = { online: 'Online', busy: 'In a call', connecting: 'Connecting…', offline: 'Offline' } as const;
+const LINE_WORDS = { online: 'Online', busy: 'In a call', dnd: 'Do not disturb', connecting: 'Connecting…', offline: 'Offline' } as const;
 
 /** `place` takes the focus when nothing else has it. */
 export function Sidebar({ client, place, onSettings }: { client: Client; place: Ref<HTMLElement>; onSettings: () => void }) {
@@ -49,6 +49,14 @@ function SelfCard({ client }: { client: Client }) {
 				</span>
 			</span>
 			<span class="self-name">@{client.me.username}</span>
+			<IconButton
+				icon={client.dnd.value ? 'bellOff' : 'bell'}
+				label={client.dnd.value ? 'Take calls again' : 'Do not disturb: take no calls'}
+				testid="dnd"
+				pressed={client.dnd.value}
+				onClick={() => void client.setDnd(!client.dnd.value)}
+				size={20}
+			/>
 		</footer>
 	);
 }
@@ -139,7 +147,7 @@ function ContactRow({ client, user }: { client: Client; user: User }) {
 	const { username, display_name: name } = user;
 	const status = client.people.statusOf(username);
 	const unread = client.chats.unread.value.get(username) ?? 0;
-	const busy = client.calls.state.value.phase !== 'idle';
+	const busy = !client.phone.free.value;
 	return (
 		<li class="row" data-testid={`contact-${username}`} data-status={status} data-selected={client.selected.value === username}>
 			<button type="button" class="row-open" data-testid={`open-${username}`} onClick={() => client.open(username)}>
@@ -241,7 +249,7 @@ function HistoryRow({ client, call }: { client: Client; call: CallRecord }) {
 	const missed = isMissed(call);
 	const { username, display_name } = call.peer;
 	const name = client.people.nameOf(username, display_name);
-	const busy = client.calls.state.value.phase !== 'idle';
+	const busy = !client.phone.free.value;
 	const video = call.media === 'video';
 	return (
 		<li class="row" data-testid="history-item" data-peer={username} data-direction={call.direction} data-missed={missed}>
@@ -253,6 +261,7 @@ function HistoryRow({ client, call }: { client: Client; call: CallRecord }) {
 						<Icon name={missed ? 'missed' : call.direction === 'incoming' ? 'incoming' : 'outgoing'} size={15} />
 						<span class="hidden">{call.direction === 'incoming' ? 'Incoming' : 'Outgoing'}</span>
 						{outcomeWords(call)} · {clockTime(Date.parse(call.started_at))}
+						{call.referred_by && ` · transferred by ${client.people.nameOf(call.referred_by)}`}
 					</span>
 				</span>
 			</button>

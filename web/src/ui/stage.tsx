@@ -43,6 +43,16 @@ export function Stage({ client }: { client: Client }) {
 						<h1>{peer.name}</h1>
 						<StateLine client={client} state={state} />
 					</div>
+					{(calls.held.value || calls.remoteHeld.value) && (
+						<span class="chip" data-testid="hold-state" data-by={calls.held.value ? 'me' : 'peer'} role="status">
+							<Icon name="pause" size={15} /> {calls.held.value ? 'On hold' : 'You are on hold'}
+						</span>
+					)}
+					{calls.transferring.value && (
+						<span class="chip" data-testid="transferring" role="status">
+							<Icon name="transfer" size={15} /> Transferring…
+						</span>
+					)}
 					{calls.remoteMuted.value && (
 						<span class="chip" data-testid="remote-muted">
 							<Icon name="micOff" size={15} /> Muted
@@ -51,6 +61,7 @@ export function Stage({ client }: { client: Client }) {
 					{calls.quality.value && <QualityChip quality={calls.quality.value} />}
 					<IconButton icon="expand" kind="control" label="Full screen" testid="fullscreen" size={19} onClick={() => toggleFullscreen(ref.current)} />
 				</header>
+				<Parked client={client} />
 				<SelfView client={client} />
 				<Controls client={client} />
 			</div>
@@ -64,6 +75,28 @@ export function Stage({ client }: { client: Client }) {
 				</aside>
 			)}
 		</section>
+	);
+}
+
+/** The call behind this one. */
+function Parked({ client }: { client: Client }) {
+	const { phone } = client;
+	const peer = phone.parked.value?.state.value.peer;
+	if (!peer) return null;
+	const to = client.calls.state.value.peer;
+	return (
+		<div class="parked" data-testid="parked" data-peer={peer.username}>
+			<Avatar username={peer.username} name={peer.name} size="s" />
+			<span>{peer.name} is on hold</span>
+			<button type="button" class="button is-small" data-testid="swap" onClick={() => void phone.swap()}>
+				<Icon name="swap" size={16} /> Switch
+			</button>
+			{phone.canJoin.value && to && (
+				<button type="button" class="button is-small" data-testid="join" title={`${peer.name} and ${to.name} go on without you`} onClick={() => void phone.join()}>
+					<Icon name="transfer" size={16} /> Connect them
+				</button>
+			)}
+		</div>
 	);
 }
 
