@@ -76,6 +76,9 @@ export function failuresChapter(world) {
     });
 
     test("busy", async () => {
+      await dave.click("settings");
+      await dave.click("call-waiting"); // with it erin would ring: features.mjs
+      await dave.click("settings-close");
       await carol.call("dave", "audio");
       await dave.see("incoming");
       await dave.click("accept-audio");

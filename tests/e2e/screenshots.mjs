@@ -39,7 +39,7 @@ try {
   await anna.sees("dora", "online");
   await anna.click("open-bela");
   await anna.chat("Do you have five minutes for the plan?");
-  await until("delivered", async () => (await anna.message("me", "five minutes").getAttribute("data-state")) === "sent");
+  await until("delivered", async () => (await anna.message("me", "five minutes").getAttribute("data-state")) === "delivered");
   await anna.chat("I'll call you.");
   await shot(anna, "conversation");
 

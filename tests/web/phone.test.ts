@@ -78,6 +78,7 @@ function world(self = 'kim') {
 		legs: new Map<string, FakeLeg>(),
 		outcomes: [] as Outcome[],
 		news: [] as string[],
+		callWaiting: true,
 		phone: null as unknown as Phone,
 		leg: (user: string): FakeLeg => w.legs.get(user) as FakeLeg,
 		shown: (): string => w.phone.shown.value.state.value.peer?.username ?? 'nobody',
@@ -96,6 +97,7 @@ function world(self = 'kim') {
 	};
 	w.phone = new Phone({
 		self,
+		callWaiting: () => w.callWaiting,
 		agent: {
 			call: (user, _media, events) => {
 				const leg = new FakeLeg(user);
@@ -185,6 +187,13 @@ test('a second call of one\'s own puts the first on hold; when it fails the firs
 	assert.ok(w.phone.lines.every((l) => l.failure.value === null));
 	await w.phone.dial(person('bob'), false);
 	assert.equal(w.phone.lines.filter((l) => l.busy).length, 1, 'whom we talk to is not called');
+});
+
+test('without call waiting who calls during a call is told that we are busy', async () => {
+	const w = world();
+	w.callWaiting = false;
+	await w.talkTo('bob');
+	assert.deepEqual(w.incoming('carol').log, ['busy']);
 });
 
 test('switching between two', async () => {

@@ -66,6 +66,7 @@ export class Client {
 		this.history = new History(api, localStorage, me.username);
 		this.phone = new Phone({
 			self: me.username,
+			callWaiting: () => settings.value.callWaiting,
 			agent: { call: (user, media, events) => (this.agent as Agent).call(user, media, events) },
 			online: () => this.line.value === 'online',
 			takeConfig: () => this.configs.take(),

@@ -11,6 +11,8 @@ export interface Settings {
 	echoCancellation: boolean;
 	noiseSuppression: boolean;
 	autoGainControl: boolean;
+	/** Someone who calls during a call rings; otherwise they are told that we are busy. */
+	callWaiting: boolean;
 	/** Whoever writes to us may see that we have read it. */
 	readReceipts: boolean;
 }
@@ -23,6 +25,7 @@ const DEFAULTS: Settings = {
 	echoCancellation: true,
 	noiseSuppression: true,
 	autoGainControl: true,
+	callWaiting: true,
 	readReceipts: true,
 };
 

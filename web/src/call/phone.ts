@@ -12,6 +12,8 @@ const GLARE_LIMIT_MS = 4000;
 
 export interface PhonePorts extends Omit<CallsPorts, 'onOutcome' | 'onReferral'> {
 	self: string;
+	/** Whether someone may ring while we talk. */
+	callWaiting(): boolean;
 	onOutcome(outcome: Outcome): void;
 	/** Someone hands us over. */
 	onTransferred(by: Peer, to: Peer): void;
@@ -83,7 +85,7 @@ export class Phone {
 			return;
 		}
 		if (!shown.busy) shown.offer(leg);
-		else if (isEstablished(shown.state.value.phase) && !free.busy) free.offer(leg);
+		else if (isEstablished(shown.state.value.phase) && !free.busy && this.ports.callWaiting()) free.offer(leg);
 	}
 
 	/** Answers the call that waits; the present one is put on hold, or ended. */

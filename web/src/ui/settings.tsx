@@ -46,8 +46,12 @@ export function SettingsDialog({ client, onClose }: { client: Client; onClose: (
 					<p class="field-hint">Used from the next call on.</p>
 				</section>
 				<section>
+					<h3>Calls</h3>
+					<Toggle label="Let others ring during a call" testid="call-waiting" on={settings.value.callWaiting} set={(v) => change({ callWaiting: v })} />
+				</section>
+				<section>
 					<h3>Messages</h3>
-					<Toggle label="Let people see that I have read their messages" on={settings.value.readReceipts} set={(v) => change({ readReceipts: v })} />
+					<Toggle label="Let people see that I have read their messages" testid="read-receipts" on={settings.value.readReceipts} set={(v) => change({ readReceipts: v })} />
 				</section>
 				<Certificates />
 				<p class="dialog-foot">Duplex {DUPLEX_VERSION}</p>
@@ -56,11 +60,11 @@ export function SettingsDialog({ client, onClose }: { client: Client; onClose: (
 	);
 }
 
-function Toggle({ label, on, set }: { label: string; on: boolean; set: (v: boolean) => void }) {
+function Toggle({ label, testid, on, set }: { label: string; testid?: string; on: boolean; set: (v: boolean) => void }) {
 	return (
 		<label class="toggle">
 			<span>{label}</span>
-			<input type="checkbox" role="switch" checked={on} onChange={(e) => set(e.currentTarget.checked)} />
+			<input type="checkbox" role="switch" data-testid={testid} checked={on} onChange={(e) => set(e.currentTarget.checked)} />
 		</label>
 	);
 }
