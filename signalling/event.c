@@ -9,6 +9,7 @@
 #include "signalling/message.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
+#include "signalling/registrar.h"
 #include "signalling/session.h"
 #include "signalling/worker.h"
 
@@ -83,11 +84,16 @@ static void on_presence(struct worker *w, const struct redisReply *fields)
 {
 	struct str user = rds_field(fields, "user");
 
+	struct str status = rds_field(fields, "status");
+
 	presence_on_event(w, user);
+	/* These two say what the user has chosen, not what the devices do (common/events.h). */
+	if (str_eq(status, STR("dnd")) || str_eq(status, STR("available")))
+		reg_local_dnd(w, user, str_eq(status, STR("dnd")));
 	/* The first device of a user says it this way. */
-	if (str_eq(rds_field(fields, "status"), str_from(presence_status_name(PRESENCE_ONLINE))))
+	if (str_eq(status, str_from(presence_status_name(PRESENCE_ONLINE))))
 		proxy_device_came(w->proxy, user);
-	else if (str_eq(rds_field(fields, "status"), str_from(presence_status_name(PRESENCE_OFFLINE))))
+	else if (str_eq(status, str_from(presence_status_name(PRESENCE_OFFLINE))))
 		proxy_devices_left(w->proxy, user);
 }
 

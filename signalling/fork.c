@@ -57,6 +57,11 @@ size_t fork_branches(const struct fork *f)
 	return f->count;
 }
 
+bool fork_begun(const struct fork *f)
+{
+	return f->begun;
+}
+
 bool fork_open(const struct fork *f)
 {
 	return !f->told;

@@ -47,6 +47,8 @@ enum err fork_add(struct fork *f, const struct fork_target *t);
 /* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled
  * and the final is 408. 0: none. If no branch is alive, final (480) and ended come before this returns. */
 void fork_begin(struct fork *f, uint64_t timeout_ms);
+/* Whether fork_begin was called. */
+bool fork_begun(const struct fork *f);
 /* When every branch is dead, and so are those that are added within `ms`: only then the final is 480. A device that has just
  * lost its connection is given the time to come back by another (fork_add). Before fork_begin; 0, the preset: at once. */
 void fork_patience(struct fork *f, uint64_t ms);

@@ -17,6 +17,7 @@ struct lookup {
 	struct list node;         /* on `lookups` */
 	bool account_known;       /* the first reply came */
 	bool again;               /* this is the second try */
+	bool soon;                /* it is not urgent */
 	bool known, dnd, lost;
 	char user[USER_NAME_SIZE];
 	char instance[INSTANCE_MAX + 1]; /* "" = all devices */
@@ -114,11 +115,14 @@ static void ask(struct lookup *l)
 {
 	struct rkey account = rkey_user(str_from(l->user)), location = rkey_location(str_from(l->user));
 
-	RDS_ASYNC(l->w->rds, on_account, l, STR("HMGET"), rkey_str(&account), STR("state"), STR("dnd"));
-	RDS_ASYNC(l->w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
+	RDS_ASYNC_SOON(l->w->rds, on_account, l, STR("HMGET"), rkey_str(&account), STR("state"), STR("dnd"));
+	if (l->soon)
+		RDS_ASYNC_SOON(l->w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
+	else
+		RDS_ASYNC(l->w->rds, on_bindings, l, STR("HGETALL"), rkey_str(&location));
 }
 
-void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
+static void look_up(struct worker *w, struct str user, struct str instance, bool soon, location_fn fn, void *user_data)
 {
 	struct lookup *l = malloc(sizeof(*l));
 
@@ -138,8 +142,19 @@ void location_lookup(struct worker *w, struct str user, struct str instance, loc
 	l->w = w;
 	l->fn = fn;
 	l->user_data = user_data;
+	l->soon = soon;
 	list_append(&lookups, &l->node);
 	ask(l);
+}
+
+void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
+{
+	look_up(w, user, instance, false, fn, user_data);
+}
+
+void location_lookup_soon(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data)
+{
+	look_up(w, user, instance, true, fn, user_data);
 }
 
 void location_forget(struct worker *w, const void *user_data)

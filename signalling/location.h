@@ -36,6 +36,8 @@ typedef void (*location_fn)(void *user_data, enum err e, const struct location *
 /* All living bindings of `user` (a valid user name). `fn` is called exactly once, never from inside this call.
  * `instance` non-empty: only that device (a GRUU). */
 void location_lookup(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data);
+/* The same where a few milliseconds do not matter: Redis is asked together with others (rds_async_soon). */
+void location_lookup_soon(struct worker *w, struct str user, struct str instance, location_fn fn, void *user_data);
 /* The owner of `user_data` goes away: its look-ups will not be called back. */
 void location_forget(struct worker *w, const void *user_data);
 

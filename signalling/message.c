@@ -292,5 +292,5 @@ void message_on_message(void *arg, struct txn *server, const struct sip_msg *m, 
 	op->type = str_keep(&at, type);
 	op->body = str_keep(&at, m->body);
 	txn_set_user(server, &server_user, op);
-	location_lookup(w, str_from(op->to), STR_NONE, on_location, op);
+	location_lookup_soon(w, str_from(op->to), STR_NONE, on_location, op);
 }

@@ -26,6 +26,10 @@ struct proxy_host {
 	bool (*local)(void *host, const struct flow *flow); /* flow_local */
 	/* location_lookup, but the answer may come before it returns. */
 	void (*lookup)(void *host, struct str user, struct str instance, location_fn done, void *arg);
+	/* The same for what is not urgent; may be NULL. */
+	void (*lookup_soon)(void *host, struct str user, struct str instance, location_fn done, void *arg);
+	/* registrar_near: devices that may be rung before Redis is asked; may be NULL. */
+	size_t (*near)(void *host, struct str user, struct str instance, struct binding *out, size_t max);
 	void (*forget)(void *host, const void *arg);                                               /* location_forget */
 	void (*remove)(void *host, struct str user, struct str instance, const struct flow *flow); /* location_remove */
 	void (*busy)(void *host, struct str user, bool busy); /* presence_set_busy */
@@ -137,6 +141,7 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_FORGED_ROUTE, "forged_route", "requests with a Route that we did not make")         \
 	X(PROXY_C_NO_PERMISSION, "no_permission", "requests refused for want of a permission")        \
 	X(PROXY_C_UNKNOWN_USER, "unknown_user", "requests to users that do not exist")                \
+	X(PROXY_C_NEAR, "near", "INVITEs that rang devices of this worker before Redis was asked")           \
 	X(PROXY_C_NOT_REGISTERED, "not_registered", "INVITEs to users without a device")              \
 	X(PROXY_C_FOREIGN, "foreign_domain", "requests to other domains")                             \
 	X(PROXY_C_STORE_AWAY, "store_away", "requests refused because the store did not answer")      \

@@ -123,6 +123,9 @@ void proxy_calls_free_all(struct proxy *p)
 			fork_discard(c->fork);
 			c->fork = NULL;
 		}
+		/* The store will not say any more who else there is. */
+		if (c->fork != NULL && !fork_begun(c->fork))
+			fork_begin(c->fork, 0);
 		c->holds = 0;
 		call_drop(c);
 		call_free_if_done(c);

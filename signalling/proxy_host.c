@@ -5,6 +5,7 @@
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
+#include "signalling/registrar.h"
 #include "signalling/worker.h"
 
 static enum err host_send(void *host, const struct flow *flow, struct str message)
@@ -45,6 +46,16 @@ static bool host_local(void *host, const struct flow *flow)
 static void host_lookup(void *host, struct str user, struct str instance, location_fn done, void *arg)
 {
 	location_lookup(host, user, instance, done, arg);
+}
+
+static void host_lookup_soon(void *host, struct str user, struct str instance, location_fn done, void *arg)
+{
+	location_lookup_soon(host, user, instance, done, arg);
+}
+
+static size_t host_near(void *host, struct str user, struct str instance, struct binding *out, size_t max)
+{
+	return registrar_near(host, user, instance, out, max);
 }
 
 static void host_forget(void *host, const void *arg)
@@ -88,6 +99,8 @@ const struct proxy_host proxy_worker_host = {
 	.alive = host_alive,
 	.local = host_local,
 	.lookup = host_lookup,
+	.lookup_soon = host_lookup_soon,
+	.near = host_near,
 	.forget = host_forget,
 	.remove = host_remove,
 	.busy = host_busy,

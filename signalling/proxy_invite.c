@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "signalling/sdp.h"
 
+#define NEAR_MAX       4u  /* devices of this worker that ring at once; others join them */
 #define CALLS_LATE_MAX 16u /* calls that ring one person at once */
 
 static const struct txn_user invite_user;
@@ -325,11 +326,51 @@ static bool willing(struct call *c, const struct location *loc)
 	return false;
 }
 
+/* The devices are told, unless the callee does not want that. False: refused. */
+static bool ring(struct call *c, const struct location *loc, struct ringing *out)
+{
+	struct proxy *p = proxy_of(c);
+
+	c->callee_exists = true;
+	if (!willing(c, loc))
+		return false;
+	if (start_fork(c) != ERR_OK) {
+		proxy_count(p, PROXY_C_NO_MEMORY);
+		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
+		return false;
+	}
+	txn_sending_on(p->txns, c->server);
+	*out = add_devices(c, loc);
+	txn_sending_on(p->txns, NULL);
+	return true;
+}
+
+/* Devices of this worker ring already: the others join them, if nobody has answered meanwhile. What the store did not say, or now says about the
+ * callee's wish, comes too late for those that ring. */
+static void join(struct call *c, enum err e, const struct location *loc)
+{
+	struct txn_layer *txns = proxy_of(c)->txns;
+
+	if (e == ERR_OK && !loc->dnd && c->state < CALL_ANSWERED && c->server != NULL && fork_open(c->fork)) {
+		txn_sending_on(txns, c->server);
+		(void)add_devices(c, loc); /* without room it rings where it rings */
+		txn_sending_on(txns, NULL);
+	}
+	fork_begin(c->fork, proxy_of(c)->config.ring_timeout_ms);
+}
+
 static void on_location(void *arg, enum err e, const struct location *loc)
 {
 	struct call *c = arg;
 	struct proxy *p = proxy_of(c);
 
+	if (c->fork != NULL) {
+		/* Held until its fork is done with: that may free it. */
+		join(c, e, loc);
+		c->holds--;
+		call_free_if_done(c);
+		return;
+	}
 	c->holds--;
 	if (c->state == CALL_ENDED || c->server == NULL) {
 		call_free_if_done(c);
@@ -345,23 +386,40 @@ static void on_location(void *arg, enum err e, const struct location *loc)
 		refuse(c, 404, "Unknown user", STR_NONE, CDR_NOT_FOUND);
 		return;
 	}
-	c->callee_exists = true;
-	if (!willing(c, loc))
-		return;
-	if (start_fork(c) != ERR_OK) {
-		proxy_count(p, PROXY_C_NO_MEMORY);
-		refuse(c, 500, NULL, STR_NONE, CDR_FAILED);
-		return;
-	}
-	txn_sending_on(p->txns, c->server);
-	struct ringing r = add_devices(c, loc);
-	txn_sending_on(p->txns, NULL);
+	struct ringing r;
 
-	if (refused(c, &r))
+	if (!ring(c, loc, &r) || refused(c, &r))
 		return;
 	if (fork_branches(c->fork) > 0)
 		call_forked(c);
 	fork_begin(c->fork, p->config.ring_timeout_ms);
+}
+
+/* Who is called may be connected to this very worker: then those devices ring at once, and Redis is asked meanwhile who else there is. False: refused. */
+static bool ring_near(struct call *c)
+{
+	struct proxy *p = proxy_of(c);
+	struct binding found[NEAR_MAX];
+	struct location loc = { .known = true, .binding = found };
+	struct ringing r;
+
+	if (p->ops->near == NULL || txn_request(c->server)->first[SIP_H_REPLACES] != 0)
+		return true;
+	loc.count = p->ops->near(p->host, str_from(c->party[CALL_CALLEE].user), str_from(c->one_device), found, NEAR_MAX);
+	/* To oneself: Redis knows the other devices. */
+	if (loc.count == 0 || strcmp(c->party[CALL_CALLER].user, c->party[CALL_CALLEE].user) == 0)
+		return true;
+	if (!ring(c, &loc, &r))
+		return false;
+	if (fork_branches(c->fork) == 0) {
+		/* None that can be rung from here: as if there were none. */
+		fork_discard(c->fork);
+		c->fork = NULL;
+		return true;
+	}
+	proxy_count(p, PROXY_C_NEAR);
+	call_forked(c);
+	return true;
 }
 
 static void on_late_location(void *arg, enum err e, const struct location *loc)
@@ -548,7 +606,13 @@ void proxy_invite(struct proxy *p, const struct origin *from, const struct sip_m
 	if (str_copy(instance, c->one_device, sizeof(c->one_device)) != ERR_OK)
 		c->one_device[0] = '?';
 	c->holds++;
-	p->ops->lookup(p->host, str_from(c->party[CALL_CALLEE].user), instance, on_location, c);
+	if (!ring_near(c)) {
+		c->holds--;
+		call_free_if_done(c);
+		return;
+	}
+	bool urgent = c->fork == NULL || p->ops->lookup_soon == NULL;
+	(urgent ? p->ops->lookup : p->ops->lookup_soon)(p->host, str_from(c->party[CALL_CALLEE].user), instance, on_location, c);
 }
 
 /* --- CANCEL ----------------------------------------------------------------------------------- */

@@ -74,14 +74,21 @@ static struct str without_headers(struct str contact)
 	return sip_uri_parse(contact, &u) == ERR_OK && u.headers.len > 0 ? str_sub(contact, 0, contact.len - u.headers.len) : contact;
 }
 
-enum err stored_to_binding(const struct stored *s, const uint8_t key[FLOW_KEY_LEN], struct binding *out)
+enum err stored_at_flow(const struct stored *s, const struct flow *flow, struct binding *out)
 {
-	struct binding b = { .reg_id = s->reg_id, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video,
+	struct binding b = { .reg_id = s->reg_id, .flow = *flow, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video,
 			     .phone = s->phone };
 
 	if (str_copy(s->instance, b.instance, sizeof(b.instance)) != ERR_OK ||
-	    str_copy(without_headers(s->contact), b.contact, sizeof(b.contact)) != ERR_OK || flow_token_get(s->token, key, &b.flow) != ERR_OK)
+	    str_copy(without_headers(s->contact), b.contact, sizeof(b.contact)) != ERR_OK)
 		return ERR_INVALID;
 	*out = b;
 	return ERR_OK;
+}
+
+enum err stored_to_binding(const struct stored *s, const uint8_t key[FLOW_KEY_LEN], struct binding *out)
+{
+	struct flow flow;
+
+	return flow_token_get(s->token, key, &flow) == ERR_OK ? stored_at_flow(s, &flow, out) : ERR_INVALID;
 }

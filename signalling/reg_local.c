@@ -26,6 +26,7 @@ struct reg {
 	struct flow flow;
 	bool lost;               /* the flow is gone: the grace is running */
 	bool asking;             /* a second writing is under way */
+	bool dnd;                /* the user wants no calls: as of the last REGISTER, and by events since */
 	struct str user;
 	struct stored s;         /* its slices, and `user`, lie in text */
 	char text[];
@@ -181,6 +182,39 @@ void reg_local_each(struct worker *w, struct str user, void (*fn)(const struct s
 		if (str_eq(g->user, user) && !g->lost)
 			fn(&g->s, &g->flow, arg);
 	}
+}
+
+void reg_local_dnd(struct worker *w, struct str user, bool dnd)
+{
+	struct list *head = usermap_at(&w->registrar->users, user), *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, head) {
+		struct reg *g = CONTAINER_OF(it, struct reg, by_user);
+
+		if (str_eq(g->user, user))
+			g->dnd = dnd;
+	}
+}
+
+size_t registrar_near(struct worker *w, struct str user, struct str instance, struct binding *out, size_t max)
+{
+	struct list *head = usermap_at(&w->registrar->users, user), *it, *tmp;
+	uint64_t wall = clock_wall_ms();
+	size_t n = 0;
+
+	LIST_FOR_EACH (it, tmp, head) {
+		const struct reg *g = CONTAINER_OF(it, struct reg, by_user);
+
+		if (!str_eq(g->user, user) || g->lost || (instance.len > 0 && !str_eq(g->s.instance, instance)))
+			continue;
+		if (g->dnd || !list_empty(&g->dirty_node))
+			return 0;
+		if (n == max || g->s.expires_ms <= wall || conn_of(w->conns, &g->flow) == NULL)
+			continue;
+		if (stored_at_flow(&g->s, &g->flow, &out[n]) == ERR_OK)
+			n++;
+	}
+	return n;
 }
 
 /* --- taking back --- */

@@ -181,6 +181,7 @@ static void saved(struct reg_op *op, const struct redisReply *reply)
 	if (reg_local_put(w, user, &op->flow, &op->s, false) != ERR_OK)
 		log_event(LOG_ERROR, "out-of-memory", "what=binding");
 	note_device(op);
+	reg_local_dnd(w, user, str_eq(rds_text(rds_at(reply, 0)), STR(REG_DND)));
 	reg_close_token(w, rds_text(rds_at(reply, 1)));
 	if (rds_text(rds_at(reply, 2)).len > 0) {
 		w->count->reject[REJ_DEVICES]++;

@@ -53,7 +53,8 @@ struct rds_script reg_script_save = {
 	"  last = math.max(last, tonumber(expires))\n"
 	"end\n"
 	"redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))\n"
-	"return list({ 'ok', superseded, evicted, redis.call('XLEN', KEYS[3]), before }, all)\n",
+	"local status = redis.call('HGET', KEYS[4], 'dnd') == '1' and 'dnd' or 'ok'\n"
+	"return list({ status, superseded, evicted, redis.call('XLEN', KEYS[3]), before }, all)\n",
 };
 
 struct rds_script reg_script_remove = {

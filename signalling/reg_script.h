@@ -6,6 +6,7 @@
 
 /* What the scripts say in their first element. */
 #define REG_OK "ok"
+#define REG_DND "dnd"         /* done, like "ok", and the user wants no calls */
 #define REG_SESSION "session" /* the session or the user is gone */
 #define REG_STALE "stale"     /* older than the binding: RFC 3261 §10.3 step 7 */
 

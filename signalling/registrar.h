@@ -32,6 +32,11 @@ void registrar_redis_up(struct worker *w);
 
 /* Inside: bindings of our own flows. */
 
+/* Devices of `user` that are connected to this worker and may be rung before Redis is asked who else there is: up to `max`, newest last, only that with
+ * `instance` if one is given. None when the user wants no calls, or when Redis was away when they registered. Gives how many. */
+size_t registrar_near(struct worker *w, struct str user, struct str instance, struct binding *out, size_t max);
+/* The user wants no calls, or wants them again: an event said so. */
+void reg_local_dnd(struct worker *w, struct str user, bool dnd);
 /* Notes a binding that was granted. `dirty`: Redis did not confirm it. */
 enum err reg_local_put(struct worker *w, struct str user, const struct flow *flow, const struct stored *s, bool dirty);
 /* The binding was taken back in Redis. Does nothing if it is not ours. */

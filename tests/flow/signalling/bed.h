@@ -60,6 +60,13 @@ struct bed {
 	unsigned removed;      /* bindings taken out by the proxy */
 	bool uncertain;        /* the store did not answer, and the worker itself knows nobody */
 	enum err lookup_fails; /* ERR_OK = works */
+	bool near;             /* a worker rings its own devices before it asks */
+	struct {               /* the look-up that is under way when `near` */
+		struct bed_worker *host;
+		char user[USER_NAME_SIZE], instance[64];
+		location_fn done;
+		void *arg;
+	} asked;
 };
 
 /* --- the host --------------------------------------------------------------------------------- */
@@ -193,6 +200,50 @@ static inline void bed_lookup_op(void *host, struct str user, struct str instanc
 	done(arg, ERR_OK, &loc);
 }
 
+static inline void bed_lookup_soon_op(void *host, struct str user, struct str instance, location_fn done, void *arg)
+{
+	struct bed *b = ((struct bed_worker *)host)->bed;
+
+	assert_null(b->asked.done);
+	assert_ok(str_copy(user, b->asked.user, sizeof(b->asked.user)));
+	assert_ok(str_copy(instance, b->asked.instance, sizeof(b->asked.instance)));
+	b->asked.host = host;
+	b->asked.done = done;
+	b->asked.arg = arg;
+}
+
+/* The answer to the look-up of a worker that rings already. */
+static inline void bed_looked_up(struct bed *b)
+{
+	location_fn done = b->asked.done;
+
+	assert_non_null(done);
+	b->asked.done = NULL;
+	bed_lookup_op(b->asked.host, str_from(b->asked.user), str_from(b->asked.instance), done, b->asked.arg);
+}
+
+static inline size_t bed_near_op(void *host, struct str user, struct str instance, struct binding *out, size_t max)
+{
+	struct bed_worker *w = host;
+	struct bed *b = w->bed;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < b->clients && b->near; i++) {
+		struct bed_client *c = &b->client[i];
+
+		if (!str_eq(user, str_from(c->user)) || !c->registered || (instance.len > 0 && !str_eq(instance, str_from(c->instance))) ||
+		    strcmp(c->flow.worker, w->name) != 0 || n == max)
+			continue;
+		if (c->dnd)
+			return 0;
+		out[n] = (struct binding){ .flow = c->flow, .reg_id = 1 };
+		(void)snprintf(out[n].instance, sizeof(out[n].instance), "%s", c->instance);
+		(void)snprintf(out[n].contact, sizeof(out[n].contact), "%s", c->contact);
+		n++;
+	}
+	return n;
+}
+
 static inline void bed_forget_op(void *host, const void *arg)
 {
 	(void)host;
@@ -266,6 +317,8 @@ static const struct proxy_host bed_host = {
 	.alive = bed_alive_op,
 	.local = bed_local_op,
 	.lookup = bed_lookup_op,
+	.lookup_soon = bed_lookup_soon_op,
+	.near = bed_near_op,
 	.forget = bed_forget_op,
 	.remove = bed_remove_op,
 	.busy = bed_busy_op,

@@ -474,6 +474,156 @@ static void worker_of_a_call_dies(void **state)
 	(void)bed_take(bob, "SIP/2.0 200 ");
 }
 
+/* --- devices of this worker ring before the store is asked --- */
+
+/* The one beside the caller rings at once, the one elsewhere joins, and the first answer wins. */
+static void near_rings_first(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *near = bed_client(b, "bob", 0), *far = bed_client(b, "bob", 1);
+
+	b->near = true;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *first = bed_take(near, "INVITE ");
+
+	bed_nothing(far);
+	bed_answer(near, first, 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	bed_looked_up(b);
+	bed_settle(b);
+	bed_nothing(near); /* it rings already */
+	const struct sip_msg *second = bed_take(far, "INVITE ");
+
+	bed_answer(far, second, 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	bed_answer(far, second, 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	const struct sip_msg *cancel = bed_take(near, "CANCEL ");
+
+	bed_answer(near, cancel, 200, "");
+	bed_answer(near, first, 487, "");
+	(void)bed_take(near, "ACK ");
+}
+
+/* Somebody picks up before the store has answered: nobody else is rung. */
+static void near_answers_at_once(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *near = bed_client(b, "bob", 0), *far = bed_client(b, "bob", 1);
+
+	b->near = true;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(near, bed_take(near, "INVITE "), 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+	bed_looked_up(b);
+	bed_settle(b);
+	bed_nothing(far);
+	assert_int_equal(b->busy[0], 1);
+	assert_int_equal(b->busy[1], 1);
+}
+
+/* Busy here is no answer while it is not known who else there is. */
+static void near_declines_others_ring(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *near = bed_client(b, "bob", 0), *far = bed_client(b, "bob", 1);
+
+	b->near = true;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(near, bed_take(near, "INVITE "), 486, "");
+	(void)bed_take(near, "ACK ");
+	assert_false(bed_has(alice, "SIP/2.0 486 "));
+	bed_looked_up(b);
+	bed_settle(b);
+	bed_answer(far, bed_take(far, "INVITE "), 480, "");
+	(void)bed_take(far, "ACK ");
+	(void)bed_take(alice, "SIP/2.0 486 ");
+	bed_cdr(b, "busy", 486, "callee");
+	bed_quiet(b);
+}
+
+/* The caller gives up before the store has answered. */
+static void near_cancelled_before_the_answer(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *near = bed_client(b, "bob", 0), *far = bed_client(b, "bob", 1);
+
+	b->near = true;
+	struct bed_dialog d = bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(near, "INVITE ");
+
+	bed_answer(near, m, 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	bed_cancel(alice, &d);
+	(void)bed_take(alice, "SIP/2.0 487 ");
+	bed_answer(near, bed_take(near, "CANCEL "), 200, "");
+	bed_answer(near, m, 487, "");
+	(void)bed_take(near, "ACK ");
+	bed_looked_up(b);
+	bed_settle(b);
+	bed_nothing(far);
+	bed_cdr(b, "cancelled", 487, "caller");
+	bed_run(b, 40000);
+	bed_quiet(b);
+}
+
+/* The store does not answer: who is here can still be called. */
+static void near_without_the_store(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *near = bed_client(b, "bob", 0);
+
+	b->near = true;
+	b->lookup_fails = ERR_TIMEOUT;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(near, "INVITE ");
+
+	bed_looked_up(b);
+	bed_settle(b);
+	assert_false(bed_has(alice, "SIP/2.0 500 "));
+	bed_answer(near, m, 200, BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 200 ");
+}
+
+/* Nobody rings whose user wants no calls; and the ring time ends as ever. */
+static void near_respects_the_callee(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 0);
+
+	b->near = true;
+	bob->dnd = true;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	(void)bed_take(alice, "SIP/2.0 480 Do not disturb");
+	bed_nothing(bob);
+	bob->dnd = false;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	const struct sip_msg *m = bed_take(bob, "INVITE ");
+
+	bed_answer(bob, m, 180, "");
+	bed_looked_up(b);
+	bed_run(b, 46000);
+	(void)bed_take(alice, "SIP/2.0 180 ");
+	(void)bed_take(alice, "SIP/2.0 408 ");
+	bed_answer(bob, bed_take(bob, "CANCEL "), 200, "");
+	bed_answer(bob, m, 487, "");
+	(void)bed_take(bob, "ACK ");
+	bed_run(b, 40000);
+	bed_quiet(b);
+}
+
+/* The worker stops while it asks: nothing is left behind (seen by the address sanitizer). */
+static void near_stopped_while_asking(void **state)
+{
+	struct bed *b = *state;
+	struct bed_client *alice = bed_client(b, "alice", 0), *bob = bed_client(b, "bob", 0);
+
+	b->near = true;
+	(void)bed_invite(alice, "bob", BED_AUDIO);
+	bed_answer(bob, bed_take(bob, "INVITE "), 180, "");
+	(void)bed_take(alice, "SIP/2.0 180 ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +638,8 @@ int main(void)
 		T(worker_of_a_call_dies),   T(back_while_ringing),
 		T(late_device),             T(late_but_not_again),
 		T(cancelled_while_waiting), T(left_while_waiting), T(stopped_while_waiting),
+		T(near_rings_first), T(near_answers_at_once), T(near_declines_others_ring), T(near_cancelled_before_the_answer),
+		T(near_without_the_store), T(near_respects_the_callee), T(near_stopped_while_asking),
 		T(challenges_are_gathered), T(device_overload_is_not_ours),
 	};
 

@@ -87,6 +87,17 @@ static void the_first_binding(void **state)
 	rds_reply_free(at);
 }
 
+/* Who wants no calls is told with the binding, so that their worker knows before it is called. */
+static void no_calls_wanted(void **state)
+{
+	(void)state;
+	assert_ok(RDS(r, NULL, STR("HSET"), STR("user:{u}"), STR("dnd"), STR("1")));
+	assert_str(put("T1", STR("i;1"), STR("9000000001000")), REG_DND);
+	assert_int_equal(bindings(), 1);
+	assert_ok(RDS(r, NULL, STR("HDEL"), STR("user:{u}"), STR("dnd")));
+	assert_str(put("T2", STR("i;1"), STR("9000000001001")), REG_OK);
+}
+
 static void no_session_no_binding(void **state)
 {
 	(void)state;
@@ -211,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_first_binding, fresh),
+		cmocka_unit_test_setup(no_calls_wanted, fresh),
 		cmocka_unit_test_setup(no_session_no_binding, fresh),
 		cmocka_unit_test_setup(the_same_device_replaces_itself, fresh),
 		cmocka_unit_test_setup(an_older_cseq_of_the_same_call_loses, fresh),
