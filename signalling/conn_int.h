@@ -6,6 +6,7 @@
 #include "common/device.h"
 #include "signalling/budget.h"
 #include "signalling/conn.h"
+#include "signalling/digest.h"
 #include "signalling/location.h"
 #include "signalling/usermap.h"
 #include "signalling/worker.h"
@@ -23,8 +24,7 @@ struct line {
 	struct link *link;          /* outlives the line */
 	struct list by_link;
 	char ha1[2][DEVICE_HA1_MAX + 1]; /* by enum digest_algorithm; "" = not known */
-	uint64_t nonce_made;        /* of the youngest nonce that was used, and its counter: what is not beyond is a replay (RFC 7616 §5.5) */
-	uint32_t nonce_count;
+	struct nonces nonces;       /* what its credentials have used: digest.h */
 	char instance[INSTANCE_MAX + 1]; /* that was registered, or "" */
 };
 

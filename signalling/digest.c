@@ -185,3 +185,28 @@ enum err digest_nonce_get(struct str nonce, const uint8_t key[DIGEST_KEY_LEN], s
 	*made = at << 16 | (be32_get(raw + 8) & 0xffff);
 	return ERR_OK;
 }
+
+bool nonces_use(struct nonces *n, uint64_t made, uint32_t count)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 0; i < NONCES_MAX; i++) {
+		if (n->used[i].made == made) {
+			if (count <= n->used[i].count)
+				return false;
+			n->used[i].count = count;
+			return true;
+		}
+		if (n->used[i].made < n->used[oldest].made)
+			oldest = i;
+	}
+	if (made <= n->forgotten)
+		return false;
+	/* A free one is the oldest of all. One older than all that are kept would be forgotten at once: it makes no room. */
+	if (n->used[oldest].made > made)
+		return false;
+	n->forgotten = MAX(n->forgotten, n->used[oldest].made);
+	n->used[oldest].made = made;
+	n->used[oldest].count = count;
+	return true;
+}

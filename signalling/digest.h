@@ -36,4 +36,18 @@ void digest_nonce_put(struct buf *to, const uint8_t key[DIGEST_KEY_LEN], struct 
 /* ERR_INVALID: not ours or made for another place. ERR_EXPIRED. *made: grows from nonce to nonce of one place: who has seen one takes no older one. */
 enum err digest_nonce_get(struct str nonce, const uint8_t key[DIGEST_KEY_LEN], struct str where, uint64_t now_ms, uint64_t *made);
 
+/* The nonces that one client has used lately, each with its counter: what is not beyond that is a replay (RFC 7616 §5.5). Several are kept, because many
+ * clients have one for each of their registrations, calls and subscriptions at the same time. */
+#define NONCES_MAX 8u
+struct nonces {
+	struct {
+		uint64_t made; /* of digest_nonce_get; 0 = free */
+		uint32_t count;
+	} used[NONCES_MAX];
+	uint64_t forgotten; /* the youngest that had to make room: older ones are not taken any more */
+};
+
+/* False: used before, or too old to know. Else it counts as used from now on. All zero: none was used. */
+bool nonces_use(struct nonces *n, uint64_t made, uint32_t count);
+
 #endif

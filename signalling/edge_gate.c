@@ -157,9 +157,10 @@ static void log_in(struct link *l, const struct login *who, const struct sip_msg
 			RDS_ASYNC_EVAL(w->rds, &used_script, on_noted, NULL, 1, rkey_str(&key), buf_view(&now));
 		}
 	}
-	if (d != NULL) {
-		c->line->nonce_made = nonce_made;
-		c->line->nonce_count = d->nc;
+	if (!nonces_use(&c->line->nonces, nonce_made, d->nc)) {
+		count(l, REJ_AUTH_STALE);
+		challenge(l, m, true);
+		return;
 	}
 	w->count->stat[STAT_LOGINS]++;
 	deliver(c, m);
@@ -200,7 +201,6 @@ static enum err credentials(const struct link *l, const struct sip_msg *m, struc
 static void judge(struct link *l, const struct sip_msg *m, const struct digest *d, const struct login *who, uint64_t nonce_made)
 {
 	struct worker *w = worker_of(l);
-	struct conn *c = link_line_of(l, who->user);
 	struct str ha1 = d->algorithm == DIGEST_SHA256 ? who->sha256 : who->md5;
 
 	if (ha1.len == 0 || !digest_ok(d, ha1, m->method_text)) {
@@ -208,13 +208,6 @@ static void judge(struct link *l, const struct sip_msg *m, const struct digest *
 		(void)sources_take(l->edge->sources, &l->remote, WRONG_COST, worker_now(w));
 		log_event(LOG_INFO, "phone-login-wrong", "login=%s address=%s", log_value(d->username), l->ip);
 		challenge(l, m, false);
-		return;
-	}
-	/* What was used already, or came before what was: RFC 7616 §5.5. */
-	if (c != NULL && str_eq(c->session, who->session) &&
-	    (nonce_made < c->line->nonce_made || (nonce_made == c->line->nonce_made && d->nc <= c->line->nonce_count))) {
-		count(l, REJ_AUTH_STALE);
-		challenge(l, m, true);
 		return;
 	}
 	log_in(l, who, m, d, nonce_made);

@@ -150,6 +150,34 @@ static void a_challenge_reads_as_it_should(void **state)
 	assert_true(str_eq(buf_view(&b), STR("Digest realm=\"example.com\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth\", stale=true")));
 }
 
+static void a_counter_is_used_once(void **state)
+{
+	struct nonces n = { 0 };
+
+	(void)state;
+	assert_true(nonces_use(&n, 100, 1));
+	assert_false(nonces_use(&n, 100, 1));
+	assert_true(nonces_use(&n, 100, 3));
+	assert_false(nonces_use(&n, 100, 2));
+	/* Another of the client's dialogs, with an older nonce of its own. */
+	assert_true(nonces_use(&n, 90, 1));
+	assert_false(nonces_use(&n, 90, 1));
+	assert_true(nonces_use(&n, 100, 4));
+}
+
+static void what_is_forgotten_is_not_taken_again(void **state)
+{
+	struct nonces n = { 0 };
+
+	(void)state;
+	for (uint64_t made = 1; made <= 3 * NONCES_MAX; made++)
+		assert_true(nonces_use(&n, made, 1));
+	for (uint64_t made = 1; made <= 3 * NONCES_MAX; made++)
+		assert_false(nonces_use(&n, made, 1));
+	assert_true(nonces_use(&n, 3 * NONCES_MAX, 2));
+	assert_false(nonces_use(&n, NONCES_MAX, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +187,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_whole_is_refused),
 		cmocka_unit_test(a_nonce_is_good_for_a_while_and_one_place),
 		cmocka_unit_test(every_changed_character_spoils_a_nonce),
+		cmocka_unit_test(a_counter_is_used_once),
+		cmocka_unit_test(what_is_forgotten_is_not_taken_again),
 		cmocka_unit_test(a_challenge_reads_as_it_should),
 	};
 
