@@ -42,6 +42,20 @@ listeners() {
 		bind == "" || bind == "0.0.0.0" || bind == "[::]" || local == bind || local == "*" || local == (bind ~ /:/ ? "[::]" : "0.0.0.0")'
 }
 
+# The workers share these ports among themselves (SO_REUSEPORT), and would with another instance of ours.
+check_sip() {
+	local address=${SIP_BIND//[\[\]]/} port taken
+	[ -n "$address" ] || return 0
+	case $address in
+	0.0.0.0 | ::) ;;
+	*) [[ $(ip route get "$address" 2>/dev/null) == local\ * ]] || die "SIP_BIND=$SIP_BIND is not an address of this host." ;;
+	esac
+	for port in "$SIP_PORT" "$((SIP_PORT + 1))"; do
+		taken=$(BIND=$SIP_BIND listeners "$port" | head -n 1)$(ss -Hlun "sport = :$port" "src = $SIP_BIND" 2>/dev/null | head -n 1)
+		[ -z "$taken" ] || die "Port $port is already in use on $SIP_BIND: stop that program or choose another port for desk phones with SIP_PORT=…"
+	done
+}
+
 check_bind() {
 	local address=${BIND//[\[\]]/}
 	case $address in
@@ -107,6 +121,7 @@ check_disk() {
 check_all() {
 	check_programs
 	check_bind
+	check_sip
 	check_ports
 	joined || check_tun
 	joined || check_iface

@@ -33,6 +33,7 @@ pki_setup() {
 		printf '%s\n' "$names" | write_file "$PKI_DIR/names" 0644
 	fi
 	pki_server_certificate
+	pki_phones_certificate
 	pki_users_authority
 }
 
@@ -63,6 +64,16 @@ make_authority() {
 	openssl req -x509 -new -key "$dir/ca.key" -sha256 -days 3650 -subj "/O=Duplex/CN=$subject ($INSTANCE)" \
 		-addext 'basicConstraints=critical,CA:TRUE,pathlen:0' -addext 'keyUsage=critical,keyCertSign,cRLSign' \
 		${extra:+-addext "$extra"} 2>/dev/null | write_file "$dir/ca.crt" 0644
+}
+
+# What the signalling workers, which are not root, show to desk phones: the server's, in files of their group. Only where phones are served.
+pki_phones_certificate() {
+	if [ -z "$SIP_BIND" ]; then
+		rm -f "$PKI_DIR/sip.key" "$PKI_DIR/sip.crt"
+		return
+	fi
+	write_file "$PKI_DIR/sip.key" 0640 root:duplex <"$PKI_DIR/server.key"
+	write_file "$PKI_DIR/sip.crt" 0644 <"$PKI_DIR/server.crt"
 }
 
 # Makes the server's certificate, or renews it when its end is near. Returns 0 when a new one was made.

@@ -38,6 +38,13 @@ duplex_settings() {
 		$(peer_lines)
 		ring-timeout = $RING_TIMEOUT_S
 		socket-group = www-data
+		; Desk phones: docs/desk-phones.md.
+		sip-listen-udp = ${SIP_BIND:+$SIP_BIND:$SIP_PORT}
+		sip-listen-tcp = ${SIP_BIND:+$SIP_BIND:$SIP_PORT}
+		sip-listen-tls = ${SIP_BIND:+$SIP_BIND:$((SIP_PORT + 1))}
+		sip-certificate = $PKI_DIR/sip.crt
+		sip-certificate-key = $PKI_DIR/sip.key
+		sip-auth = ${SIP_AUTH/,/ }
 	EOF
 }
 

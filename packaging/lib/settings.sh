@@ -13,6 +13,9 @@
 # TAP, SUBNET dpx-HASH, 10.83.84.0/24     the relay's TAP device; .1 is this host, .2 the relay
 # IFACE       (none)                      network interface on whose own address the relay serves the network as well
 # RING_TIMEOUT_S 45                       how long a call rings
+# SIP_BIND    (none)                      address on which desk phones are served, by UDP, TCP and TLS; empty = none are
+# SIP_PORT    5060                        of UDP and TCP; TLS has the next one
+# SIP_AUTH    sha-256                     how phones may log in, best first: sha-256, md5, joined by commas
 # LOG_LEVEL   info                        of our programs
 # VARIANT     release                     which build is installed
 # PUBLIC_PORT HTTPS_PORT                  port that browsers use, when something in front spreads them over nodes
@@ -21,7 +24,7 @@
 # REDIS_LISTEN (none)                     address:port on which Redis serves other machines, beside its own socket
 # JOIN        (none)                      archive that the node that began has made for this one (duplex-run invite); it brings
 # REDIS, TURN_URLS                        the Redis and the relay of the cluster
-SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S LOG_LEVEL VARIANT PUBLIC_PORT NODE PEER REDIS_LISTEN JOIN REDIS TURN_URLS'
+SETTING_NAMES='INSTANCE HTTPS_PORT HTTP_PORT BIND DOMAIN WORKERS RELAY_CORES TAP SUBNET IFACE RING_TIMEOUT_S SIP_BIND SIP_PORT SIP_AUTH LOG_LEVEL VARIANT PUBLIC_PORT NODE PEER REDIS_LISTEN JOIN REDIS TURN_URLS'
 
 declare -A GIVEN # setting -> what this call asks for, or nothing
 
@@ -36,6 +39,7 @@ settings_from_arguments() {
 		printf -v "$name" '%s' "${pair#*=}"
 	done
 	[[ ${BIND:-} != *:* || $BIND == \[*\] ]] || BIND=[$BIND] # as nginx and URLs write IPv6
+	[[ ${SIP_BIND:-} != *:* || $SIP_BIND == \[*\] ]] || SIP_BIND=[$SIP_BIND]
 }
 
 settings_paths() {
@@ -94,6 +98,9 @@ settings_defaults() {
 	RELAY_CORES=${RELAY_CORES:-1}
 	TAP=${TAP:-dpx-$hash}
 	RING_TIMEOUT_S=${RING_TIMEOUT_S:-45}
+	SIP_BIND=${SIP_BIND:-}
+	SIP_PORT=${SIP_PORT:-5060}
+	SIP_AUTH=${SIP_AUTH:-sha-256}
 	LOG_LEVEL=${LOG_LEVEL:-info}
 	VARIANT=${VARIANT:-release}
 	BUILD_DIR=$TREE/build/$VARIANT
@@ -105,6 +112,9 @@ settings_check() {
 	[ -z "$HTTP_PORT" ] || number HTTP_PORT 1 65535
 	[ "$HTTP_PORT" != "$HTTPS_PORT" ] || die "HTTP_PORT and HTTPS_PORT are both $HTTPS_PORT: they must differ."
 	[[ $BIND =~ ^([0-9.]*|\[[0-9A-Fa-f:.]+\])$ ]] || die "BIND=$BIND is not an IP address."
+	[[ $SIP_BIND =~ ^([0-9.]*|\[[0-9A-Fa-f:.]+\])$ ]] || die "SIP_BIND=$SIP_BIND is not an IP address."
+	number SIP_PORT 1 65534
+	[[ $SIP_AUTH =~ ^(sha-256|md5|sha-256,md5|md5,sha-256)$ ]] || die "SIP_AUTH=$SIP_AUTH must be sha-256, md5 or both, joined by a comma."
 	number WORKERS 1 256
 	number RELAY_CORES 1 64
 	number RING_TIMEOUT_S 5 180
