@@ -169,7 +169,8 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list args)
 			break;
 		fmt = percent + 1;
 		if (!read_conversion(&fmt, &c)) {
-			slow_vprintf(b, percent, ap);
+			fmt = percent; /* clang only trusts the parameter to be a format */
+			slow_vprintf(b, fmt, ap);
 			break;
 		}
 		if (c.kind == 's') {

@@ -310,10 +310,9 @@ static enum err start_fork(struct call *c)
 static bool willing(struct call *c, const struct location *loc)
 {
 	struct proxy *p = proxy_of(c);
-	enum call_side side;
 
-	if (proxy_replaced(p, txn_request(c->server), &side) != NULL)
-		return true;
+	if (txn_request(c->server)->first[SIP_H_REPLACES] != 0)
+		return true; /* may_replace has let it in */
 	if (loc->dnd) {
 		proxy_count(p, PROXY_C_DO_NOT_DISTURB);
 		refuse(c, 480, "Do not disturb", STR("Reason: SIP;cause=480;text=\"Do not disturb\"\r\n"), CDR_DO_NOT_DISTURB);

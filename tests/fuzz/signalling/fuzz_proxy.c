@@ -1,6 +1,6 @@
 /* Whole calls driven at random. Two workers, four clients; each pair of input bytes is something that a client, the
  * network or the clock does: invite, answer what came with any status, acknowledge, hang up, cancel, send it again,
- * break it, vanish, come back, lose the other worker. Nothing may crash; and when all is quiet no transaction, no call, no busy user is left,
+ * break it, vanish, come back, transfer, take a call over, want no calls, lose the other worker. Nothing may crash; and when all is quiet no transaction, no call, no busy user is left,
  * and every call has one record. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static struct client {
 	char user[8], instance[16];
 	unsigned worker;
 	struct flow flow;
-	bool open, registered;
+	bool open, registered, dnd;
 	char *inbox[8]; /* latest messages, a ring */
 	unsigned got;
 	char *sent; /* its latest request */
@@ -146,6 +146,7 @@ static void host_lookup(void *host, struct str user, struct str instance, locati
 		if (!str_eq(user, str_from(c->user)))
 			continue;
 		loc.known = true;
+		loc.dnd |= c->dnd;
 		if (!c->registered || (instance.len > 0 && !str_eq(instance, str_from(c->instance))))
 			continue;
 		struct binding *b = &found[loc.count++];
@@ -255,17 +256,58 @@ static void connect_client(struct client *c, unsigned worker)
 	c->open = c->registered = true;
 }
 
-static void invite(struct client *c, unsigned whom)
+/* A device has come, or the last one has gone: every worker hears of it. */
+static void tell_all(const struct client *c)
 {
+	struct binding b = { .flow = c->flow, .reg_id = 1 };
+
+	(void)snprintf(b.instance, sizeof(b.instance), "%s", c->instance);
+	if (c->registered)
+		proxy_registered(workers[c->worker].proxy, str_from(c->user), &b);
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (c->registered)
+			proxy_device_came(workers[i].proxy, str_from(c->user));
+		else
+			proxy_devices_left(workers[i].proxy, str_from(c->user));
+	deliver();
+}
+
+/* Takes the place of the call that a 2xx or an INVITE it saw belongs to. */
+static void take_over(struct client *c, const char *seen, unsigned whom)
+{
+	struct sip_msg *m = malloc(sizeof(*m));
+	struct sip_refusal why;
+	struct sip_addr from, to;
 	char text[1024];
 
+	if (m != NULL && sip_msg_parse(str_from(seen), m, &why) == ERR_OK && sip_msg_addr(m, SIP_H_FROM, &from) == ERR_OK &&
+	    sip_msg_addr(m, SIP_H_TO, &to) == ERR_OK && from.tag.len > 0) {
+		struct str tag = to.tag.len > 0 ? to.tag : STR("none");
+
+		serial++;
+		(void)snprintf(text, sizeof(text),
+			       "INVITE sip:%s@x SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nFrom: <sip:%s@x>;tag=f%u\r\nTo: <sip:%s@x>\r\n"
+			       "Call-ID: c%u\r\nCSeq: 1 INVITE\r\nContact: <sip:%s@x;gr=%s>\r\nReplaces: %.*s;to-tag=%.*s;from-tag=%.*s\r\n\r\n",
+			       clients[whom].user, serial, c->user, serial, clients[whom].user, serial, c->user, c->instance, STR_FMT(m->call_id),
+			       STR_FMT(tag), STR_FMT(from.tag));
+		say(c, text, true);
+	}
+	free(m);
+}
+
+static void invite(struct client *c, unsigned whom, unsigned session)
+{
+	char text[1024], line[64] = "";
+
+	if (session > 0)
+		(void)snprintf(line, sizeof(line), "Supported: timer\r\nSession-Expires: %u\r\n", session);
 	serial++;
 	(void)snprintf(
 		text, sizeof(text),
 		"INVITE sip:%s@x SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nFrom: "
 		"<sip:%s@x>;tag=f%u\r\nTo: <sip:%s@x>\r\nCall-ID: c%u\r\n"
-		"CSeq: 1 INVITE\r\nContact: <sip:%s@x;gr=%s>\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 x\r\n",
-		clients[whom].user, serial, c->user, serial, clients[whom].user, serial, c->user, c->instance);
+		"CSeq: 1 INVITE\r\n%sContact: <sip:%s@x;gr=%s>\r\nContent-Type: application/sdp\r\n\r\nm=audio 9 x\r\n",
+		clients[whom].user, serial, c->user, serial, clients[whom].user, serial, line, c->user, c->instance);
 	say(c, text, true);
 }
 
@@ -318,10 +360,12 @@ static void in_dialog(struct client *c, const char *seen, const char *method)
 	(void)snprintf(text, sizeof(text),
 		       "%s %.*s SIP/2.0\r\nVia: SIP/2.0/WSS a.invalid;branch=z9hG4bK%u\r\nRoute: %.*s\r\nFrom: "
 		       "%.*s%s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
-		       "CSeq: %u %s\r\nContact: <sip:%s@x;gr=%s>\r\n\r\n",
+		       "CSeq: %u %s\r\n%sContact: <sip:%s@x;gr=%s>\r\n\r\n",
 		       method, STR_FMT(contact.uri), serial, STR_FMT(sip_msg_value(m, SIP_H_RECORD_ROUTE)),
 		       STR_FMT(from), m->request ? tag : "", STR_FMT(to), STR_FMT(m->call_id),
-		       strcmp(method, "ACK") == 0 ? m->cseq : serial + 1, method, c->user, c->instance);
+		       strcmp(method, "ACK") == 0 ? m->cseq : serial + 1, method,
+		       strcmp(method, "REFER") == 0 ? "Refer-To: <sip:cyd@x>\r\n" : strcmp(method, "UPDATE") == 0 ? "Session-Expires: 100\r\n" : "",
+		       c->user, c->instance);
 	free(m);
 	say(c, text, true);
 }
@@ -383,8 +427,15 @@ static void step(uint8_t op, uint8_t arg)
 
 	switch (op >> 2 & 15) {
 	case 0:
+		invite(c, arg & 3, (arg >> 2 & 3) * 60u);
+		break;
 	case 1:
-		invite(c, arg & 3);
+		if ((arg & 4) == 0)
+			invite(c, arg & 3, 0);
+		else if ((arg & 8) == 0)
+			c->dnd = (arg & 1) != 0;
+		else if (seen != NULL)
+			take_over(c, seen, arg & 3);
 		break;
 	case 2:
 	case 3:
@@ -407,10 +458,13 @@ static void step(uint8_t op, uint8_t arg)
 	case 10:
 		cut(c);
 		c->registered = c->registered && (arg & 1) != 0;
+		if (!c->registered)
+			tell_all(c);
 		break;
 	case 11:
 		if (!c->open)
 			connect_client(c, arg & 1);
+		tell_all(c);
 		break;
 	case 12:
 		if (c->sent != NULL) {
