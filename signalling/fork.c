@@ -197,6 +197,9 @@ static void tell_final(struct fork *f, unsigned status, const struct sip_msg *m,
 	f->told = true;
 	timer_stop(f->timers, &f->ring);
 	timer_stop(f->timers, &f->patience);
+	/* Nobody else is asked, and the transactions may last half a minute more. */
+	free(f->request);
+	f->request = NULL;
 	if (f->user->final != NULL)
 		f->user->final(f, status, m, from);
 }
@@ -461,6 +464,8 @@ enum err fork_add(struct fork *f, const struct fork_target *target)
 
 	if (f->count == FORK_BRANCHES_MAX)
 		return ERR_FULL;
+	if (f->request == NULL)
+		return ERR_CONFLICT;
 	struct branch *b = &f->branch[f->count];
 
 	*b = (struct branch){ .fork = f };

@@ -41,7 +41,7 @@ struct fork_user {
  * ended(). */
 enum err fork_new(struct txn_layer *l, struct timers *timers, struct str edited, const struct fork_user *user,
 		  void *ctx, struct fork **out);
-/* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CLOSED and others: the branch
+/* Before fork_begin or later (late registration). ERR_FULL above FORK_BRANCHES_MAX; ERR_CONFLICT when final() was called; ERR_CLOSED and others: the branch
  * could not start (branch_dead is not called). */
 enum err fork_add(struct fork *f, const struct fork_target *t);
 /* All known targets are added. `timeout_ms` is Timer C or the ring time: when it ends, ringing branches are cancelled

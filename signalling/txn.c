@@ -16,17 +16,26 @@ static bool is_client(enum txn_kind k)
 	return k == TXN_INVITE_CLIENT || k == TXN_CLIENT;
 }
 
+/* Eight bytes a step: byte by byte it was a tenth of the cost of a MESSAGE. The finaliser of MurmurHash3 mixes each step through all 64 bits, so that the
+ * seed decides every bit. */
 static uint64_t mix(uint64_t h, struct str s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ull;
-	return h ^ h >> 29;
+	uint64_t word;
+	size_t i = 0;
+
+	for (; i < s.len; i += 8) {
+		word = 0;
+		memcpy(&word, s.p + i, MIN(s.len - i, sizeof(word)));
+		h = (h ^ word) * 0xff51afd7ed558ccdull;
+		h ^= h >> 33;
+	}
+	return (h ^ s.len) * 0xc4ceb9fe1a85ec53ull;
 }
 
 /* Clients choose their branches, so the seed is secret. */
 static uint64_t hash_of(const struct txn_layer *l, struct str branch, struct str method, bool client)
 {
-	return mix(mix(l->seed ^ (client ? 1 : 0), branch), method) * 0x9e3779b97f4a7c15ull >> 16;
+	return mix(mix(l->seed ^ (client ? 1 : 0), branch), method) >> 16;
 }
 
 static struct list *bucket_of(const struct txn_layer *l, uint64_t hash)
