@@ -122,22 +122,64 @@ static void get(const struct ring *r, uint64_t at, void *to, uint32_t len)
 	memcpy((uint8_t *)to + first, r->bytes, len - first);
 }
 
-void capture_frame(struct capture *c, unsigned id, const struct pkt *p, uint64_t wall_us)
+/* One record: headers of our own, if any, and what lies behind them. */
+static void write_record(const struct capture *c, struct ring *r, uint64_t wall_us, struct str headers, struct str rest)
 {
-	struct ring *r = &c->ring[id];
 	uint64_t at = atomic_load_explicit(&r->written, memory_order_relaxed);
-	uint32_t kept = MIN(p->len, c->snap);
+	uint32_t all = (uint32_t)(headers.len + rest.len), kept = MIN(all, c->snap), first = MIN(kept, (uint32_t)headers.len);
 
-	if (!wanted(&c->ends, p))
-		return;
 	if (at - atomic_load_explicit(&r->read, memory_order_acquire) + RECORD_LEN + kept > RING_SIZE) {
 		atomic_fetch_add_explicit(&r->missed, 1, memory_order_relaxed);
 		return;
 	}
-	const uint32_t record[RECORD_LEN / 4] = { (uint32_t)(wall_us / 1000000), (uint32_t)(wall_us % 1000000), kept, p->len };
+	const uint32_t record[RECORD_LEN / 4] = { (uint32_t)(wall_us / 1000000), (uint32_t)(wall_us % 1000000), kept, all };
 	put(r, at, record, RECORD_LEN);
-	put(r, at + RECORD_LEN, p->data, kept);
+	put(r, at + RECORD_LEN, headers.p, first);
+	put(r, at + RECORD_LEN + first, rest.p, kept - first);
 	atomic_store_explicit(&r->written, at + RECORD_LEN + kept, memory_order_release);
+}
+
+void capture_frame(struct capture *c, unsigned id, const struct pkt *p, uint64_t wall_us)
+{
+	if (wanted(&c->ends, p))
+		write_record(c, &c->ring[id], wall_us, STR(""), str_of(p->data, p->len));
+}
+
+/* Ethernet between two made-up stations, IP and UDP. The checksum of UDP is right in IPv6, which demands one, and absent in IPv4. */
+static size_t message_headers(const struct capture_ends *e, bool to_client, const uint8_t *data, uint32_t len, uint8_t out[HEADERS6_LEN])
+{
+	const struct addr *src = to_client ? &e->relay : &e->client, *dst = to_client ? &e->client : &e->relay;
+	uint16_t sport = to_client ? e->service_port : e->client_port, dport = to_client ? e->client_port : e->service_port;
+	bool v4 = addr_is_v4(src) && addr_is_v4(dst);
+	uint8_t *ip = out + ETH_LEN, *udp = ip + (v4 ? IP_LEN : IP6_LEN);
+
+	memset(out, 0, HEADERS6_LEN);
+	out[0] = out[6] = 2; /* locally administered */
+	out[to_client ? 5 : 11] = 1;
+	be16_put(out + 12, v4 ? ETHERTYPE_V4 : ETHERTYPE_V6);
+	if (v4)
+		ip_put(ip, 0, IP_LEN + UDP_LEN + len, 0, IP_TTL, IPPROTO_UDP_V4, addr_v4_of(src), addr_v4_of(dst));
+	else
+		ip6_put(ip, 0, 0, (uint16_t)(UDP_LEN + len), IPPROTO_UDP_V4, IP_TTL, src, dst);
+	be16_put(udp, sport);
+	be16_put(udp + 2, dport);
+	be16_put(udp + UDP_AT_TOTAL, (uint16_t)(UDP_LEN + len));
+	if (!v4) {
+		uint16_t sum = (uint16_t)~sum_fold(udp6_sum_headers(ip) + swap16(IPPROTO_UDP_V4) + sum_bytes(data, len));
+
+		ne16_set(udp + UDP_AT_SUM, sum != 0 ? sum : UINT16_MAX);
+	}
+	return ETH_LEN + (v4 ? IP_LEN : IP6_LEN) + UDP_LEN;
+}
+
+void capture_message(struct capture *c, unsigned id, uint32_t stream, bool to_client, const struct pkt *p, uint64_t wall_us)
+{
+	uint8_t headers[HEADERS6_LEN];
+
+	if (!c->ends.on_stream || stream != c->ends.stream)
+		return;
+	size_t n = message_headers(&c->ends, to_client, p->data, p->len, headers);
+	write_record(c, &c->ring[id], wall_us, str_of(headers, n), str_of(p->data, p->len));
 }
 
 void capture_header(const struct capture *c, uint8_t out[CAPTURE_HEADER_LEN])

@@ -14,6 +14,9 @@ struct capture;
 struct capture_ends {
 	struct addr client, relay;
 	uint16_t client_port, relay_port;
+	bool on_stream;        /* the client came over TCP or TLS */
+	uint32_t stream;       /* then the handle of its connection, by which its messages are known */
+	uint16_t service_port; /* and the port that they are shown to go to and come from */
 };
 
 /* Frames are cut at `snap` bytes. ERR_NO_MEMORY. */
@@ -22,6 +25,11 @@ void capture_free(struct capture *c);
 
 /* By worker `id`: takes the frame, as received or as about to be sent, if it is one of those looked for. */
 void capture_frame(struct capture *c, unsigned id, const struct pkt *p, uint64_t wall_us);
+
+/* By worker `id`: one message of a client on a stream, [data, data + len) of `p`, before it is handled, or as it goes to the client. It is shown as a
+ * UDP datagram between the client and the relayed address, the service's port at the latter: what the stream carries, without TCP and TLS. Where
+ * the families of the two differ IPv4 stands in IPv6 as ::ffff:a.b.c.d. */
+void capture_message(struct capture *c, unsigned id, uint32_t stream, bool to_client, const struct pkt *p, uint64_t wall_us);
 
 /* By one reader. The header of the file: microseconds, link type Ethernet. */
 void capture_header(const struct capture *c, uint8_t out[CAPTURE_HEADER_LEN]);

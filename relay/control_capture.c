@@ -35,7 +35,9 @@ static void look(void *ctx, const struct alloc *a)
 		return;
 	s->count++;
 	s->ends = (struct capture_ends){ .client = a->key.client, .client_port = swap16(a->key.client_port), .relay = a->relay,
-					 .relay_port = swap16(a->relay_port) };
+					 .relay_port = swap16(a->relay_port), .on_stream = flow_is_stream(&a->key) };
+	if (s->ends.on_stream)
+		s->ends.stream = flow_stream(&a->key);
 }
 
 static long more(void *source, char *to, size_t max)
@@ -116,6 +118,8 @@ void control_capture(struct httpd_call *c, void *user)
 		control_refuse(c, 404, "no allocation has this relayed address");
 	else if (s.count > 1)
 		control_refuse(c, 409, "several addresses have an allocation at this port: name the address, too");
-	else
+	else {
+		s.ends.service_port = swap16(control->relay->turn_port);
 		start(c, control, &s.ends, seconds, frames, snap);
+	}
 }

@@ -172,6 +172,8 @@ static APART void obey_otherwise(struct worker *w, const struct pkt *p, struct r
 	if (p->verdict == PKT_DROP) {
 		drop(w, m, (enum drop)p->reason);
 	} else if (p->verdict == PKT_STREAM) {
+		if (unlikely(w->capture != NULL))
+			capture_message(w->capture, w->id, p->stream, true, p, clock_wall_us());
 		shape(m, p);
 		give_back(w, m, (struct stream_meta){ .handle = p->stream, .what = STREAM_MESSAGE, .kind = p->media });
 	}
@@ -282,6 +284,8 @@ static void run_messages(struct worker *w, struct pkt *p, unsigned n)
 {
 	if (n == 0)
 		return;
+	for (unsigned i = 0; unlikely(w->capture != NULL) && i < n; i++)
+		capture_message(w->capture, w->id, flow_stream(p[i].from), false, &p[i], clock_wall_us());
 	path_messages(&w->path, p, n, &w->clock);
 	obey_all(w, p, n);
 	if (w->path.extras > 0)

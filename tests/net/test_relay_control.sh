@@ -30,7 +30,7 @@ refused() {
 }
 
 namespace NS
-relay_start "$NS" 'cores = 2' || done_testing
+relay_start "$NS" 'cores = 2' "stream-listen = tcp:*:3479" || done_testing
 
 check 'status as JSON' json status
 check 'it serves' field .state serving
@@ -87,6 +87,23 @@ check 'is a pcap file with frames both ways' bash -c "
 	tcpdump -nr '$TMP/pcap' >'$TMP/frames' 2>&1
 	grep -q '> $RELAY_IP.3478: UDP' '$TMP/frames' && grep -q '$RELAY_IP.${RELAYED##*:} > $PEER_IP.348' '$TMP/frames' &&
 	! grep -v '$RELAY_IP' '$TMP/frames' | grep UDP || { cat '$TMP/frames'; false; }"
+# A client over TCP: its messages are shown as datagrams, and what goes to its peer is one.
+credentials tina
+in_background "$NS" turnutils_uclient -t -n 500 -m 1 -l 150 -e "$PEER_IP" -L "$HOST_IP" -u "$USER_NAME" -w "$PASSWORD" -r 3481 -p 3479 "$HOST_IP" \
+	>"$TMP/uclient-tcp" 2>&1
+tina_there() { [ "$(ctl list --user tina --json | jq '[.items[] | select(.channels | length > 0)] | length')" -ge 1 ]; }
+check 'a client over TCP with a channel is listed' until_true 10 tina_there
+read -r RELAYED CLIENT < <(ctl list --user tina --json | jq -r '[.items[] | select(.channels | length > 0)][0] | "\(.relayed) \(.client)"')
+check 'a capture of its frames and messages' ctl capture --relayed "$RELAYED" --seconds 8 --frames 40 --output "$TMP/pcap-tcp"
+dot() { sed 's/:\([0-9]*\)$/.\1/' <<<"$1"; }
+both_sides_of_tcp() {
+	tcpdump -nr "$TMP/pcap-tcp" >"$TMP/frames" 2>&1
+	grep -q "$(dot "$CLIENT") > $RELAY_IP.3478: UDP, length 15[0-9]" "$TMP/frames" && grep -q "$RELAY_IP.3478 > $(dot "$CLIENT"): UDP, length 15[0-9]" "$TMP/frames" &&
+		grep -q "$(dot "$RELAYED") > $PEER_IP.348.*length 150" "$TMP/frames" && grep -q "$PEER_IP.348[0-9]* > $(dot "$RELAYED"): UDP, length 150" "$TMP/frames" ||
+		{ cat "$TMP/frames"; return 1; }
+}
+check 'shows both sides of the relay, both ways' both_sides_of_tcp
+
 ctl top --seconds 1 >"$TMP/top"
 check 'top names who sends' grep -Eq '^carol .* [1-9][0-9.]* +[1-9][0-9]*$' "$TMP/top"
 

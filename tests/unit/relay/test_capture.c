@@ -168,6 +168,60 @@ static void rings_wrap_and_fill(UNUSED void **state)
 	capture_free(NULL);
 }
 
+/* Messages of a client on a stream are shown as datagrams, with headers that are right. */
+static void messages_of_a_stream(UNUSED void **state)
+{
+	static const uint8_t data[7] = "abcdefg";
+	struct pkt p = { .data = (uint8_t *)(uintptr_t)data, .len = sizeof(data) };
+	struct addr six;
+	struct cidr net;
+	uint8_t out[256], *ip = out + 16 + ETH_LEN;
+	uint64_t frames = 0;
+
+	assert_ok(addr_parse_interface(STR("2001:db8::7/64"), &six, &net));
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct capture_ends ends = { .client = v6 ? six : addr_v4(CLIENT), .client_port = 4000, .relay = addr_v4(RELAY), .relay_port = 50000,
+					     .on_stream = true, .stream = 0x10007, .service_port = 3478 };
+		size_t headers = v6 ? HEADERS6_LEN : HEADERS_LEN;
+		struct capture *c;
+
+		assert_ok(capture_new(&ends, 1, 65535, &c));
+		for (unsigned back = 0; back < 2; back++) {
+			capture_message(c, 0, 0x20007, back, &p, 1); /* another use of the connection's place */
+			assert_int_equal(capture_read(c, out, sizeof(out), &frames), 0);
+			capture_message(c, 0, 0x10007, back, &p, 1);
+			assert_int_equal(capture_read(c, out, sizeof(out), &frames), 16 + headers + sizeof(data));
+			const uint8_t *udp = out + 16 + headers - UDP_LEN;
+			assert_int_equal(be16_get(udp), back ? 3478 : 4000);
+			assert_int_equal(be16_get(udp + 2), back ? 4000 : 3478);
+			assert_int_equal(be16_get(udp + UDP_AT_TOTAL), UDP_LEN + sizeof(data));
+			assert_memory_equal(udp + UDP_LEN, data, sizeof(data));
+			assert_int_equal(be16_get(out + 16 + 12), v6 ? ETHERTYPE_V6 : ETHERTYPE_V4);
+			if (v6) {
+				assert_memory_equal(ip + (back ? IP6_DST : IP6_SRC), &six, sizeof(six));
+				assert_int_equal(be16_get(ip + IP6_TOTAL), UDP_LEN + sizeof(data));
+				assert_true(udp6_sum_ok(ip));
+			} else {
+				assert_int_equal(ne32(ip + IP_SRC), back ? RELAY : CLIENT);
+				assert_int_equal(ne32(ip + IP_DST), back ? CLIENT : RELAY);
+				assert_true(ip_sum_ok(ip));
+			}
+		}
+		capture_free(c);
+	}
+	/* Cut within the headers; and not at all for a client over UDP. */
+	struct capture_ends ends = { .client = addr_v4(CLIENT), .relay = addr_v4(RELAY), .on_stream = true };
+	struct capture *c;
+	assert_ok(capture_new(&ends, 1, 20, &c));
+	capture_message(c, 0, 0, true, &p, 1);
+	assert_int_equal(capture_read(c, out, sizeof(out), &frames), 16 + 20);
+	capture_free(c);
+	c = with_room(1, 65535);
+	capture_message(c, 0, 0, true, &p, 1);
+	assert_int_equal(capture_read(c, out, sizeof(out), &frames), 0);
+	capture_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +229,7 @@ int main(void)
 		cmocka_unit_test(tagged_and_ipv6_frames),
 		cmocka_unit_test(records_have_time_and_both_lengths),
 		cmocka_unit_test(rings_wrap_and_fill),
+		cmocka_unit_test(messages_of_a_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
