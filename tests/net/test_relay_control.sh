@@ -95,7 +95,7 @@ tina_there() { [ "$(ctl list --user tina --json | jq '[.items[] | select(.channe
 check 'a client over TCP with a channel is listed' until_true 10 tina_there
 read -r RELAYED CLIENT < <(ctl list --user tina --json | jq -r '[.items[] | select(.channels | length > 0)][0] | "\(.relayed) \(.client)"')
 check 'a capture of its frames and messages' ctl capture --relayed "$RELAYED" --seconds 8 --frames 40 --output "$TMP/pcap-tcp"
-dot() { sed 's/:\([0-9]*\)$/.\1/' <<<"$1"; }
+dot() { printf '%s.%s' "${1%:*}" "${1##*:}"; } # as tcpdump writes it
 both_sides_of_tcp() {
 	tcpdump -nr "$TMP/pcap-tcp" >"$TMP/frames" 2>&1
 	grep -q "$(dot "$CLIENT") > $RELAY_IP.3478: UDP, length 15[0-9]" "$TMP/frames" && grep -q "$RELAY_IP.3478 > $(dot "$CLIENT"): UDP, length 15[0-9]" "$TMP/frames" &&

@@ -14,17 +14,11 @@ FAR_IP=10.84.0.9
 PORTS=('ports = net_tap0,iface=dpx0 net_af_xdp0,iface=vs0' "address = $RELAY_IP/24 host" "tap-host-address = $HOST_IP/24 -")
 
 world() {
-	local end
 	namespace NS
 	namespace FAR_NS
-	ip link add vs0 netns "$NS" type veth peer name vs1 netns "$FAR_NS"
-	for end in "$NS vs0 $OWN_IP" "$FAR_NS vs1 $FAR_IP"; do
-		# shellcheck disable=SC2086 # three words
-		set -- $end
-		ip netns exec "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null 2>&1
-		ip -n "$1" addr add "$3/24" dev "$2"
-		ip -n "$1" link set "$2" up
-	done
+	veth "$NS" vs0 "$FAR_NS" vs1
+	ip -n "$NS" addr add "$OWN_IP/24" dev vs0
+	ip -n "$FAR_NS" addr add "$FAR_IP/24" dev vs1
 	in_background "$NS" python3 tests/net/echo.py "$OWN_IP" 53 443
 	until_true 5 ip netns exec "$FAR_NS" tests/net/ask "$OWN_IP" tcp 443
 }

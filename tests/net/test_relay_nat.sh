@@ -13,15 +13,6 @@
 . "$(dirname "$0")/lib.sh"
 need_root
 
-# wire NS IF PEER-NS PEER-IF: a cable with complete checksums.
-wire() {
-	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3" || bail 'cannot make a veth pair'
-	ip netns exec "$1" ethtool -K "$2" tx off gso off tso off gro off >/dev/null 2>&1
-	ip netns exec "$3" ethtool -K "$4" tx off gso off tso off gro off >/dev/null 2>&1
-	ip -n "$1" link set "$2" up
-	ip -n "$3" link set "$4" up
-}
-
 # nat NS OUTSIDE: a home router. Its mapping is random for every destination.
 nat() {
 	ip -n "$1" addr add 192.168.1.1/24 dev home
@@ -50,13 +41,13 @@ for ns in NAT1 NAT2; do
 done
 ip -n "$NET" link add street type bridge
 ip -n "$NET" link set street up
-wire "$NET" s1 "$NAT1" wan
-wire "$NET" s2 "$NAT2" wan
+veth "$NET" s1 "$NAT1" wan
+veth "$NET" s2 "$NAT2" wan
 for port in s1 s2; do ip -n "$NET" link set "$port" master street; done
 ip -n "$NET" addr add 203.0.113.254/24 dev street
 ip netns exec "$NET" sysctl -qw net.ipv4.ip_forward=1
 host() { # host NS NAT PORT ADDRESS
-	wire "$1" eth0 "$2" "$3"
+	veth "$1" eth0 "$2" "$3"
 	ip -n "$2" link set "$3" master home
 	ip -n "$1" addr add "$4/24" dev eth0
 	ip -n "$1" route add default via 192.168.1.1

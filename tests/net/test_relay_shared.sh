@@ -13,16 +13,9 @@ FAR_IP=10.99.0.1
 SHARED=('ports = net_af_xdp0,iface=vs0' 'address = host')
 
 cable() {
-	local end
 	namespace NS
 	namespace RELAY_NS
-	ip link add vs0 netns "$RELAY_NS" type veth peer name dpx0 netns "$NS"
-	for end in "$RELAY_NS vs0" "$NS dpx0"; do
-		# shellcheck disable=SC2086 # two words
-		set -- $end
-		ip netns exec "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null 2>&1
-		ip -n "$1" link set "$2" up
-	done
+	veth "$RELAY_NS" vs0 "$NS" dpx0
 	ip -n "$NS" addr add "$HOST_IP/24" dev dpx0
 	ip -n "$NS" addr add "$FAR_IP/32" dev lo
 	ip -n "$NS" addr add fd00:83::1/64 dev dpx0 nodad

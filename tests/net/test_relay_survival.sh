@@ -181,18 +181,11 @@ not_kept() {
 
 # On a device that is the kernel's own.
 on_cable() {
-	local label=$1 end
+	local label=$1
 	shift
 	namespace NS
 	namespace RELAY_NS
-	ip link add vs0 netns "$RELAY_NS" type veth peer name dpx0 netns "$NS"
-	for end in "$RELAY_NS vs0" "$NS dpx0"; do
-		# shellcheck disable=SC2086 # two words
-		set -- $end "$@"
-		ip netns exec "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null 2>&1
-		ip -n "$1" link set "$2" up
-		shift 2
-	done
+	veth "$RELAY_NS" vs0 "$NS" dpx0
 	ip -n "$NS" addr add "$HOST_IP/24" dev dpx0
 	start_survival "$@" || return
 	clients_start 100 20

@@ -13,17 +13,11 @@ KERNEL_IP=10.83.84.3
 
 # cable [QUEUES [MTU]]: the kernel of the relay's side has an address of its own on the cable, and services on it.
 cable() {
-	local end queues=${1:-1} mtu=${2:-1500}
 	namespace NS
 	namespace RELAY_NS
-	ip link add vs0 netns "$RELAY_NS" numrxqueues "$queues" numtxqueues "$queues" type veth \
-		peer name dpx0 netns "$NS" numrxqueues "$queues" numtxqueues "$queues"
-	for end in "$RELAY_NS vs0" "$NS dpx0"; do
-		# shellcheck disable=SC2086 # two words
-		set -- $end
-		ip netns exec "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null 2>&1
-		ip -n "$1" link set "$2" mtu "$mtu" up
-	done
+	veth "$RELAY_NS" vs0 "$NS" dpx0 "${1:-1}"
+	ip -n "$RELAY_NS" link set vs0 mtu "${2:-1500}"
+	ip -n "$NS" link set dpx0 mtu "${2:-1500}"
 	ip -n "$NS" addr add "$HOST_IP/24" dev dpx0
 	ip -n "$RELAY_NS" addr add "$KERNEL_IP/24" dev vs0
 	in_background "$RELAY_NS" python3 tests/net/echo.py "$KERNEL_IP" 53 22

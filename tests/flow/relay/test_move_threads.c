@@ -1,42 +1,18 @@
 /* Clients move to and fro (RFC 8016) on one worker while the other forwards for them from both places, and a third thread
  * revokes them. No datagram goes to an address of one place with the port of the other, none to another client, and at
  * the end every port and every stand-in is back. */
-#include <pthread.h>
-
 #include "relay/table_walk.h"
 #include "relay/turn.h"
-#include "tests/flow/relay/rig.h"
+#include "tests/flow/relay/threads.h"
 
 #define MOVES 15000u
 #define CLIENTS 8u
 #define FIRST 50000u
 #define PORTS 32u
 
-struct side {
-	struct rig *r;
-	unsigned worker;
-	uint8_t buf[BURST][RIG_FRAME];
-};
-
 static atomic_bool done;
 static _Atomic uint16_t relayed[CLIENTS];
 static _Atomic uint64_t delivered[2], sent_out;
-
-static void no_extra(struct path *c)
-{
-	for (unsigned i = 0; i < c->extras; i++)
-		free(c->extra[i].buf);
-	c->extras = 0;
-}
-
-static bool spare_buf(void *user, struct pkt *p)
-{
-	(void)user;
-	p->buf = p->start = malloc(RIG_FRAME);
-	p->end = p->start + RIG_FRAME;
-	p->data = p->start + RIG_HEADROOM;
-	return p->buf != NULL;
-}
 
 /* Two places of a client: no byte of the addresses and ports of one is in the other, but for the client's number. */
 static uint32_t ip_of(unsigned who, unsigned place)
@@ -249,18 +225,12 @@ static void no_torn_address(void **state)
 	struct side *one = calloc(1, sizeof(*one)), *two = calloc(1, sizeof(*two));
 	struct mover v[CLIENTS];
 	pthread_t threads[3];
-	uint8_t arp[ARP_LEN];
-	struct iface gateway = { .net.ip = GATEWAY_IP };
 
 	(void)state;
 	policy->mobility = true;
 	struct rig *r = rig_new(2, FIRST, FIRST + PORTS - 1, policy);
 	assert_true(one != NULL && two != NULL);
-	memcpy(gateway.net.mac, rig_host_mac, 6);
-	neigh_request(arp, &gateway, RELAY_IP, NULL);
-	rig_send(r, 0, arp, sizeof(arp));
-	for (unsigned i = 0; i < 2; i++)
-		r->path[i].new_buf = spare_buf;
+	threads_prepare(r);
 	one->r = two->r = r;
 	two->worker = 1;
 	rcu_offline(r->relay->rcu, 0);

@@ -1,38 +1,14 @@
 /* Two workers and a control thread at once, on real threads: data flows on one while allocations come, change
  * and go on the other and are revoked from the third. What must hold: nothing is read after it was freed (the
  * sanitizer looks), no datagram comes out for the wrong client, and at the end every port is back. */
-#include <pthread.h>
-
-#include "tests/flow/relay/rig.h"
+#include "tests/flow/relay/threads.h"
 
 #define ROUNDS 400u
 #define CLIENTS 16u
 #define FIRST 50000u
 
-struct side {
-	struct rig *r;
-	unsigned worker;
-	uint8_t buf[BURST][RIG_FRAME];
-};
-
 static atomic_bool done;
 static _Atomic unsigned delivered;
-
-static void no_extra(struct path *c)
-{
-	for (unsigned i = 0; i < c->extras; i++)
-		free(c->extra[i].buf);
-	c->extras = 0;
-}
-
-static bool spare_buf(void *user, struct pkt *p)
-{
-	(void)user;
-	p->buf = p->start = malloc(RIG_FRAME);
-	p->end = p->start + RIG_FRAME;
-	p->data = p->start + RIG_HEADROOM;
-	return p->buf != NULL;
-}
 
 /* The client's number is in its address, in its channel's data and in its peer's port. */
 static uint32_t ip_of(unsigned i)
@@ -163,16 +139,10 @@ static void all_at_once(void **state)
 	struct side *one = calloc(1, sizeof(*one)), *two = calloc(1, sizeof(*two));
 	struct client c[CLIENTS];
 	pthread_t threads[2];
-	uint8_t arp[ARP_LEN];
-	struct iface gateway = { .net.ip = GATEWAY_IP };
 
 	(void)state;
 	assert_true(one != NULL && two != NULL);
-	memcpy(gateway.net.mac, rig_host_mac, 6);
-	neigh_request(arp, &gateway, RELAY_IP, NULL);
-	rig_send(r, 0, arp, sizeof(arp));
-	for (unsigned i = 0; i < 2; i++)
-		r->path[i].new_buf = spare_buf;
+	threads_prepare(r);
 	one->r = two->r = r;
 	two->worker = 1;
 	rcu_offline(r->relay->rcu, 0);
