@@ -180,7 +180,7 @@ static void calibrate(struct gen_kernel *k)
 {
 	static const double calm_s = 0.01;
 
-	for (int try = 0; try < 3; try++) {
+	for (int try = 0; try < 6; try++) {
 		plan(k, 0, calm_s);
 		send_all(k);
 		if ((double)k->run->idle / calm_s > k->idle_per_s)

@@ -273,6 +273,14 @@ SEC("tc") int gen_receive(struct __sk_buff *ctx)
 	__u64 sum = 0;
 	__be32 dst;
 
+	/* What a packet ring sent lies in its pages. */
+	if (end - data < (long)ctx->len) {
+		if (bpf_skb_pull_data(ctx, ctx->len) != 0)
+			return TC_ACT_SHOT;
+		data = (__u8 *)(long)ctx->data;
+		end = (const __u8 *)(long)ctx->data_end;
+		ip = data + ETH_HLEN;
+	}
 	if (r && data + ETH_HLEN <= end && data[12] == 8 && data[13] == 6)
 		return answer_arp(r, data, end);
 	if (!r || data + GENK_HEADERS > end || data[12] != 8 || data[13] != 0 || ip[0] != 0x45 || ip[9] != IPPROTO_UDP)
