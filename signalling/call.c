@@ -337,6 +337,16 @@ struct call *calls_by_id(struct calls *cs, struct str id)
 	return NULL;
 }
 
+void calls_each(struct calls *cs, void (*fn)(struct call *c, void *arg), void *arg)
+{
+	struct list *it, *tmp;
+
+	for (size_t i = 0; i < CALLS_BUCKETS; i++) {
+		LIST_FOR_EACH (it, tmp, &cs->by_call_id[i])
+			fn(CONTAINER_OF(it, struct call, by_call_id), arg);
+	}
+}
+
 struct call *calls_any(struct calls *cs)
 {
 	return calls_by_id(cs, STR_NONE);

@@ -126,6 +126,8 @@ bool calls_merged(struct calls *cs, const struct sip_msg *m);
 bool calls_early(struct calls *cs, const struct sip_msg *m);
 /* By our own id; an empty one finds any. NULL if there is none that has not ended. Looks at every call. */
 struct call *calls_by_id(struct calls *cs, struct str id);
+/* Each call that there is, those that wait for their last transaction too. */
+void calls_each(struct calls *cs, void (*fn)(struct call *c, void *arg), void *arg);
 /* The next call of `user` behind `after` (NULL: the first), with the side that the user is on. A call with oneself is
  * found twice. Calls that have ended are left out. */
 struct call *calls_of_user(struct calls *cs, struct str user, struct call *after, enum call_side *side);

@@ -32,6 +32,13 @@ struct signalling_conf {
 	uint64_t calls_max;          /* parallel calls a user, on a worker; above: 403 to the caller, 486 for the callee */
 	uint64_t call_grace_ms;      /* a call whose side has vanished waits this long for it */
 	uint64_t redis_deadline_ms;
+	uint64_t accept_rate;        /* connections a second */
+	uint64_t arriving_max;       /* connections that are not admitted yet */
+	uint64_t overload_wait_ms;   /* what is ready to be read waits so long: pressure 100 % */
+	uint64_t redis_pending_max;  /* commands without an answer: pressure 100 % */
+	uint64_t register_vary;      /* percent by which a granted Expires may be shorter */
+	char *hep_address, *hep_key; /* capture server; "" = none; key may be NULL */
+	uint64_t hep_node_id;
 	uint64_t outbox_max;         /* bytes of the file of what Redis has not taken yet */
 	/* phones: edge.h */
 	char *sip_udp, *sip_tcp, *sip_tls; /* addresses to listen on */

@@ -41,10 +41,23 @@ enum err conns_new(struct worker *w, size_t max, struct conns **out)
 	return ERR_OK;
 }
 
+size_t conns_arriving(const struct conns *cs)
+{
+	return cs->arriving;
+}
+
+void conn_arrived(struct conn *c)
+{
+	if (c->arriving)
+		c->w->conns->arriving--;
+	c->arriving = false;
+}
+
 static void conn_free(struct conn *c)
 {
 	struct timers *wheel = loop_timers(c->w->loop);
 
+	conn_arrived(c);
 	if (c->lf.fd >= 0) {
 		loop_del(c->w->loop, &c->lf);
 		(void)close(c->lf.fd);
@@ -325,6 +338,7 @@ static void on_ended(struct loop_job *job)
 	struct conn *c = CONTAINER_OF(job, struct conn, ended);
 	struct worker *w = c->w;
 
+	conn_arrived(c);
 	if (c->user.len > 0) {
 		struct str user = c->user;
 

@@ -16,6 +16,8 @@ enum err conns_new(struct worker *w, size_t max, struct conns **out);
 void conns_free(struct conns *cs);
 /* Connections that have a slot: in the upgrade, open or closing. */
 size_t conns_count(const struct conns *cs);
+/* Those that are not admitted yet. */
+size_t conns_arriving(const struct conns *cs);
 /* Takes over `fd`, a connected non-blocking stream that starts with the upgrade request. Closes it on failure. */
 enum err conns_accept(struct conns *cs, int fd);
 

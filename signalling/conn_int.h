@@ -49,6 +49,7 @@ struct conn {
 	struct budget bytes, messages;
 	unsigned misses;
 	bool heard;                 /* something came since the last ping */
+	bool arriving;              /* counted in conns.arriving */
 	bool admitted;              /* Redis has said that the session is there: from then on its SIP is read */
 	bool asking, asked_again;   /* Redis is being asked; for the second time before admission */
 	bool gone;                  /* the socket is of no use any more */
@@ -67,6 +68,7 @@ struct conns {
 	struct worker *w;
 	struct slot *slots;
 	size_t size, max, open;
+	size_t arriving;            /* not admitted yet */
 	uint32_t free_head;         /* 1 + index, 0 = none */
 	struct usermap users;
 	struct list gathered;       /* connections whose messages go out together: those that one input has led to, at the latest at the end of the turn */
@@ -91,6 +93,9 @@ size_t conn_count_user(struct conns *cs, struct str user);
 enum err conn_adopt(struct conn *c, struct str user, struct str session, struct str address, struct str revision, perm_set perms);
 /* The socket is of no use: what is left of the connection goes at the end of the turn. */
 void conn_abandon(struct conn *c, uint16_t code);
+
+/* It is admitted, or gone. */
+void conn_arrived(struct conn *c);
 
 /* conn_session.c */
 /* Asks Redis for the session, if that is not under way. The answer admits the connection or closes it. */

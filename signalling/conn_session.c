@@ -14,6 +14,7 @@ static void admit(struct conn *c, uint64_t left_ms)
 
 	if (!c->admitted) {
 		c->admitted = true;
+		conn_arrived(c);
 		c->revision = STR_NONE;
 		conn_want(c);
 	}

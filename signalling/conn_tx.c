@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "signalling/conn_int.h"
+#include "signalling/tap.h"
 #include "signalling/edge.h"
 
 /* What one input leads to for one client, such as 180 and 200, goes out in one write, which wakes its reader once. */
@@ -122,6 +123,9 @@ enum err conn_send(struct conn *c, struct str message)
 		conn_flush(c);
 	if (c->phase != PHASE_OPEN)
 		return ERR_CLOSED;
+	if (c->w->tap->on)
+		tap_message(c->w->tap, &(struct tap_message){ .to_client = true, .user = c->user, .address = c->address, .slot = c->flow.slot,
+							       .text = message });
 	if (c->line != NULL)
 		return edge_send(c, message);
 	if (conn_tx_empty(c) && message.len <= GATHER_MAX) {

@@ -10,15 +10,24 @@
 #include "common/log.h"
 #include "common/str.h"
 
-#define BACKLOG 1024
+#define BACKLOG 4096
 #define ACCEPTS_A_TURN 64
 
 static void on_ready(struct loop_fd *lf, uint32_t events)
 {
 	struct listener *l = CONTAINER_OF(lf, struct listener, lf);
 
+	uint64_t wait_ms = 0;
+	unsigned room = l->room != NULL ? l->room(l, &wait_ms) : ACCEPTS_A_TURN;
+
 	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+	if (room == 0) {
+		/* They wait in the kernel's queue. */
+		loop_want(l->loop, &l->lf, 0);
+		timer_arm(loop_timers(l->loop), &l->again, wait_ms);
+		return;
+	}
+	for (unsigned i = 0; i < room; i++) {
 		int fd = accept4(lf->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
@@ -29,6 +38,13 @@ static void on_ready(struct loop_fd *lf, uint32_t events)
 		}
 		l->fn(l, fd);
 	}
+}
+
+static void on_again(struct timer *t, UNUSED uint64_t now_ms)
+{
+	struct listener *l = CONTAINER_OF(t, struct listener, again);
+
+	loop_want(l->loop, &l->lf, EPOLLIN);
 }
 
 static enum err failed(struct listener *l, const char *what)
@@ -53,6 +69,7 @@ enum err listener_open(struct listener *l, struct loop *loop, const char *path, 
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
 	*l = (struct listener){ .loop = loop, .lf = { .fd = -1, .fn = on_ready }, .fn = fn };
+	timer_init(&l->again, on_again);
 	if (str_copy(str_from(path), l->path, sizeof(l->path)) != ERR_OK ||
 	    str_copy(str_from(path), a.sun_path, sizeof(a.sun_path)) != ERR_OK)
 		return ERR_TOO_LARGE;
@@ -77,6 +94,7 @@ void listener_close(struct listener *l)
 {
 	if (l->loop == NULL || l->lf.fd < 0)
 		return;
+	timer_stop(loop_timers(l->loop), &l->again);
 	loop_del(l->loop, &l->lf);
 	(void)close(l->lf.fd);
 	l->lf.fd = -1;

@@ -9,6 +9,9 @@ struct listener {
 	struct loop_fd lf;
 	char path[108];
 	void (*fn)(struct listener *l, int fd); /* owns the non-blocking fd */
+	/* How many may be accepted now; 0: ask again after *wait_ms. NULL: any number. Set it after listener_open. */
+	unsigned (*room)(struct listener *l, uint64_t *wait_ms);
+	struct timer again;
 };
 
 /* Replaces a stale socket file; mode 0660, group `group` ("" = ours). */

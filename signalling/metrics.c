@@ -3,8 +3,10 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "signalling/account.h"
+#include "signalling/hep.h"
 #include "signalling/call.h"
 #include "signalling/outbox.h"
+#include "signalling/overload.h"
 #include "signalling/peer.h"
 #include "signalling/proxy.h"
 #include "signalling/worker.h"
@@ -97,6 +99,12 @@ void worker_metrics_put(struct buf *out, void *user)
 	one(out, "duplex_signal_outbox_file_bytes", "gauge", "of these in the file", outbox_file_bytes(w->outbox));
 	account_metrics_put(out, txn_layer_account(proxy_txns(w->proxy)));
 	loop(out, loop_stats(w->loop));
+	one(out, "duplex_signal_pressure_percent", "gauge", "overload, as of the last request: 100 refuses new registrations, 80 new calls",
+	    w->overload->pressure);
+	one(out, "duplex_signal_wait_microseconds", "gauge", "how long what is ready to be read waits for its turn, as measured last", w->overload->wait_us);
+	if (w->tap->hep != NULL)
+		family(out, "duplex_signal_capture_total", "messages for the capture server", "what", hep_counter_names, hep_counters(w->tap->hep),
+		       HEP_C_COUNT);
 	calls(out, calls_stats(proxy_calls(w->proxy)));
 	redis(out, w);
 }

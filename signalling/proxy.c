@@ -7,6 +7,7 @@
 #include "common/crypto.h"
 #include "common/log.h"
 #include "signalling/account.h"
+#include "signalling/overload.h"
 #include "signalling/sip_check.h"
 
 COUNTER_NAMES(proxy_counter_names, PROXY_COUNTERS);
@@ -213,6 +214,35 @@ static void to_handler(struct proxy *p, const struct origin *from, const struct 
 		fn(p->handler[m->method].arg, t, m, from);
 }
 
+/* False: there is too much to do for a request of this kind; it was refused. What another worker has let in is not refused here. */
+static bool admitted(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	static const enum proxy_counter counters[OVERLOAD_CLASS_COUNT] = {
+		[OVERLOAD_DIALOG] = PROXY_C_OVERLOAD_DIALOG,	   [OVERLOAD_REFRESH] = PROXY_C_OVERLOAD_REFRESH,
+		[OVERLOAD_REGISTER] = PROXY_C_OVERLOAD_REGISTER,   [OVERLOAD_BEGINNING] = PROXY_C_OVERLOAD_BEGINNING,
+		[OVERLOAD_SUBSCRIBE] = PROXY_C_OVERLOAD_SUBSCRIBE,
+	};
+	unsigned pressure = p->ops->pressure != NULL && from->peer.len == 0 ? p->ops->pressure(p->host) : 0;
+	struct sip_addr to;
+	char line[32];
+	struct buf b = buf_fixed(line, sizeof(line));
+	uint32_t random;
+
+	/* Nearly always. */
+	if (pressure < overload_limit(OVERLOAD_SUBSCRIBE))
+		return true;
+	bool in_dialog = sip_msg_addr(m, SIP_H_TO, &to) == ERR_OK && to.tag.len > 0;
+	bool registered = m->method == SIP_REGISTER && p->ops->registered(p->host, from);
+	enum overload_class class = overload_class_of(m->method, in_dialog, registered);
+	if (pressure < overload_limit(class))
+		return true;
+	crypto_random(&random, sizeof(random));
+	buf_printf(&b, "Retry-After: %u\r\n", overload_retry_after(pressure, random));
+	proxy_count(p, counters[class]);
+	proxy_refuse(p, &from->flow, m, 503, "Busy", buf_view(&b));
+	return false;
+}
+
 /* Requests that make no sense outside a dialog (§12.2, RFC 3311, RFC 6086, RFC 3262). */
 static bool needs_dialog(enum sip_method m)
 {
@@ -285,6 +315,8 @@ static void receive_request(struct proxy *p, const struct origin *from, const st
 	}
 	if (from->peer.len == 0 && proxy_check_identity(p, from, m) != ERR_OK)
 		return;
+	if (!admitted(p, from, m))
+		return;
 	route_request(p, from, m);
 }
 
@@ -347,6 +379,8 @@ static bool receive_cut(struct proxy *p, const struct origin *from, struct str h
 bool proxy_receive(struct proxy *p, const struct origin *from, struct str message)
 {
 	account_begin(txn_layer_account(p->txns));
+	if (from->peer.len == 0 && p->ops->seen != NULL)
+		p->ops->seen(p->host, from, message);
 	bool sip = receive(p, from, message);
 	account_end(txn_layer_account(p->txns));
 	return sip;

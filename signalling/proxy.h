@@ -33,6 +33,12 @@ struct proxy_host {
 	void (*forget)(void *host, const void *arg);                                               /* location_forget */
 	void (*remove)(void *host, struct str user, struct str instance, const struct flow *flow); /* location_remove */
 	void (*busy)(void *host, struct str user, bool busy); /* presence_set_busy */
+	/* A message has come from one of our own clients. May be NULL. */
+	void (*seen)(void *host, const struct origin *from, struct str message);
+	/* overload_pressure; NULL: there never is any. */
+	unsigned (*pressure)(void *host);
+	/* Whether the client has a binding. NULL with `pressure`. */
+	bool (*registered)(void *host, const struct origin *from);
 	/* A Redis command whose answer nobody waits for; the slices are copied. */
 	void (*store)(void *host, size_t argc, const struct str *argv);
 	/* outbox_put: an entry of a stream that must not be lost. */
@@ -153,6 +159,11 @@ struct txn_layer *proxy_txns(struct proxy *p);
 	X(PROXY_C_BAD_REPLACES, "bad_replaces", "INVITEs that may not replace the call they name")    \
 	X(PROXY_C_LATE_DEVICE, "late_device", "devices that came while their user was being called")  \
 	X(PROXY_C_DO_NOT_DISTURB, "do_not_disturb", "calls to users who do not want any")             \
+	X(PROXY_C_OVERLOAD_DIALOG, "overload_dialog", "in-dialog requests refused under overload")   \
+	X(PROXY_C_OVERLOAD_REFRESH, "overload_refresh", "refreshes of registrations refused under overload") \
+	X(PROXY_C_OVERLOAD_REGISTER, "overload_register", "new registrations refused under overload") \
+	X(PROXY_C_OVERLOAD_BEGINNING, "overload_beginning", "new calls, messages and the like refused under overload") \
+	X(PROXY_C_OVERLOAD_SUBSCRIBE, "overload_subscribe", "subscriptions refused under overload")   \
 	X(PROXY_C_NO_HANDLER, "no_handler", "requests with a method that nobody handles")             \
 	X(PROXY_C_DEAD_BRANCH, "dead_branch", "branches to devices that turned out to be gone")       \
 	X(PROXY_C_DEAD_FLOW, "dead_flow", "requests from a peer for a connection that is gone (430)") \

@@ -4,8 +4,10 @@
 #include "signalling/peer.h"
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
+#include "signalling/overload.h"
 #include "signalling/proxy.h"
 #include "signalling/registrar.h"
+#include "signalling/tap.h"
 #include "signalling/worker.h"
 
 static enum err host_send(void *host, const struct flow *flow, struct str message)
@@ -87,6 +89,24 @@ static void host_append(void *host, struct str key, struct str max, size_t count
 	outbox_put(((struct worker *)host)->outbox, key, max, count, fields);
 }
 
+static void host_seen(void *host, const struct origin *from, struct str message)
+{
+	struct worker *w = host;
+
+	if (w->tap->on)
+		tap_message(w->tap, &(struct tap_message){ .user = from->user, .address = from->address, .slot = from->flow.slot, .text = message });
+}
+
+static unsigned host_pressure(void *host)
+{
+	return overload_pressure(((struct worker *)host)->overload);
+}
+
+static bool host_registered(void *host, const struct origin *from)
+{
+	return registrar_knows(host, &from->flow, from->user);
+}
+
 static uint64_t host_wall_ms(UNUSED void *host)
 {
 	return clock_wall_ms();
@@ -106,5 +126,8 @@ const struct proxy_host proxy_worker_host = {
 	.busy = host_busy,
 	.store = host_store,
 	.append = host_append,
+	.seen = host_seen,
+	.pressure = host_pressure,
+	.registered = host_registered,
 	.wall_ms = host_wall_ms,
 };

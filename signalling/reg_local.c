@@ -217,6 +217,31 @@ size_t registrar_near(struct worker *w, struct str user, struct str instance, st
 	return n;
 }
 
+bool registrar_knows(struct worker *w, const struct flow *flow, struct str user)
+{
+	struct list *head = usermap_at(&w->registrar->users, user), *it, *tmp;
+
+	LIST_FOR_EACH (it, tmp, head) {
+		if (flow_eq(&CONTAINER_OF(it, struct reg, by_user)->flow, flow))
+			return true;
+	}
+	return false;
+}
+
+void registrar_each(struct worker *w,
+		    void (*fn)(struct str user, const struct stored *s, const struct flow *flow, bool lost, bool confirmed, void *arg), void *arg)
+{
+	for (size_t i = 0; i < USERMAP_BUCKETS; i++) {
+		struct list *it, *tmp;
+
+		LIST_FOR_EACH (it, tmp, &w->registrar->users.bucket[i]) {
+			const struct reg *g = CONTAINER_OF(it, struct reg, by_user);
+
+			fn(g->user, &g->s, &g->flow, g->lost, list_empty(&g->dirty_node), arg);
+		}
+	}
+}
+
 /* --- taking back --- */
 
 static void on_dropped(void *user_data, enum err e, const struct redisReply *reply)

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/crypto.h"
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rkeys.h"
@@ -306,6 +307,16 @@ static enum err instance_of(struct str quoted, struct str *out)
 	return ERR_OK;
 }
 
+/* Shorter by something at random: those who came together shall not come together again. Never longer than asked for (RFC 3261 §10.3). */
+static uint64_t vary(const struct worker *w, uint64_t s)
+{
+	uint64_t spread = s * w->conf->register_vary / 100;
+	uint32_t random;
+
+	crypto_random(&random, sizeof(random));
+	return s - spread < w->conf->register_min_s ? s : s - random % (spread + 1);
+}
+
 static enum err expires_of(struct worker *w, const struct sip_msg *m, struct str params, uint64_t *out, struct refusal *why)
 {
 	struct str text;
@@ -331,7 +342,7 @@ static enum err expires_of(struct worker *w, const struct sip_msg *m, struct str
 		buf_printf(&b, "Min-Expires: %llu\r\n", (unsigned long long)w->conf->register_min_s);
 		return refuse(why, 423, NULL, buf_view(&b), REJ_SANITY);
 	}
-	*out = MIN(wanted, w->conf->register_max_s);
+	*out = vary(w, MIN(wanted, w->conf->register_max_s));
 	return ERR_OK;
 }
 

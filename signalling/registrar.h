@@ -27,6 +27,11 @@ void registrar_on_register(void *arg, struct txn *server, const struct sip_msg *
 void registrar_flow_lost(struct worker *w, const struct flow *flow, struct str user, unsigned code);
 /* A session, or all of a user when `session` is empty, has ended: its bindings go now, wherever they were made. */
 void registrar_drop_session(struct worker *w, struct str user, struct str session);
+/* Whether that flow of ours has a binding. */
+bool registrar_knows(struct worker *w, const struct flow *flow, struct str user);
+/* Each binding of our own flows. `lost`: the flow is gone, the grace is running; `confirmed`: Redis has it. */
+void registrar_each(struct worker *w,
+		    void (*fn)(struct str user, const struct stored *s, const struct flow *flow, bool lost, bool confirmed, void *arg), void *arg);
 /* Redis is (back) there: what it missed is written again, a limited number at a time. */
 void registrar_redis_up(struct worker *w);
 

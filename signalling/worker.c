@@ -9,18 +9,21 @@
 #include "common/metrics.h"
 #include "signalling/call.h"
 #include "signalling/conn.h"
+#include "signalling/control.h"
 #include "signalling/edge.h"
 #include "signalling/event.h"
 #include "signalling/listener.h"
 #include "signalling/message.h"
 #include "signalling/node.h"
 #include "signalling/outbox.h"
+#include "signalling/overload.h"
 #include "signalling/peer.h"
 #include "signalling/peer_owed.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
 #include "signalling/registrar.h"
 #include "signalling/sip_uri.h"
+#include "signalling/tap.h"
 #include "signalling/watchdog.h"
 
 #define CLOSE_MS 2500u    /* clients may take this long to answer a close */
@@ -35,6 +38,8 @@ struct run {
 	struct events *events;
 	struct metrics *metrics;
 	struct watchdog *watchdog;
+	struct control *control;
+	struct overload overload;
 	unsigned index;
 	struct timer drain;
 	uint64_t drain_end_ms;
@@ -62,6 +67,7 @@ static void on_redis(void *user, bool up)
 
 static void on_client(struct listener *l, int fd)
 {
+	overload_accepted(&CONTAINER_OF(l, struct run, listener)->overload);
 	/* Refusals are counted there. */
 	(void)!conns_accept(CONTAINER_OF(l, struct run, listener)->w.conns, fd);
 }
@@ -190,9 +196,35 @@ static enum err start_edge(struct run *r)
 	return edge_new(&r->w, &r->w.edge);
 }
 
+static enum err start_overload(struct run *r)
+{
+	r->w.overload = &r->overload;
+	return overload_init(&r->overload, &r->w);
+}
+
+static enum err start_tap(struct run *r)
+{
+	return tap_new(&r->w, &r->w.tap);
+}
+
+static enum err start_control(struct run *r)
+{
+	char path[108];
+	enum err e = path_put(r, path, "control.signal");
+
+	return e == ERR_OK ? control_start(&r->w, path, &r->control) : e;
+}
+
 static enum err start_watchdog(struct run *r)
 {
 	return watchdog_start(r->w.loop, r->w.name, &r->watchdog);
+}
+
+static unsigned room(struct listener *l, uint64_t *wait_ms)
+{
+	struct run *r = CONTAINER_OF(l, struct run, listener);
+
+	return overload_accepts(&r->overload, conns_arriving(r->w.conns), wait_ms);
 }
 
 static enum err start_listening(struct run *r)
@@ -200,7 +232,10 @@ static enum err start_listening(struct run *r)
 	char path[108];
 	enum err e = path_put(r, path, "signal");
 
-	return e == ERR_OK ? listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client) : e;
+	if (e == ERR_OK)
+		e = listener_open(&r->listener, r->w.loop, path, r->w.conf->socket_group, on_client);
+	r->listener.room = room;
+	return e;
 }
 
 /* In the order in which they lean on each other. worker_free goes the other way. */
@@ -211,6 +246,8 @@ static const struct step {
 	{ "loop", start_loop },
 	{ "redis", start_redis },
 	{ "outbox", start_outbox },
+	{ "overload", start_overload },
+	{ "tap", start_tap },
 	{ "connections", start_connections },
 	{ "peers", start_peers },
 	{ "proxy", start_proxy },
@@ -220,6 +257,7 @@ static const struct step {
 	{ "events", start_events },
 	{ "phones", start_edge },
 	{ "watchdog", start_watchdog },
+	{ "control", start_control },
 	{ "listener", start_listening },
 	{ "metrics", start_metrics }, /* who looks after us takes this for the end of the start */
 };
@@ -281,6 +319,7 @@ void worker_free(struct worker *w)
 	struct run *r = run_of(w);
 
 	/* Whoever waits for Redis is told before the proxy goes, through which they answer. */
+	control_stop(r->control);
 	watchdog_stop(r->watchdog);
 	metrics_stop(r->metrics);
 	listener_close(&r->listener);
@@ -295,6 +334,8 @@ void worker_free(struct worker *w)
 	w->rds = NULL;
 	proxy_free(w->proxy);
 	outbox_free(w->outbox);
+	tap_free(w->tap);
+	overload_fini(&r->overload);
 	registrar_free(w->registrar);
 	peers_free(w->peers);
 	owed_free(w->owed);

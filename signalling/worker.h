@@ -23,6 +23,8 @@ struct chat;      /* message_drain.c */
 struct edge;      /* edge.c */
 struct proxy;     /* proxy.c */
 struct outbox;    /* outbox.c */
+struct overload;  /* overload.c */
+struct tap;       /* tap.c */
 
 struct worker {
 	const struct signalling_conf *conf;
@@ -47,6 +49,8 @@ struct worker {
 	struct edge *edge;               /* to phones; NULL when there is no address for them */
 	struct proxy *proxy;
 	struct outbox *outbox;
+	struct overload *overload;
+	struct tap *tap;
 };
 
 static inline uint64_t worker_now(const struct worker *w)

@@ -29,6 +29,9 @@ int ctl_user_password(struct ctl *c, char **args);
 /* The whole of `duplexctl [--config FILE] relay VERB …`. Needs no more of the configuration than where the sockets are. */
 int ctl_relay(int argc, char **argv);
 void ctl_relay_usage(FILE *to);
+/* Likewise `duplexctl [--config FILE] signal VERB …`. */
+int ctl_signal(int argc, char **argv);
+void ctl_signal_usage(FILE *to);
 /* All usage to stderr; returns CTL_USAGE. */
 int ctl_usage(void);
 

@@ -7,6 +7,7 @@
  *   duplexctl [--config FILE] user role NAME user|admin
  *   duplexctl [--config FILE] user password NAME --password-stdin
  *   duplexctl [--config FILE] relay status|list|top|end|capture|drain|serve|doctor …   (ctl/relay.c)
+ *   duplexctl [--config FILE] signal status|registrations|calls|connections|stats|trace …   (ctl/signal.c)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static void usage(FILE *out)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		(void)fprintf(out, "  duplexctl [--config FILE] %s\n", verbs[i].usage);
 	ctl_relay_usage(out);
+	ctl_signal_usage(out);
 }
 
 int ctl_usage(void)
@@ -124,5 +126,7 @@ int main(int argc, char **argv)
 		printf("FILE, by default /etc/duplex/duplex.conf, is the one of duplex-api; its options: duplex-api --help\n");
 		return 0;
 	}
+	if (strcmp(word, "signal") == 0)
+		return ctl_signal(argc, argv);
 	return strcmp(word, "relay") == 0 ? ctl_relay(argc, argv) : ctl_users(argc, argv);
 }

@@ -44,7 +44,7 @@ export class System {
     chmodSync(secret, 0o600);
     system.redisSocket = path.join(system.dir, 'redis.sock');
     system.spareSocket = path.join(system.dir, 'spare.sock');
-    const settings = { 'ring-timeout': 45, 'flow-grace': 1500, 'redis-deadline': 1000, drain: 300, ...options };
+    const settings = { 'ring-timeout': 45, 'flow-grace': 1500, 'redis-deadline': 1000, drain: 300, 'register-vary': 0, ...options };
     if (nodes > 1) system.authority = new Authority(system.dir);
     for (let k = 0; k < nodes; k++) {
       const node = `n${k + 1}`;
