@@ -58,6 +58,8 @@ static void add(struct relay *r, unsigned i, bool hairpin, uint32_t now_s)
 	};
 	struct alloc *a = NULL;
 
+	if (hairpin)
+		chan.slot = table_index(r->table, table_by_port(r->table, 2 * other.device, other.relayed_port));
 	must(table_add(r->table, &q, &a), "an allocation; is max-allocations large enough?");
 	if (swap16(a->relay_port) != e.relayed_port)
 		must(ERR_INVALID, "the relayed ports must begin at those of bench/flows.h");

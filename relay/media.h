@@ -129,21 +129,24 @@ static inline __attribute__((always_inline)) void media_next(struct media_stream
 	media_set(&s->highest, media_get(&s->highest) + 1);
 }
 
-/* One UDP payload of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video
+/* One RTP packet of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video
  * by what its packets look like; one taken for audio that turns out to be video (large, or several packets of one timestamp) changes place,
  * and its counts with it. */
-static inline __attribute__((always_inline)) enum media_kind media_pass(struct media_stream *audio, struct media_stream *video,
-									const uint8_t *p, uint32_t len, uint32_t now_ms)
+static inline __attribute__((always_inline)) enum media_kind media_pass_rtp(struct media_stream *audio, struct media_stream *video,
+									    const struct rtp *rtp, uint32_t len, uint32_t now_ms)
 {
-	struct rtp rtp;
-
-	if (!rtp_read(p, len, &rtp))
-		return MEDIA_OTHER;
-	if (!media_is_next(audio, &rtp) || len > MEDIA_VIDEO_BYTES || rtp.timestamp == media_get(&audio->timestamp))
-		return media_other_pass(audio, video, rtp, len, now_ms);
+	if (!media_is_next(audio, rtp) || len > MEDIA_VIDEO_BYTES || rtp->timestamp == media_get(&audio->timestamp))
+		return media_other_pass(audio, video, *rtp, len, now_ms);
 	media_next(audio, len, now_ms);
-	media_transit(audio, MEDIA_AUDIO, &rtp, now_ms);
+	media_transit(audio, MEDIA_AUDIO, rtp, now_ms);
 	return MEDIA_AUDIO;
+}
+
+/* The same for any UDP payload; MEDIA_OTHER if it is not RTP, else *rtp is its header. */
+static inline __attribute__((always_inline)) enum media_kind media_pass(struct media_stream *audio, struct media_stream *video,
+									const uint8_t *p, uint32_t len, uint32_t now_ms, struct rtp *rtp)
+{
+	return rtp_read(p, len, rtp) ? media_pass_rtp(audio, video, rtp, len, now_ms) : MEDIA_OTHER;
 }
 
 /* A new allocation begins with nothing. */

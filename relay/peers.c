@@ -14,7 +14,7 @@ void peers_settle(struct peers *b)
 
 		c->until_s = (int32_t)(c->expires_s - p->expires_s) < 0 ? c->expires_s : p->expires_s;
 		c->v6 = !addr_is_v4(&c->ip);
-		if (c->hop == HOP_NONE)
+		if (c->home < 0 && c->hop == HOP_NONE)
 			c->hop = p->hop;
 	}
 }

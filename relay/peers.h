@@ -22,7 +22,10 @@ struct chan {
 	uint16_t number; /* network order */
 	_Atomic uint32_t expires_s;
 	_Atomic uint32_t until_s; /* the earlier of that and the end of the peer's permission: what a packet goes by */
-	hop_slot hop;    /* the way to this peer, beside its permission's */
+	union {
+		hop_slot hop;  /* the way to this peer, beside its permission's */
+		uint32_t slot; /* if it is a relayed address of ours: index of its allocation's place in the table */
+	};
 	uint16_t perm;   /* index of the peer's permission */
 	int8_t home;     /* our own address that the peer's is (iface.h), or -1 */
 	bool v6;         /* the family of `ip`; set with the block */

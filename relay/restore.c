@@ -82,10 +82,15 @@ static void take_peer(struct restoring *x, unsigned prefer_if, const struct jour
 		return;
 	}
 	uint32_t left = remaining(p->expires_s, x->now_s, CHANNEL_LIFETIME_S);
-	if (left > 0)
-		x->chan[x->chans++] = (struct chan){ .ip = p->ip, .port = p->port, .number = p->number,
-						     .expires_s = x->now_s + left,
-						     .home = (int8_t)iface_local_of(&x->relay->ifaces, &p->ip) };
+	int home = iface_local_of(&x->relay->ifaces, &p->ip);
+	const struct alloc *slot = home >= 0 ? table_by_port(x->relay->table, (unsigned)home, swap16(p->port)) : NULL;
+	/* Ports that are not relayed ones any more are nobody's. */
+	if (left == 0 || (home >= 0 && slot == NULL))
+		return;
+	struct chan *c = &x->chan[x->chans++];
+	*c = (struct chan){ .ip = p->ip, .port = p->port, .number = p->number, .expires_s = x->now_s + left, .home = (int8_t)home };
+	if (slot != NULL)
+		c->slot = table_index(x->relay->table, slot);
 }
 
 /* The entries of a record: halves, permissions, channels. */

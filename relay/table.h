@@ -46,6 +46,11 @@ static inline struct alloc *table_slot(const struct table *t, unsigned local, ui
 	return &t->slots[local * t->ports + i];
 }
 
+static inline uint32_t table_index(const struct table *t, const struct alloc *slot)
+{
+	return (uint32_t)(slot - t->slots);
+}
+
 /* The slot of a relayed port (host order), NULL outside the range. It may be unused: alloc_alive() tells. */
 static inline struct alloc *table_by_port(const struct table *t, unsigned local, uint16_t port)
 {

@@ -121,11 +121,12 @@ static APART bool within_limits(struct path *c, struct pkt *p, struct alloc *a, 
 	return false;
 }
 
-/* What the payload is, for the statistics of this direction, for the DSCP (RFC 8837 §5) and for the limits. False if it is beyond these. */
+/* What the payload is, for the statistics of this direction, for the DSCP (RFC 8837 §5) and for the limits. False if it is beyond these. *rtp: its
+ * header, unless it is MEDIA_OTHER. */
 static HOT bool judge(struct path *c, struct pkt *p, struct alloc *a, struct flow_count *flow, struct media_stream *video, struct transit *t,
-		      struct tally *sum)
+		      struct tally *sum, struct rtp *rtp)
 {
-	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms);
+	enum media_kind kind = media_pass(&flow->audio, video, t->data, t->len, (uint32_t)c->clock.mono_ms, rtp);
 
 	sum->media[kind]++;
 	t->kind = kind;
@@ -354,12 +355,12 @@ static HOT bool permitted(const struct peers *peers, struct addr_words from, uin
 
 /* To a peer that is a relayed address of this relay: straight to its client, as if the datagram had gone out
  * and come in again. */
-static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, unsigned home, uint16_t port,
+static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const struct transit *t, struct alloc *b, bool v6, const struct rtp *rtp,
 			struct tally *sum)
 {
-	struct alloc *b = table_by_port(c->relay->table, home, swap16(port)), *h = half(c, a, home & 1);
+	struct alloc *h = half(c, a, v6);
 
-	if (b == NULL || h == NULL || !alloc_alive(b, c->now_s)) {
+	if (unlikely(h == NULL || !alloc_alive(b, c->now_s))) {
 		pkt_drop(p, DROP_HAIRPIN_GONE);
 		return;
 	}
@@ -374,7 +375,8 @@ static HOT void to_home(struct path *c, struct pkt *p, struct alloc *a, const st
 		return;
 	count(sum, RELAYED_HAIRPIN, &a->to_peer, t->len);
 	flow_counted(&b->to_client, t->len);
-	(void)media_pass(&b->to_client.audio, &b->video_to_client, t->data, t->len, (uint32_t)c->clock.mono_ms);
+	if (t->kind != MEDIA_OTHER)
+		(void)media_pass_rtp(&b->to_client.audio, &b->video_to_client, rtp, t->len, (uint32_t)c->clock.mono_ms);
 }
 
 /* The sum of the padding behind `len` bytes. Behind an odd length it begins in the low half of a word. */
@@ -405,6 +407,7 @@ static HOT void channel_data(struct path *c, struct pkt *p, bool v6, uint8_t *pa
 	uint8_t *data = payload + STUN_CHANNEL_HEADER_LEN;
 	uint64_t gone = header;
 	struct transit t;
+	struct rtp rtp;
 
 	if (unlikely(a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
 		pkt_drop(p, DROP_NO_ALLOCATION);
@@ -424,10 +427,10 @@ static HOT void channel_data(struct path *c, struct pkt *p, bool v6, uint8_t *pa
 		gone += sum_padding(data, len, room);
 	}
 	if (!lift(c, p, v6, v6 ? p->data : payload - HEADERS_LEN, frame_len, v6 ? 0 : HEADERS_LEN + STUN_CHANNEL_HEADER_LEN, data, len, gone, &t) ||
-	    unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, sum)))
+	    unlikely(!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, sum, &rtp)))
 		return;
 	if (chan->home >= 0)
-		to_home(c, p, a, &t, (unsigned)chan->home, chan->port, sum);
+		to_home(c, p, a, &t, &c->relay->table->slots[chan->slot], chan->v6, &rtp, sum);
 	else
 		to_peer(c, p, a, &t, &chan->ip, chan->v6, chan->port, &chan->hop, sum);
 }
@@ -472,6 +475,7 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 	struct stun_addr peer;
 	struct tally sum = { 0 };
 	struct transit t;
+	struct rtp rtp;
 	uint16_t type;
 
 	if ((a == NULL || !alloc_alive(a, c->now_s)) && (a = moved(c, a)) == NULL) {
@@ -506,13 +510,16 @@ void fwd_send(struct path *c, struct pkt *p, struct alloc *a, const struct stun_
 		t.frag = swap16(IP_DF);
 		c->quote.whole = true;
 	}
-	if (!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, &sum)) {
+	if (!judge(c, p, a, &a->to_peer, &a->video_to_peer, &t, &sum, &rtp)) {
 		book(c, &sum);
 		return;
 	}
 	int home = iface_local_of(&c->relay->ifaces, &to);
-	if (home >= 0)
-		to_home(c, p, a, &t, (unsigned)home, swap16(peer.port), &sum);
+	struct alloc *b = home >= 0 ? table_by_port(c->relay->table, (unsigned)home, peer.port) : NULL;
+	if (b != NULL)
+		to_home(c, p, a, &t, b, home & 1, &rtp, &sum);
+	else if (home >= 0)
+		pkt_drop(p, DROP_HAIRPIN_GONE);
 	else
 		to_peer(c, p, a, &t, &to, !addr_is_v4(&to), swap16(peer.port), &perm->hop, &sum);
 	book(c, &sum);
@@ -525,6 +532,7 @@ static HOT void from_peer(struct path *c, struct pkt *p, bool v6, struct alloc *
 	struct addr_words from = v6 ? net_source_words(p) : addr_words_v4(ne32(p->data + ETH_LEN + IP_SRC));
 	uint16_t port = ne16(payload - UDP_LEN + UDP_AT_SPORT);
 	struct transit t;
+	struct rtp rtp;
 	struct chan *chan;
 
 	if (unlikely(!alloc_alive(a, c->now_s))) {
@@ -536,7 +544,7 @@ static HOT void from_peer(struct path *c, struct pkt *p, bool v6, struct alloc *
 		return;
 	}
 	if (!lift(c, p, v6, v6 ? p->data : payload - HEADERS_LEN, v6 ? p->len : HEADERS_LEN + len, v6 ? 0 : HEADERS_LEN, payload, len, 0, &t) ||
-	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum)))
+	    unlikely(!judge(c, p, a, &a->to_client, &a->video_to_client, &t, sum, &rtp)))
 		return;
 	if (likely(to_client(c, p, a, chan, &t, from, port)))
 		count(sum, RELAYED_TO_CLIENT, &a->to_client, t.len);

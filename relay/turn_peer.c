@@ -150,8 +150,9 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 	struct addr ip = addr_from_stun(&s);
 	enum turn_code code = addr_is_disguised(&s) ? TURN_FORBIDDEN : check_peer(q, &ip);
 	int home = iface_local_of(&r->ifaces, &ip);
+	const struct alloc *slot = home >= 0 ? table_by_port(r->table, (unsigned)home, s.port) : NULL;
 	/* Of our own addresses only relayed ports are peers, never the service. */
-	if (code == TURN_OK && home >= 0 && table_by_port(r->table, (unsigned)home, s.port) == NULL)
+	if (code == TURN_OK && home >= 0 && slot == NULL)
 		code = TURN_FORBIDDEN;
 	if (code == TURN_OK)
 		code = check_binding(q, swap16((uint16_t)number), &ip, swap16(s.port), &same);
@@ -165,5 +166,7 @@ enum turn_code turn_channel_bind(struct turn_req *q)
 		return TURN_OK;
 	}
 	struct chan chan = { .ip = ip, .port = swap16(s.port), .number = swap16((uint16_t)number), .home = (int8_t)home };
+	if (slot != NULL)
+		chan.slot = table_index(r->table, slot);
 	return extend(q, &ip, 1, &chan);
 }

@@ -32,7 +32,9 @@ static enum media_kind pass(const struct rtp *rtp, uint32_t len)
 	be32_put(p, rtp->first);
 	be32_put(p + 4, rtp->timestamp);
 	be32_put(p + 8, rtp->ssrc);
-	return media_pass(&audio, &video, p, len, now_ms);
+	struct rtp read;
+
+	return media_pass(&audio, &video, p, len, now_ms, &read);
 }
 
 /* Opus: a packet each 20 ms. */
@@ -149,15 +151,16 @@ static void video_by_size_or_by_frames(UNUSED void **state)
 static void the_first_packets_of_a_call(UNUSED void **state)
 {
 	uint8_t probe[230] = { 0xa0, 97 }, small[300] = { 0x80, 96 };
+	struct rtp rtp;
 
 	for (uint32_t i = 0; i < 8; i++) {
 		be16_put(probe + 2, (uint16_t)(9000 + 3 * i));
 		be32_put(probe + 4, 0x12345678 + i * 1000000);
 		be32_put(probe + 8, 10);
-		assert_int_equal(media_pass(&audio, &video, probe, sizeof(probe), now_ms++), MEDIA_VIDEO);
+		assert_int_equal(media_pass(&audio, &video, probe, sizeof(probe), now_ms++, &rtp), MEDIA_VIDEO);
 	}
 	be32_put(small + 8, 9);
-	assert_int_equal(media_pass(&audio, &video, small, sizeof(small), now_ms), MEDIA_AUDIO);
+	assert_int_equal(media_pass(&audio, &video, small, sizeof(small), now_ms, &rtp), MEDIA_AUDIO);
 	struct rtp first = packet(7, 1, 960), second = packet(7, 2, 1920), picture = packet(9, 1, 3000);
 	assert_int_equal(pass(&first, 120), MEDIA_VIDEO); /* not known better yet */
 	now_ms += 20;
