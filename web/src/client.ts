@@ -130,6 +130,11 @@ export class Client {
 		}
 	}
 
+	/** There is a line for it, and we do not talk to that person already. */
+	canCall(username: string): boolean {
+		return this.phone.free.value && this.phone.lines.every((l) => l.state.value.peer?.username !== username);
+	}
+
 	open(username: string | null): void {
 		this.selected.value = username;
 	}

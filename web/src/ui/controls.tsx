@@ -138,7 +138,7 @@ function TransferMenu({ client, onClose }: { client: Client; onClose: () => void
 				<div class="transfer-row" key={username}>
 					<Avatar username={username} name={name} size="s" status={client.people.statusOf(username)} />
 					<span class="row-name">{name}</span>
-					<button type="button" class="button is-small" data-testid={`consult-${username}`} disabled={!client.phone.free.value} onClick={act(() => client.call(username, false))}>
+					<button type="button" class="button is-small" data-testid={`consult-${username}`} disabled={!client.canCall(username)} onClick={act(() => client.call(username, false))}>
 						Ask first<span class="hidden"> {name}</span>
 					</button>
 					<button type="button" class="button is-small is-primary" data-testid={`transfer-${username}`} onClick={act(() => client.transfer(username))}>

@@ -9,7 +9,7 @@ export function Conversation({ client, peer }: { client: Client; peer: string })
 	const name = people.nameOf(peer);
 	const contact = people.isContact(peer);
 	const status = people.statusOf(peer);
-	const busy = !client.phone.free.value;
+	const busy = !client.canCall(peer);
 
 	async function toggleContact(): Promise<void> {
 		try {

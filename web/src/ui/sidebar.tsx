@@ -147,7 +147,7 @@ function ContactRow({ client, user }: { client: Client; user: User }) {
 	const { username, display_name: name } = user;
 	const status = client.people.statusOf(username);
 	const unread = client.chats.unread.value.get(username) ?? 0;
-	const busy = !client.phone.free.value;
+	const busy = !client.canCall(username);
 	return (
 		<li class="row" data-testid={`contact-${username}`} data-status={status} data-selected={client.selected.value === username}>
 			<button type="button" class="row-open" data-testid={`open-${username}`} onClick={() => client.open(username)}>
@@ -249,7 +249,7 @@ function HistoryRow({ client, call }: { client: Client; call: CallRecord }) {
 	const missed = isMissed(call);
 	const { username, display_name } = call.peer;
 	const name = client.people.nameOf(username, display_name);
-	const busy = !client.phone.free.value;
+	const busy = !client.canCall(username);
 	const video = call.media === 'video';
 	return (
 		<li class="row" data-testid="history-item" data-peer={username} data-direction={call.direction} data-missed={missed}>
