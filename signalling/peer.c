@@ -12,6 +12,7 @@
 #include "common/rkeys.h"
 #include "signalling/listener.h"
 #include "signalling/node.h"
+#include "signalling/peer_owed.h"
 #include "signalling/peer_stream.h"
 #include "signalling/presence.h"
 #include "signalling/proxy.h"
@@ -195,18 +196,25 @@ enum err peers_new(struct worker *w, unsigned index, struct peers **out)
 	return ERR_OK;
 }
 
+/* Nobody connects any more, and who is connected sees at once that nothing is read any more. */
+static void stop_hearing(struct peers *ps)
+{
+	listener_close(&ps->listener);
+	if (ps->tcp.fd >= 0) {
+		loop_del(ps->w->loop, &ps->tcp);
+		(void)close(ps->tcp.fd);
+		ps->tcp.fd = -1;
+	}
+	while (!list_empty(&ps->in))
+		peer_stream_free(CONTAINER_OF(ps->in.next, struct peer_stream, node));
+}
+
 void peers_free(struct peers *ps)
 {
 	if (ps == NULL)
 		return;
 	timer_stop(loop_timers(ps->w->loop), &ps->renew);
-	listener_close(&ps->listener);
-	if (ps->tcp.fd >= 0) {
-		loop_del(ps->w->loop, &ps->tcp);
-		(void)close(ps->tcp.fd);
-	}
-	while (!list_empty(&ps->in))
-		peer_stream_free(CONTAINER_OF(ps->in.next, struct peer_stream, node));
+	stop_hearing(ps);
 	for (size_t i = 0; i < ps->count; i++) {
 		loop_undefer(&ps->peer[i]->lost);
 		peer_stream_close(&ps->peer[i]->out);
@@ -232,6 +240,7 @@ static void leave(struct peer *p)
 {
 	peer_stream_close(&p->out);
 	p->out.used = true; /* or one of its own */
+	owed_worker_lost(p->ps->w->owed, str_from(p->name));
 	loop_defer(p->ps->w->loop, &p->lost);
 }
 
@@ -255,7 +264,7 @@ static void on_peer(void *user_data, enum err e, const struct redisReply *reply)
 		log_event(LOG_INFO, restarted ? "peer-restarted" : "peer-found", "peer=%s", p->name);
 		if (restarted && p->out_since_ms < epoch)
 			leave(p);
-		else if (restarted)
+		else if (restarted) /* the stream of the one before broke with it */
 			proxy_worker_lost(p->ps->w->proxy, str_from(p->name), epoch);
 		presence_refresh(p->ps->w);
 	}
@@ -373,6 +382,7 @@ void peers_leave(struct peers *ps)
 	struct rkey key = rkey_peer(str_from(ps->w->name));
 
 	timer_stop(loop_timers(ps->w->loop), &ps->renew);
+	stop_hearing(ps);
 	if (!ps->joined)
 		return;
 	RDS_ASYNC(ps->w->rds, NULL, NULL, STR("ZREM"), STR(RKEY_WORKERS), str_from(ps->w->name));
@@ -464,6 +474,10 @@ enum err peers_send(struct peers *ps, struct str name, uint64_t epoch, enum peer
 			unlearn(ps, p);
 		return ERR_CLOSED;
 	}
+	/* A request that is handed on has no transaction here, and nobody would notice its loss with an attempt that fails, as the last one has: its caller
+	 * knows another way. */
+	if (s->state != PEER_UP && p->backoff_ms > 0 && kind == PEER_FROM_FLOW && !str_starts(message, STR("SIP/2.0 ")))
+		return ERR_CLOSED;
 
 	struct buf b = buf_growing(message.len + 512);
 	enum err e = peer_wrap(&b, message, str_from(ps->w->name), kind, flow, ps->w->flow_key);

@@ -25,7 +25,7 @@ void peers_free(struct peers *ps);
 
 /* Redis is (back) there: writes our lease at once, and every 2 s from then on. */
 void peers_redis_up(struct peers *ps);
-/* Takes our lease back, so that others drop our flows at once. */
+/* Takes our lease back, so that others drop our flows at once, and hears nobody any more: what a worker that ends does not answer others do without it. */
 void peers_leave(struct peers *ps);
 
 /* False if the worker is known to be gone, or known to have restarted since `epoch` (0 = any). */

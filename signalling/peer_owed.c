@@ -8,6 +8,7 @@
 #include "signalling/worker.h"
 
 #define BUCKETS 1024u        /* power of two */
+#define CALLER_GONE "Reason: SIP;cause=487;text=\"Caller is gone\"\r\n"
 #define OTHER_MS 32000u      /* Timer F of the sender (RFC 3261 §17.1.2.2): it has given up by then */
 #define INVITE_MS 240000u    /* longer than any ring-timeout and Timer C */
 
@@ -18,7 +19,7 @@ struct debt {
 	struct timer over;
 	struct flow flow;
 	char sender[WORKER_NAME_MAX + 1];
-	struct str branch, method, reply; /* lie in text */
+	struct str branch, method, reply, cancel; /* lie in text; no `cancel` but of an INVITE */
 	char text[];
 };
 
@@ -100,15 +101,17 @@ static bool noted(struct owed *o, const struct flow *flow, struct str branch, st
 void owed_note(struct owed *o, const struct flow *flow, struct str sender, const struct sip_msg *m)
 {
 	const struct sip_reply r = { .status = 430, .phrase = "Flow Failed", .to_tag = STR("gone") };
-	struct buf reply = buf_growing(SIP_MSG_MAX);
+	struct buf reply = buf_growing(SIP_MSG_MAX), cancel = buf_growing(SIP_MSG_MAX);
 	struct debt *d = NULL;
 	struct sip_via via;
 
 	if (m->method == SIP_ACK || m->method == SIP_CANCEL || sip_msg_via(m, &via) != ERR_OK ||
 	    noted(o, flow, via.branch, m->method_text))
 		return;
+	if (m->method == SIP_INVITE && sip_cancel_put(&cancel, m, STR(CALLER_GONE)) != ERR_OK)
+		buf_reset(&cancel);
 	if (sip_reply_put(&reply, m, &r) == ERR_OK)
-		d = calloc(1, sizeof(*d) + via.branch.len + m->method_text.len + reply.len);
+		d = calloc(1, sizeof(*d) + via.branch.len + m->method_text.len + reply.len + cancel.len);
 	if (d != NULL && str_copy(sender, d->sender, sizeof(d->sender)) == ERR_OK) {
 		char *at = d->text;
 
@@ -117,6 +120,7 @@ void owed_note(struct owed *o, const struct flow *flow, struct str sender, const
 		d->branch = str_keep(&at, via.branch);
 		d->method = str_keep(&at, m->method_text);
 		d->reply = str_keep(&at, buf_view(&reply));
+		d->cancel = str_keep(&at, buf_view(&cancel));
 		list_init(&d->by_branch);
 		list_init(&d->by_flow);
 		list_append(branch_bucket(o, d->branch), &d->by_branch);
@@ -127,6 +131,7 @@ void owed_note(struct owed *o, const struct flow *flow, struct str sender, const
 		free(d);
 	}
 	buf_fini(&reply);
+	buf_fini(&cancel);
 }
 
 void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *response)
@@ -141,6 +146,24 @@ void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *re
 
 		if (str_eq(d->branch, via.branch) && str_eq(d->method, response->method_text) && flow_eq(&d->flow, flow))
 			debt_free(d);
+	}
+}
+
+void owed_worker_lost(struct owed *o, struct str sender)
+{
+	struct list *it, *tmp;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		LIST_FOR_EACH (it, tmp, &o->by_flow[i]) {
+			struct debt *d = CONTAINER_OF(it, struct debt, by_flow);
+
+			if (!str_eq(str_from(d->sender), sender))
+				continue;
+			/* One that left in this very moment rings no more. */
+			if (d->cancel.len > 0)
+				(void)flow_send(o->w, &d->flow, d->cancel);
+			debt_free(d);
+		}
 	}
 }
 

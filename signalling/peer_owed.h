@@ -1,6 +1,6 @@
 /* Answers that we owe other workers: requests that they put on connections of ours (peer.h, "to") and whose client has not answered yet. When the
  * connection goes, the client cannot answer any more, and each is answered for it with 430 (Flow Failed, RFC 5626 §11.1): so the worker that keeps
- * the call tries another device, or tells the caller, instead of letting a phone ring that has left. */
+ * the call tries another device, or tells the caller, instead of letting a phone ring that has left. And when that worker goes, the phone is told. */
 #ifndef DUPLEX_SIGNALLING_PEER_OWED_H
 #define DUPLEX_SIGNALLING_PEER_OWED_H
 
@@ -21,6 +21,8 @@ void owed_free(struct owed *o);
 void owed_note(struct owed *o, const struct flow *flow, struct str sender, const struct sip_msg *request);
 /* `response` came from the client on `flow`: a final one pays. */
 void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *response);
+/* The worker `sender` is gone, or its stream broke: it waits for nothing, and nobody will cancel what it rings for. Phones that ring for it are told to stop. */
+void owed_worker_lost(struct owed *o, struct str sender);
 /* Whether an answer of the client on `flow` is owed. */
 bool owed_flow_busy(const struct owed *o, const struct flow *flow);
 /* The connection is gone: what is owed of it is answered. */

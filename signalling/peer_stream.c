@@ -83,6 +83,7 @@ static void on_gone(struct loop_job *job)
 {
 	struct peer_stream *s = CONTAINER_OF(job, struct peer_stream, gone);
 
+	owed_worker_lost(s->w->owed, str_from(s->sender));
 	if (s->used)
 		proxy_worker_lost(s->w->proxy, str_from(s->sender), UINT64_MAX);
 	peer_stream_free(s);

@@ -170,6 +170,14 @@ static bool worker_of(struct str host, struct str *worker)
 	return true;
 }
 
+/* A device answers a new call whose worker is gone, and the caller with it: it would wait half a minute for its ACK. An answer to a re-INVITE has no
+ * Record-Route (RFC 3261 §16.6 step 4): that call is up, and goes on. */
+static void end_orphan(struct proxy *p, const struct origin *from, const struct sip_msg *m)
+{
+	if (m->status >= 200 && m->status < 300 && m->first[SIP_H_RECORD_ROUTE] != 0 && str_eq(m->method_text, STR("INVITE")))
+		proxy_end_phantom(p, m, &from->flow, STR("SIP;cause=487;text=\"Caller is gone\""));
+}
+
 static void receive_response(struct proxy *p, const struct origin *from, const struct sip_msg *m)
 {
 	struct account *a = txn_layer_account(p->txns);
@@ -186,8 +194,10 @@ static void receive_response(struct proxy *p, const struct origin *from, const s
 	/* The transaction may be another worker's (§18.1.2: by sent-by). */
 	if (from->peer.len == 0 && worker_of(via.host, &worker) && !str_eq(worker, p->config.worker)) {
 		p->ops->answered(p->host, &from->flow, m);
-		if (proxy_hand_on(p, from, m, worker) != ERR_OK)
+		if (proxy_hand_on(p, from, m, worker) != ERR_OK) {
 			proxy_count(p, PROXY_C_STRAY_RESPONSE);
+			end_orphan(p, from, m);
+		}
 		account_settle(a, FATE_DROP_STRAY_RESPONSE);
 		return;
 	}

@@ -148,6 +148,18 @@ describe('a node that dies', () => {
     assert.equal((await ann.response(sent)).status, 200);
   });
 
+  it('and was the caller\'s: the phone stops ringing at once, and an answer that crosses is ended', async () => {
+    await system.startNode(1);
+    await system.meshed();
+    const [one, two] = [await ring(FAR, 0), await ring(FAR, 1)];
+    await system.killNode(1);
+    for (const { callee } of [one, two]) assert.match((await callee.request('CANCEL', 2000)).get('Reason'), /cause=487/);
+    one.callee.reply(one.request, 487);
+    two.callee.reply(two.request, 200, { headers: [['Contact', `<${two.callee.gruu}>`]], body: SDP });
+    await two.callee.request('ACK', 2000);
+    assert.match((await two.callee.request('BYE', 2000)).get('Reason'), /cause=487/);
+  });
+
   it('what was registered there is known to be gone: a call to it ends at once, before and after its lease runs out', async () => {
     const ann = await device(system, name('ann'));
     await system.startNode(1);

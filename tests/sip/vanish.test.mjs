@@ -102,6 +102,21 @@ describe('Redis', () => {
   });
 });
 
+describe('the worker of the caller', () => {
+  for (const signal of ['SIGKILL', 'SIGTERM']) {
+    it(`ends (${signal}): the phone stops ringing`, async () => {
+      const n = ++serial;
+      const caller = await device(system, `caller${n}`, { worker: 1 });
+      const callee = await device(system, `callee${n}`);
+      caller.send('INVITE', uri(callee.user), { headers: [['Contact', `<${caller.gruu}>`]], body: SDP });
+      callee.reply(await callee.request('INVITE'), 180);
+      await system.kill(1, signal);
+      assert.match((await callee.request('CANCEL', 1000)).get('Reason'), /cause=487/);
+      await system.startWorker(1);
+    });
+  }
+});
+
 describe('the worker of a ringing device', () => {
   it('stops', async () => {
     const call = await ring(1);

@@ -34,11 +34,12 @@ export class System {
 
   /** `options`: lines for [signalling]. With `nodes` there are so many, n1, n2, …, each with `workers` workers: worker 3 of two nodes with two workers is n2.1.
    * `redis`: 'one'; 'none' yet; or 'pair', a master and a replica, whose address is the second that the workers know.
-   * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. `domain`: another one, for messages that come as they are. */
-  static async start({ workers = 2, nodes = 1, options = {}, peerAddress, domain = DOMAIN, redis = 'one' } = {}) {
+   * `peerAddress(node, port)`: where the others shall find it, instead of where it listens. `place(k)`: { address, namespace } of node k. `domain`: another one, for messages that come as they are. */
+  static async start({ workers = 2, nodes = 1, options = {}, peerAddress, place, domain = DOMAIN, redis = 'one' } = {}) {
     const system = new System();
     system.dir = mkdtempSync(path.join(tmpdir(), 'duplex-sip-'));
     system.#perNode = workers;
+    system.place = place;
     const secret = path.join(system.dir, 'secret');
     writeFileSync(secret, 'a secret only for these tests 0123456789\n');
     chmodSync(secret, 0o600);
@@ -48,7 +49,7 @@ export class System {
     if (nodes > 1) system.authority = new Authority(system.dir);
     for (let k = 0; k < nodes; k++) {
       const node = `n${k + 1}`;
-      const peer = nodes > 1 ? await system.#peering(node, workers, peerAddress) : {};
+      const peer = nodes > 1 ? await system.#peering(node, workers, peerAddress, place?.(k)) : {};
       mkdirSync(system.#run(k));
       writeFileSync(system.config(k), [
         '[common]', `domain = ${domain}`, `run-dir = ${system.#run(k)}`,
@@ -73,11 +74,11 @@ export class System {
   name(index) { return `n${Math.floor(index / this.#perNode) + 1}.${index % this.#perNode}`; }
   #file(index, name) { return path.join(this.#run(Math.floor(index / this.#perNode)), `${name}.${index % this.#perNode}.sock`); }
 
-  async #peering(node, workers, peerAddress) {
+  async #peering(node, workers, peerAddress, place) {
     const port = await freePorts(workers);
     const { certificate, key } = this.authority.issue(node);
     const other = await peerAddress?.(node, port);
-    return { 'peer-listen': `127.0.0.1:${port}`, ...(other && { 'peer-address': other }), 'peer-certificate': certificate, 'peer-key': key,
+    return { 'peer-listen': `${place?.address ?? '127.0.0.1'}:${port}`, ...(other && { 'peer-address': other }), 'peer-certificate': certificate, 'peer-key': key,
       'peer-ca': this.authority.certificate };
   }
 
@@ -142,8 +143,11 @@ export class System {
   async startWorker(index, leased = true) {
     const socket = this.socket(index);
     rmSync(socket, { force: true });
-    const worker = spawn(program, ['--config', this.config(Math.floor(index / this.#perNode)), '--worker', String(index % this.#perNode)],
-      { stdio: ['ignore', 'ignore', 'pipe'] });
+    const k = Math.floor(index / this.#perNode);
+    const words = [program, '--config', this.config(k), '--worker', String(index % this.#perNode)];
+    const namespace = this.place?.(k).namespace;
+    if (namespace) words.unshift('ip', 'netns', 'exec', namespace); // which becomes the program
+    const worker = spawn(words[0], words.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
     worker.log = '';
     worker.stderr.on('data', (text) => {
       worker.log += text;
