@@ -5,6 +5,7 @@
 #include "signalling/txn.h"
 
 #define TICK_MS 50u
+#define SETTLE_MS 2000u /* from the answer of a call to its ACK, which a browser sends when it has understood the answer */
 
 /* A request of the client or to it, from this worker or through it, waits for its answer. */
 static bool busy(const struct conns *cs, const struct flow *flow)
@@ -22,7 +23,9 @@ void conn_drain_on_tick(struct timer *t, uint64_t now_ms)
 
 		if (c == NULL || c->phase == PHASE_CLOSING)
 			continue;
-		if (now_ms < cs->drain.patience_ms && busy(cs, &c->flow)) {
+		if (busy(cs, &c->flow))
+			c->settles_ms = now_ms + SETTLE_MS;
+		if (now_ms < cs->drain.patience_ms && now_ms < c->settles_ms) {
 			cs->drain.passed_over = true;
 			continue;
 		}

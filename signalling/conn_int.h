@@ -54,6 +54,7 @@ struct conn {
 	bool asking, asked_again;   /* Redis is being asked; for the second time before admission */
 	bool gone;                  /* the socket is of no use any more */
 	uint16_t code;              /* it was closed with */
+	uint64_t settles_ms;        /* draining: what was under way is over by then, its ACK too */
 	struct list by_user;
 	struct loop_job ended;
 };

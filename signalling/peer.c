@@ -474,9 +474,9 @@ enum err peers_send(struct peers *ps, struct str name, uint64_t epoch, enum peer
 			unlearn(ps, p);
 		return ERR_CLOSED;
 	}
-	/* A request that is handed on has no transaction here, and nobody would notice its loss with an attempt that fails, as the last one has: its caller
-	 * knows another way. */
-	if (s->state != PEER_UP && p->backoff_ms > 0 && kind == PEER_FROM_FLOW && !str_starts(message, STR("SIP/2.0 ")))
+	/* What is handed on has no transaction here, and nobody would notice its loss with an attempt that fails, as the last one has: its sender knows what
+	 * to do without that worker. */
+	if (s->state != PEER_UP && p->backoff_ms > 0 && kind == PEER_FROM_FLOW)
 		return ERR_CLOSED;
 
 	struct buf b = buf_growing(message.len + 512);

@@ -21,7 +21,8 @@ void owed_free(struct owed *o);
 void owed_note(struct owed *o, const struct flow *flow, struct str sender, const struct sip_msg *request);
 /* `response` came from the client on `flow`: a final one pays. */
 void owed_paid(struct owed *o, const struct flow *flow, const struct sip_msg *response);
-/* The worker `sender` is gone, or its stream broke: it waits for nothing, and nobody will cancel what it rings for. Phones that ring for it are told to stop. */
+/* The worker `sender` is gone, or its stream broke: it waits for nothing, and nobody will cancel what it rings for. Phones that ring for it are told
+ * to stop. */
 void owed_worker_lost(struct owed *o, struct str sender);
 /* Whether an answer of the client on `flow` is owed. */
 bool owed_flow_busy(const struct owed *o, const struct flow *flow);

@@ -29,11 +29,12 @@ async function ring(callerWorker, calleeWorker) {
   return { caller, callee, sent, request };
 }
 
-async function answer({ caller, callee, sent, request }) {
+async function answer({ caller, callee, sent, request }, { thinks = 0 } = {}) {
   callee.reply(request, 200, { headers: [['Contact', `<${callee.gruu}>`]], body: SDP });
   const ok = await caller.response(sent);
   assert.equal(ok.status, 200);
   const dialog = { from: sent.from, to: ok.get('To'), callId: sent.callId, route: ok.all('Record-Route') };
+  await sleep(thinks);
   caller.send('ACK', uriOf(ok.get('Contact')), { ...dialog, cseq: sent.cseq });
   await callee.request('ACK');
   return { target: uriOf(ok.get('Contact')), dialog };
@@ -82,7 +83,7 @@ describe('an administrator empties a node', () => {
     await drain('n1', 'draining');
     assert.equal((await idle.closed).code, 1012);
     await sleep(1500);
-    const { target, dialog } = await answer(it);
+    const { target, dialog } = await answer(it, { thinks: 500 }); // as a browser does before its ACK
     assert.equal((await it.caller.closed).code, 1012);
     assert.equal((await it.callee.closed).code, 1012);
     const caller = await device(system, it.caller.user, { session: it.caller.session, worker: 2, like: it.caller });
