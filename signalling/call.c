@@ -159,7 +159,8 @@ enum err call_new(struct calls *cs, const struct sip_msg *m, struct str caller, 
 	struct sip_addr addr;
 	uint8_t id[CALL_ID_LEN / 2];
 
-	if (cs->count >= cs->max)
+	/* Those that have ended wait for their transactions, which have a limit of their own. */
+	if (cs->count - cs->stats.now[CALL_ENDED] >= cs->max)
 		return ERR_FULL;
 	if (sip_msg_addr(m, SIP_H_FROM, &addr) != ERR_OK)
 		return ERR_INVALID;

@@ -140,7 +140,8 @@ static size_t room_for(enum sip_method method, size_t max)
 	return method == SIP_CANCEL ? SIZE_MAX : method == SIP_BYE ? max + max / 4 : max;
 }
 
-/* What one client keeps us busy with (its chain also holds a few others' by chance of the hash). */
+/* What one client keeps us busy with (its chain also holds a few others' by chance of the hash). Those that have their final answer only linger, which
+ * is none of the client's doing, and are at the end of the chain (txn_answered): they neither count nor are they walked past. */
 static bool flow_full(const struct txn_layer *l, const struct flow *flow, size_t max)
 {
 	const struct list *head = flow_bucket_of(l, flow);
@@ -149,6 +150,8 @@ static bool flow_full(const struct txn_layer *l, const struct flow *flow, size_t
 	for (const struct list *it = head->next; it != head; it = it->next) {
 		const struct txn *t = CONTAINER_OF(it, const struct txn, by_flow);
 
+		if (timer_armed(&t->linger))
+			break;
 		if (!is_client(t->kind) && flow_eq(&t->flow, flow) && ++n >= max)
 			return true;
 	}
@@ -187,7 +190,7 @@ static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct fl
 	t->reliable = l->ops->reliable(l->host, flow);
 	t->hash = hash_of(l, t->branch, key_method(t->request), is_client(kind));
 	list_append(bucket_of(l, t->hash), &t->by_key);
-	list_append(flow_bucket_of(l, flow), &t->by_flow);
+	list_append(flow_bucket_of(l, flow)->next, &t->by_flow); /* in front, see flow_full */
 	l->count++;
 	l->by_kind[kind]++;
 	l->counter[is_client(kind) ? TXN_C_CLIENT : TXN_C_SERVER]++;
@@ -196,6 +199,12 @@ static enum err new_txn(struct txn_layer *l, enum txn_kind kind, const struct fl
 	txn_fsm_start(t);
 	*out = t;
 	return ERR_OK;
+}
+
+void txn_answered(struct txn *t)
+{
+	list_remove(&t->by_flow);
+	list_append(flow_bucket_of(t->layer, &t->flow), &t->by_flow);
 }
 
 void txn_finish(struct txn *t)

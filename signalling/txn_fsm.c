@@ -257,10 +257,12 @@ static void move_timers(struct txn *t, unsigned act)
 	if ((act & ACT_LINGER) != 0) {
 		uint64_t ms = linger_ms(t);
 
-		if (ms == 0)
+		if (ms == 0) {
 			t->state = TXN_S_TERMINATED;
-		else
+		} else {
 			timer_arm(w, &t->linger, ms);
+			txn_answered(t);
+		}
 	}
 }
 

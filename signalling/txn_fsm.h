@@ -75,6 +75,8 @@ void txn_fsm_start(struct txn *t);
 /* The one place where a transaction changes state. `m`: the response that came (client) or NULL; `out`: the response to
  * send (server). ERR_CONFLICT if the event means nothing in this state; the error of the transport otherwise. */
 enum err txn_fsm_event(struct txn *t, enum txn_event ev, const struct sip_msg *m, struct str out);
+/* It has its final answer and only lingers: no burden of its flow any more. */
+void txn_answered(struct txn *t);
 /* Takes it out of the tables, tells ended(), and leaves it to the sweep. */
 void txn_finish(struct txn *t);
 

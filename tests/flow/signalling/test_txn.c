@@ -518,6 +518,32 @@ static void limits(void **state)
 	assert_int_equal(txn_layer_count(layer, TXN_INVITE_SERVER), 8);
 }
 
+/* Answered calls linger for 32 s (RFC 6026 timer L), but are no burden of their client; what is not answered still is. */
+static void answered_ones_do_not_count(void **state)
+{
+	struct txn *t;
+	char branch[32];
+	unsigned i = 0;
+
+	(void)state;
+	for (; i < 4; i++) {
+		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
+		assert_ok(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user, &responses, &t));
+		if (i % 2 == 0)
+			assert_ok(txn_respond(t, message("SIP/2.0 200 X", branch, "INVITE")->raw));
+	}
+	assert_int_equal(txn_layer_count(layer, TXN_INVITE_SERVER), 4);
+	for (; i < 6; i++) {
+		(void)snprintf(branch, sizeof(branch), "z9hG4bK%u", i);
+		assert_ok(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", branch, "INVITE"), &user, &responses, &t));
+	}
+	assert_err(txn_server_new(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bK9", "INVITE"), &user, &responses, &t), ERR_BUSY);
+	/* A retransmission still finds the answered one, and the loss of the flow reaches all. */
+	assert_int_equal(txn_layer_receive(layer, &flow, message("INVITE sip:b@x SIP/2.0", "z9hG4bK0", "INVITE")), TXN_ABSORBED);
+	txn_layer_flow_lost(layer, &flow);
+	assert_int_equal(txn_layer_count(layer, TXN_INVITE_SERVER), 0);
+}
+
 /* What ends something gets through a full table: BYE a quarter more, CANCEL always; both ways. */
 static void limits_for_the_end(void **state)
 {
@@ -615,6 +641,7 @@ int main(void)
 		T(matching),
 		T(limits),
 		T(limits_for_the_end),
+		T(answered_ones_do_not_count),
 		T(flow_lost),
 		T(abandoned),
 		T(branches),
