@@ -14,6 +14,7 @@
 #define ACCEPT_WAIT_MS 10u
 #define RETRY_MIN_S 2u
 #define TXN_PRESSURE 75u
+#define REDIS_PRESSURE_MAX 150u
 
 enum overload_class overload_class_of(enum sip_method method, bool in_dialog, bool registered)
 {
@@ -105,7 +106,8 @@ unsigned overload_pressure(struct overload *o)
 		transactions += txn_layer_count(l, (enum txn_kind)k);
 	/* Their number is bounded by the transaction layer itself (txn.h); only subscriptions give way before. */
 	pressure = MAX(pressure, share(transactions, conf->transactions_max) * TXN_PRESSURE / 100);
-	pressure = MAX(pressure, share(rds_async_stats(o->w->rds).pending, conf->redis_pending_max));
+	/* A call that is up does not need Redis: what is inside it is not refused for that. */
+	pressure = MAX(pressure, MIN(share(rds_async_stats(o->w->rds).pending, conf->redis_pending_max), (uint64_t)REDIS_PRESSURE_MAX));
 	o->pressure = MIN(pressure, (uint64_t)100000);
 	return (unsigned)o->pressure;
 }

@@ -15,6 +15,7 @@
 #define AGAIN_TICK_MS 100u
 #define AGAIN_REFUSED_MS 1000u
 #define DROP_AGAIN_MS 1000u
+#define DROPS_AT_ONCE 200u
 #define AGAIN_BATCH 50u /* bindings written again a tick: 500 a second a worker */
 
 /* A binding of one of our flows. */
@@ -46,7 +47,10 @@ struct drop {
 struct registrar {
 	struct worker *w;
 	struct usermap users;
-	struct list dirty, drops;
+	struct list dirty;
+	struct list drops;      /* under way, or waiting for their time */
+	struct list due;        /* waiting for their turn */
+	size_t dropping;        /* under way */
 	struct timer again;
 	size_t count;
 };
@@ -62,6 +66,28 @@ static void drop_free(struct drop *d)
 	free(d);
 }
 
+/* When thousands of connections have gone at once, Redis is not asked about all of them at once: others wait for it, too. */
+static void next_drops(struct registrar *r)
+{
+	while (r->dropping < DROPS_AT_ONCE && !list_empty(&r->due)) {
+		struct drop *d = CONTAINER_OF(r->due.next, struct drop, node);
+
+		list_remove(&d->node);
+		list_append(&r->drops, &d->node);
+		r->dropping++;
+		send_drop(d);
+	}
+}
+
+static void drop_due(struct drop *d)
+{
+	struct registrar *r = d->w->registrar;
+
+	list_remove(&d->node);
+	list_append(&r->due, &d->node);
+	next_drops(r);
+}
+
 enum err registrar_new(struct worker *w, struct registrar **out)
 {
 	struct registrar *r = calloc(1, sizeof(*r));
@@ -72,6 +98,7 @@ enum err registrar_new(struct worker *w, struct registrar **out)
 	usermap_init(&r->users);
 	list_init(&r->dirty);
 	list_init(&r->drops);
+	list_init(&r->due);
 	timer_init(&r->again, on_again);
 	*out = r;
 	return ERR_OK;
@@ -99,6 +126,8 @@ void registrar_free(struct registrar *r)
 	timer_stop(loop_timers(r->w->loop), &r->again);
 	while (!list_empty(&r->drops))
 		drop_free(CONTAINER_OF(r->drops.next, struct drop, node));
+	while (!list_empty(&r->due))
+		drop_free(CONTAINER_OF(r->due.next, struct drop, node));
 	for (size_t i = 0; i < USERMAP_BUCKETS; i++) {
 		while (!list_empty(&r->users.bucket[i]))
 			reg_free(CONTAINER_OF(r->users.bucket[i].next, struct reg, by_user));
@@ -247,9 +276,12 @@ void registrar_each(struct worker *w,
 static void on_dropped(void *user_data, enum err e, const struct redisReply *reply)
 {
 	struct drop *d = user_data;
+	struct registrar *r = d->w->registrar;
 
+	r->dropping--;
 	if (e != ERR_OK && worker_now(d->w) < d->end_ms) {
 		timer_arm(loop_timers(d->w->loop), &d->timer, DROP_AGAIN_MS);
+		next_drops(r);
 		return;
 	}
 	if (e == ERR_OK && rds_int(rds_at(reply, 1)) > 0) {
@@ -258,12 +290,13 @@ static void on_dropped(void *user_data, enum err e, const struct redisReply *rep
 			presence_publish(d->w, str_from(d->user), PRESENCE_OFFLINE);
 	}
 	drop_free(d);
+	next_drops(r);
 }
 
 static void on_drop_again(struct timer *t, uint64_t now_ms)
 {
 	(void)now_ms;
-	send_drop(CONTAINER_OF(t, struct drop, timer));
+	drop_due(CONTAINER_OF(t, struct drop, timer));
 }
 
 static void send_drop(struct drop *d)
@@ -295,7 +328,7 @@ void reg_drop(struct worker *w, struct str user, struct str field, struct str to
 	if (delay_ms > 0)
 		timer_arm(loop_timers(w->loop), &d->timer, delay_ms);
 	else
-		send_drop(d);
+		drop_due(d);
 }
 
 static void take_back(struct reg *g)

@@ -6,10 +6,12 @@ import type { CallConfig } from '../api.ts';
 import { CPIM_TYPE, unwrap, wrapReceipt, wrapText, type Receipt, type Wrapped } from './cpim.ts';
 import { TextError, type Agent, type AgentEvents, type Closed, type Delivery, type IncomingText, type Leg, type LegEvents, type LegMedia } from './agent.ts';
 import { IncomingJsSipLeg, OutgoingJsSipLeg } from './leg.ts';
+import { Backoff } from './backoff.ts';
 import { userOf } from './presence.ts';
 import { PresenceWatch } from './watch.ts';
 import { JitterSocket } from './socket.ts';
 
+const CLOSE_TRY_LATER = 1013;
 const CLOSE_SESSION_ENDED = 4001;
 const CLOSE_SUPERSEDED = 4002;
 const REGISTER_EXPIRES_S = 600;
@@ -33,7 +35,9 @@ export class JsSipAgent implements Agent {
 	private readonly self: string;
 	private closing = false;
 	private everConnected = false;
-	private registerRetries = 0;
+	private readonly registerBackoff = new Backoff(4000, 60_000);
+	/** After 1013: JsSIP itself would knock every few seconds, as each time the socket does open. */
+	private readonly awayBackoff = new Backoff(4000, 60_000);
 	private registerTimer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(
@@ -132,7 +136,8 @@ export class JsSipAgent implements Agent {
 		});
 		ua.on('disconnected', (e: DisconnectEvent) => this.onDisconnected(e));
 		ua.on('registered', () => {
-			this.registerRetries = 0;
+			this.registerBackoff.reset();
+			this.awayBackoff.reset();
 			if (this.closing) return;
 			this.events.line('online');
 			this.watch.start();
@@ -152,6 +157,7 @@ export class JsSipAgent implements Agent {
 		else if (e.code === CLOSE_SUPERSEDED) this.close('superseded');
 		else {
 			this.events.line('connecting');
+			if (e.code === CLOSE_TRY_LATER) this.socket.stayAway(this.awayBackoff.next());
 			// A refused upgrade looks like any broken connection, so the owner asks by REST whether the session still is.
 			if (e.error || !this.everConnected) this.events.refused();
 		}
@@ -184,14 +190,12 @@ export class JsSipAgent implements Agent {
 		if (!response) return; // the connection went away; coming back registers
 		if (response.status_code === 401 || response.status_code === 403) this.events.refused();
 		const asked = Number.parseInt(response.getHeader('Retry-After') ?? '', 10);
-		const backoff = Math.min(60, 2 ** ++this.registerRetries);
-		const seconds = Number.isFinite(asked) && asked > 0 ? asked : backoff;
 		clearTimeout(this.registerTimer);
 		this.registerTimer = setTimeout(
 			() => {
 				if (!this.closing && this.ua.isConnected()) this.ua.register();
 			},
-			seconds * 1000 * (1 + Math.random() * 0.5),
+			this.registerBackoff.next(Number.isFinite(asked) ? asked * 1000 : 0),
 		);
 	}
 

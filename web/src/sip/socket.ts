@@ -6,6 +6,7 @@ const SPREAD_MS = 2500;
 export class JitterSocket extends WebSocketInterface {
 	private opened = false;
 	private waiting: ReturnType<typeof setTimeout> | null = null;
+	private awayMs = 0;
 
 	override connect(): void {
 		if (!this.opened) {
@@ -17,7 +18,13 @@ export class JitterSocket extends WebSocketInterface {
 		this.waiting = setTimeout(() => {
 			this.waiting = null;
 			super.connect();
-		}, Math.random() * SPREAD_MS);
+		}, this.awayMs + Math.random() * SPREAD_MS);
+		this.awayMs = 0;
+	}
+
+	/** The server cannot serve now: the next connection is made that much later. */
+	stayAway(ms: number): void {
+		this.awayMs = ms;
 	}
 
 	override disconnect(): void {
