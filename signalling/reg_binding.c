@@ -65,22 +65,18 @@ enum err stored_get(struct str field, struct str value, struct stored *out)
 	return ERR_OK;
 }
 
-/* As a Request-URI it may have no headers (RFC 3261 §19.1.1, §16.6 step 2): a device that registers some is called
- * without them. */
-static struct str without_headers(struct str contact)
-{
-	struct sip_uri u;
-
-	return sip_uri_parse(contact, &u) == ERR_OK && u.headers.len > 0 ? str_sub(contact, 0, contact.len - u.headers.len) : contact;
-}
-
 enum err stored_at_flow(const struct stored *s, const struct flow *flow, struct binding *out)
 {
 	struct binding b = { .reg_id = s->reg_id, .flow = *flow, .expires_ms = s->expires_ms, .updated_ms = s->updated_ms, .video = s->video,
 			     .phone = s->phone };
+	struct sip_uri u;
 
+	/* It becomes a Request-URI: it must be one, and that has no headers (RFC 3261 §19.1.1, §16.6 step 2), so a device that
+	 * registers some is called without them. */
+	if (sip_uri_parse(s->contact, &u) != ERR_OK)
+		return ERR_INVALID;
 	if (str_copy(s->instance, b.instance, sizeof(b.instance)) != ERR_OK ||
-	    str_copy(without_headers(s->contact), b.contact, sizeof(b.contact)) != ERR_OK)
+	    str_copy(str_sub(s->contact, 0, s->contact.len - u.headers.len), b.contact, sizeof(b.contact)) != ERR_OK)
 		return ERR_INVALID;
 	*out = b;
 	return ERR_OK;

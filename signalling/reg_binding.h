@@ -30,9 +30,9 @@ void stored_field_put(struct buf *to, const struct stored *s);
 void stored_value_put(struct buf *to, const struct stored *s);
 /* ERR_INVALID for anything that stored_*_put does not write. */
 enum err stored_get(struct str field, struct str value, struct stored *out);
-/* The same where the flow is known without its token. */
+/* The same as a binding, where the flow is known without its token. ERR_INVALID when the contact is no URI. */
 enum err stored_at_flow(const struct stored *s, const struct flow *flow, struct binding *out);
-/* ERR_INVALID when the token is not one under `key`. */
+/* ERR_INVALID also when the token is not one under `key`. */
 enum err stored_to_binding(const struct stored *s, const uint8_t key[FLOW_KEY_LEN], struct binding *out);
 
 #endif

@@ -1,9 +1,9 @@
 // The WebSocket side against hostile and broken clients: upgrade, framing, limits, keep-alive; RFC 6455, RFC 7118.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { System, sleep, until } from './lib/system.mjs';
 import { Ua, device, uri } from './lib/client.mjs';
+import { Raw, frame } from './lib/frames.mjs';
 
 let system;
 before(async () => {
@@ -18,42 +18,6 @@ const IDENTITY = { 'X-Duplex-User': 'raw', 'X-Duplex-Session': '0'.repeat(32), '
 const UPGRADE = { Host: 'x', Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
   'Sec-WebSocket-Protocol': 'sip', ...IDENTITY };
 
-/** A socket that speaks bytes. */
-class Raw {
-  constructor(path) {
-    this.bytes = Buffer.alloc(0);
-    this.socket = net.connect(path);
-    this.socket.on('data', (chunk) => { this.bytes = Buffer.concat([this.bytes, chunk]); });
-    this.socket.on('error', () => {});
-    this.ended = new Promise((resolve) => this.socket.once('close', resolve));
-  }
-
-  static async open() {
-    const raw = new Raw(system.socket(0));
-    raw.socket.write(request());
-    await until('101', () => raw.bytes.includes('\r\n\r\n'));
-    assert.match(raw.bytes.toString('latin1'), /^HTTP\/1\.1 101 /);
-    raw.bytes = Buffer.alloc(0);
-    return raw;
-  }
-
-  write(bytes) { this.socket.write(bytes); }
-
-  /** The close code that the server sends, when it has also closed the socket. */
-  async closeCode() {
-    await Promise.race([this.ended, sleep(5000)]);
-    let at = 0;
-    while (at < this.bytes.length) {
-      const len = this.bytes[at + 1] & 0x7f;
-      const head = len === 126 ? 4 : 2;
-      const size = len === 126 ? this.bytes.readUInt16BE(at + 2) : len;
-      if ((this.bytes[at] & 0x0f) === 8) return this.bytes.readUInt16BE(at + head);
-      at += head + size;
-    }
-    return undefined;
-  }
-}
-
 function request(changes = {}, line = 'GET /sip HTTP/1.1') {
   const headers = { ...UPGRADE, ...changes };
   return `${line}\r\n${Object.entries(headers).filter(([, v]) => v !== undefined).map(([n, v]) => `${n}: ${v}\r\n`).join('')}\r\n`;
@@ -65,20 +29,6 @@ async function upgrade(text) {
   await Promise.race([raw.ended, until('an answer', () => raw.bytes.includes('\r\n\r\n'), 3000)]);
   raw.socket.destroy();
   return Number(/^HTTP\/1\.1 (\d+)/.exec(raw.bytes.toString('latin1'))?.[1]);
-}
-
-/** One frame of a client. */
-function frame(opcode, payload, { fin = true, mask = true, rsv = 0, length } = {}) {
-  const body = Buffer.from(payload);
-  const size = length ?? body.length;
-  const head = [(fin ? 0x80 : 0) | (rsv << 4) | opcode];
-  const flag = mask ? 0x80 : 0;
-  if (size < 126) head.push(flag | size);
-  else if (size < 65536) head.push(flag | 126, size >> 8, size & 255);
-  else head.push(flag | 127, 0, 0, 0, 0, size >>> 24, (size >> 16) & 255, (size >> 8) & 255, size & 255);
-  const key = [0x11, 0x22, 0x33, 0x44];
-  return Buffer.concat([Buffer.from(head), mask ? Buffer.from(key) : Buffer.alloc(0),
-    mask ? Buffer.from(body.map((byte, i) => byte ^ key[i % 4])) : body]);
 }
 
 describe('upgrade', () => {
@@ -113,7 +63,7 @@ describe('upgrade', () => {
   });
 
   it('beyond the connections of a user is refused: 503', async () => {
-    const open = await Promise.all([1, 2, 3].map(() => Raw.open()));
+    const open = await Promise.all([1, 2, 3].map(() => Raw.open(system.socket(0), request())));
     assert.equal(await upgrade(request()), 503);
     for (const raw of open) raw.socket.destroy();
     await until('room again', async () => (await upgrade(request())) === 101);
@@ -126,16 +76,16 @@ describe('frames', () => {
 
   it('text and binary, whole and in any pieces, with control frames between', async () => {
     for (const opcode of [1, 2]) {
-      const raw = await Raw.open();
+      const raw = await Raw.open(system.socket(0), request());
       raw.write(frame(opcode, options));
       await answered(raw);
       raw.socket.destroy();
     }
-    const pieces = await Raw.open();
+    const pieces = await Raw.open(system.socket(0), request());
     for (const byte of frame(1, options)) pieces.write(Buffer.from([byte]));
     await answered(pieces);
     pieces.socket.destroy();
-    const fragments = await Raw.open();
+    const fragments = await Raw.open(system.socket(0), request());
     const third = Math.floor(options.length / 3);
     fragments.write(Buffer.concat([frame(1, options.slice(0, third), { fin: false }), frame(9, 'ping'),
       frame(0, options.slice(third, 2 * third), { fin: false }), frame(10, 'unasked'), frame(0, options.slice(2 * third))]));
@@ -159,7 +109,7 @@ describe('frames', () => {
     ['of close with one byte', 1002, () => frame(8, 'x')], ['of close with a reserved code', 1002, () => frame(8, Buffer.from([0x03, 0xed]))],
     ['of garbage that is not SIP', 1008, () => frame(1, 'hello')]]) {
     it(`a frame ${what} closes with ${code}`, async () => {
-      const raw = await Raw.open();
+      const raw = await Raw.open(system.socket(0), request());
       raw.write(bytes());
       assert.equal(await raw.closeCode(), code);
       raw.socket.destroy();
@@ -173,7 +123,7 @@ describe('frames', () => {
     ['in pieces of a few bytes', (text) => { const whole = frame(2, text); return [whole.subarray(0, 3), whole.subarray(3, 20), whole.subarray(20, 9000), whole.subarray(9000)]; }]]) {
     for (const size of [64001, 65536, 200000]) {
       it(`a request of ${size} bytes ${what} is answered 513, and the connection goes on`, async () => {
-        const raw = await Raw.open();
+        const raw = await Raw.open(system.socket(0), request());
         const head = options.replace('Content-Length: 0', `Content-Type: text/plain\r\nContent-Length: ${size - options.length - 30}`);
         for (const piece of bytes(head + 'x'.repeat(size - head.length))) {
           raw.write(piece);
@@ -188,7 +138,7 @@ describe('frames', () => {
   }
 
   it('a response or an ACK beyond the limit is dropped, and the connection goes on', async () => {
-    const raw = await Raw.open();
+    const raw = await Raw.open(system.socket(0), request());
     for (const text of [options.replace(/^OPTIONS \S+ SIP/, 'ACK sip:x SIP').replace('1 OPTIONS', '1 ACK'), options.replace(/^OPTIONS .*?\r\n/, 'SIP/2.0 200 OK\r\n')]) {
       raw.write(frame(1, text.replace('Content-Length: 0', 'Content-Length: 70000') + 'x'.repeat(70000)));
     }
@@ -199,7 +149,7 @@ describe('frames', () => {
   });
 
   it('echoes a close and ends the connection', async () => {
-    const raw = await Raw.open();
+    const raw = await Raw.open(system.socket(0), request());
     raw.write(frame(8, Buffer.from([0x03, 0xe8])));
     assert.equal(await raw.closeCode(), 1000);
   });
@@ -214,7 +164,7 @@ describe('staying alive', () => {
   });
 
   it('pings, and closes a client that misses two', async () => {
-    const raw = await Raw.open();
+    const raw = await Raw.open(system.socket(0), request());
     await until('a ping', () => raw.bytes.includes(Buffer.from([0x89, 0])));
     await Promise.race([raw.ended, sleep(3000).then(() => assert.fail('still open'))]);
     assert.ok(await system.metric(0, 'duplex_signal_rejects_total', 'ping_timeout') > 0);

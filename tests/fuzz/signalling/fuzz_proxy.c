@@ -34,6 +34,22 @@ static struct {
 	char *text;
 } wire[QUEUE];
 static unsigned wired, slots, serial;
+/* What clients asked: each must get one final answer, and one only (RFC 3261 §17.2, §16.7 step 5). */
+#define ASKED_MAX 256u
+static struct asked {
+	unsigned number, slot; /* its branch is "z9hG4bK" and the number; of the flow that it came by */
+	enum sip_method method;
+	unsigned final;
+} asked[ASKED_MAX];
+static unsigned asked_count;
+/* INVITEs that clients got: only of these may they get a CANCEL (§9.1). */
+#define RANG_MAX 512u
+static struct {
+	unsigned slot;
+	char branch[80];
+} rang[RANG_MAX];
+static unsigned rang_count;
+static bool lost; /* something on the wire */
 static int busy[CLIENTS], live;
 static bool store_away;
 
@@ -48,6 +64,68 @@ static char *dup_str(struct str s)
 	return z;
 }
 
+static bool number_of(const struct sip_msg *m, unsigned *number)
+{
+	struct sip_via via;
+	struct str prefix = STR("z9hG4bK");
+	uint64_t n;
+
+	if (sip_msg_via(m, &via) != ERR_OK || !str_starts(via.branch, prefix) ||
+	    str_to_u64(str_sub(via.branch, prefix.len, via.branch.len), UINT32_MAX, &n) != ERR_OK)
+		return false;
+	*number = (unsigned)n;
+	return true;
+}
+
+static struct asked *asked_find(unsigned number, enum sip_method method)
+{
+	for (unsigned i = 0; i < asked_count; i++)
+		if (asked[i].number == number && asked[i].method == method)
+			return &asked[i];
+	return NULL;
+}
+
+static void note_request(unsigned slot, const char *text)
+{
+	static struct sip_msg m;
+	struct sip_refusal why;
+	unsigned number;
+
+	if (sip_msg_parse(str_from(text), &m, &why) == ERR_OK && m.request && m.method != SIP_ACK && number_of(&m, &number) &&
+	    asked_find(number, m.method) == NULL && asked_count < ASKED_MAX)
+		asked[asked_count++] = (struct asked){ number, slot, m.method, 0 };
+}
+
+/* To a client: the answer to what it asked, or a request for it. */
+static void note_sent(const struct client *c, const struct sip_msg *m)
+{
+	struct sip_via via;
+	unsigned number;
+	struct asked *a;
+
+	if (m->request && sip_msg_via(m, &via) == ERR_OK && via.branch.len < sizeof(rang[0].branch)) {
+		bool known = false;
+
+		if (m->method == SIP_INVITE && rang_count < RANG_MAX) {
+			rang[rang_count].slot = c->flow.slot;
+			(void)snprintf(rang[rang_count++].branch, sizeof(rang[0].branch), "%.*s", STR_FMT(via.branch));
+		}
+		for (unsigned i = 0; i < rang_count; i++)
+			known |= rang[i].slot == c->flow.slot && str_eq(via.branch, str_from(rang[i].branch));
+		if (m->method == SIP_CANCEL && !known && rang_count < RANG_MAX)
+			abort();
+		return;
+	}
+	if (m->request || m->status < 200 || !number_of(m, &number) || (a = asked_find(number, m->method)) == NULL)
+		return;
+	/* The same once more is for a request that came once more. Every 2xx to an INVITE goes through, and nothing else behind one. */
+	bool success = m->method == SIP_INVITE && m->status < 300;
+
+	if (a->final != 0 && a->final != m->status && !success)
+		abort();
+	a->final = m->status;
+}
+
 static struct client *by_flow(const struct flow *f)
 {
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -58,8 +136,10 @@ static struct client *by_flow(const struct flow *f)
 
 static void put_wire(unsigned to, const struct flow *flow, struct str text)
 {
-	if (wired == QUEUE)
-		return; /* lost, as with a broken stream */
+	if (wired == QUEUE) {
+		lost = true; /* as with a broken stream */
+		return;
+	}
 	wire[wired].to = to;
 	wire[wired].flow = *flow;
 	wire[wired++].text = dup_str(text);
@@ -76,6 +156,8 @@ static enum err host_send(void *host, const struct flow *flow, struct str messag
 	if (sip_msg_parse(message, &m, &why) != ERR_OK && m.status < 400)
 		abort();
 	if (c != NULL) {
+		if (m.count > 0)
+			note_sent(c, &m);
 		char **at = &c->inbox[c->got++ % ARRAY_LEN(c->inbox)];
 
 		free(*at);
@@ -243,6 +325,7 @@ static void say(struct client *c, const char *text, bool keep)
 
 		free(c->sent);
 		c->sent = copy;
+		note_request(c->flow.slot, text);
 	}
 	(void)proxy_receive(workers[c->worker].proxy, &from, str_from(text));
 	deliver();
@@ -500,7 +583,8 @@ static void begin(void)
 
 	log_init("fuzz", LOG_ERROR);
 	timers_init(&timers, 1);
-	wired = slots = serial = 0;
+	wired = slots = serial = asked_count = rang_count = 0;
+	lost = false;
 	live = 0;
 	store_away = false;
 	memset(busy, 0, sizeof(busy));
@@ -539,6 +623,11 @@ static void begin(void)
 static void finish(void)
 {
 	store_away = false;
+	run(300000);
+	for (unsigned i = 0; i < asked_count; i++)
+		for (unsigned k = 0; k < CLIENTS; k++)
+			if (clients[k].open && clients[k].flow.slot == asked[i].slot && asked[i].final == 0 && !lost)
+				abort();
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		cut(&clients[i]);
 		clients[i].registered = false;

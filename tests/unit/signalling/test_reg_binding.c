@@ -70,7 +70,10 @@ static void a_binding_needs_a_token_of_ours(void **state)
 	s.contact = STR("sip:x?y@z.invalid;transport=ws?Route=%3Csip:evil%3E");
 	assert_ok(stored_to_binding(&s, key, &b));
 	assert_string_equal(b.contact, "sip:x?y@z.invalid;transport=ws");
+	s.contact = STR("sip:x@y SIP/2.0\r\nX: y");
+	assert_err(stored_to_binding(&s, key, &b), ERR_INVALID);
 	memset(long_text, 'x', sizeof(long_text));
+	memcpy(long_text, "sip:", 4);
 	s.contact = str_of(long_text, CONTACT_MAX);
 	assert_ok(stored_to_binding(&s, key, &b));
 	s.contact = str_of(long_text, CONTACT_MAX + 1);
