@@ -1,4 +1,4 @@
-/* /me/devices and /admin/users/{username}/devices: desk phones and other SIP clients. */
+/* /me/devices, /me/sip-tokens and /admin/users/{username}/devices: desk phones and other SIP clients. */
 #include <sodium.h>
 
 #include "api/app.h"
@@ -8,7 +8,9 @@
 #include "api/input.h"
 #include "api/reply.h"
 #include "api/users.h"
+#include "common/clock.h"
 #include "common/log.h"
+#include "common/sip_token.h"
 
 static void add_item(void *arg, const struct device *d)
 {
@@ -80,6 +82,25 @@ enum err h_device_add(struct req *r)
 enum err h_device_remove(struct req *r)
 {
 	return take_away(r, req_user(r), r->param[0]);
+}
+
+enum err h_sip_token(struct req *r)
+{
+	struct sip_token t = { .revision = r->who.revision, .perms = r->who.perms, .expires_s = r->now_ms / MS_PER_S + SIP_TOKEN_TTL_S };
+	char mem[SIP_TOKEN_MAX];
+	struct buf text = buf_fixed(mem, sizeof(mem));
+	enum err e = str_copy(req_user(r), t.user, sizeof(t.user));
+
+	if (e == ERR_OK)
+		e = str_copy(str_from(r->who.session), t.session, sizeof(t.session));
+	if (e != ERR_OK)
+		return e;
+	sip_token_put(&text, &t, str_from(r->set->turn_secret));
+	if (text.overflow)
+		return ERR_TOO_LARGE;
+	json_t *doc = json_pack("{s:o, s:o}", "token", reply_str(buf_view(&text)), "expires_at", reply_time_json(t.expires_s * MS_PER_S));
+	sodium_memzero(mem, sizeof(mem));
+	return reply_json(r, 201, doc);
 }
 
 /* ERR_OK with the name's user there; else answered, or an error. */

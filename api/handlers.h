@@ -40,6 +40,8 @@ enum err h_certificate_issue(struct req *r);
 /* DELETE /me/certificates/{serial}: ends the sessions that were opened with it. */
 enum err h_certificate_revoke(struct req *r);
 
+/* POST /me/sip-tokens: a bearer token for SIP over TLS, bound to the session. */
+enum err h_sip_token(struct req *r);
 /* GET /me/devices. */
 enum err h_devices(struct req *r);
 /* POST /me/devices: a desk phone; its secret is told here and nowhere else. */

@@ -26,6 +26,7 @@ const struct route route_table[] = {
 	{ HTTP_GET, V1 "/me/certificates", ACCESS_SESSION, ANY, BODY_NONE, h_certificates, "listMyCertificates" },
 	{ HTTP_POST, V1 "/me/certificates", ACCESS_SESSION, PERM_CERT_ISSUE, BODY_CSR, h_certificate_issue, "issueCertificate" },
 	{ HTTP_DELETE, V1 "/me/certificates/{serial}", ACCESS_SESSION, ANY, BODY_NONE, h_certificate_revoke, "revokeCertificate" },
+	{ HTTP_POST, V1 "/me/sip-tokens", ACCESS_SESSION, ANY, BODY_NONE, h_sip_token, "makeSipToken" },
 	{ HTTP_GET, V1 "/me/devices", ACCESS_SESSION, ANY, BODY_NONE, h_devices, "listMyDevices" },
 	{ HTTP_POST, V1 "/me/devices", ACCESS_SESSION, ANY, BODY_FORM, h_device_add, "addDevice" },
 	{ HTTP_DELETE, V1 "/me/devices/{id}", ACCESS_SESSION, ANY, BODY_NONE, h_device_remove, "removeDevice" },

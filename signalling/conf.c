@@ -64,7 +64,7 @@ const struct conf_option signalling_options[] = {
 	TEXT("sip-host", sip_host, "", "name or address by which phones reach these; empty: the address that they came to"),
 	TEXT("sip-certificate", sip_certificate, "", "file of the TLS certificate with its chain (PEM); read again at SIGHUP"),
 	TEXT("sip-certificate-key", sip_key, "", "file of its private key (PEM); read again at SIGHUP"),
-	TEXT("sip-auth", sip_auth, "sha-256", "what phones may log in with, best first: sha-256, md5"),
+	TEXT("sip-auth", sip_auth, "sha-256", "what phones may log in with, best first: sha-256, md5, bearer (on TLS)"),
 	NUMBER("sip-udp-request-max", sip_udp_request_max, "1300", 576, 65000, "bytes",
 	       "a larger request to a phone goes by its TCP or TLS, or is answered 513"),
 	NUMBER("sip-login-timeout", sip_login_ms, "32000", 1000, 600000, "ms", "for the first login on a TCP or TLS connection"),

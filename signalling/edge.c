@@ -241,7 +241,7 @@ static enum err listen_all(struct edge *e, enum link_kind kind, const char *list
 
 static enum err read_schemes(struct edge *e, const char *list)
 {
-	static const char *const names[AUTH_COUNT] = { [AUTH_SHA256] = "sha-256", [AUTH_MD5] = "md5" };
+	static const char *const names[AUTH_COUNT] = { [AUTH_SHA256] = "sha-256", [AUTH_MD5] = "md5", [AUTH_BEARER] = "bearer" };
 	struct str rest = str_from(list);
 
 	while (rest.p != NULL) {

@@ -3,8 +3,8 @@
  *
  * A *link* is how bytes go to a phone: a TCP or TLS connection, or a UDP socket and the address of a phone that has logged in. A *line* is a user on a
  * link (several accounts of one telephone may share a connection); to the rest of Duplex it is a connection like a WebSocket, with a flow of its own
- * (conn.h). A line is made by a login: digest (RFC 8760) with the secret of a device. From then on a stream is trusted for
- * that user; on UDP, where the source may be forged, every request is challenged but for those that an outsider cannot know: retransmissions, CANCEL and
+ * (conn.h). A line is made by a login: digest (RFC 8760) with the secret of a device, or over TLS a bearer token (RFC 8898). From then on a stream is trusted
+ * for that user; on UDP, where the source may be forged, every request is challenged but for those that an outsider cannot know: retransmissions, CANCEL and
  * ACK of what is under way, and requests inside a dialog by our Route.
  *
  *   edge.c          life, listening addresses, links and lines

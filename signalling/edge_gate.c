@@ -6,6 +6,7 @@
 #include "common/events.h"
 #include "common/log.h"
 #include "common/rkeys.h"
+#include "common/sip_token.h"
 #include "signalling/conn_int.h"
 #include "signalling/conn_line.h"
 #include "signalling/edge_int.h"
@@ -90,14 +91,21 @@ static void challenge(struct link *l, const struct sip_msg *m, bool stale)
 			gate_refuse(l, m, 481, NULL, STR_NONE);
 		return;
 	}
-	if (!sources_take(l->edge->sources, &l->remote, CHALLENGE_COST, worker_now(w))) {
+	/* On a stream the sender is who he is, and has a budget of his own. */
+	if (l->kind == LINK_UDP && !sources_take(l->edge->sources, &l->remote, CHALLENGE_COST, worker_now(w))) {
 		count(l, REJ_SOURCE);
 		return;
 	}
 	digest_nonce_put(&nonce, w->nonce_key, place_put(&place, l), clock_wall_ms());
 	for (size_t i = 0; i < l->edge->schemes; i++) {
+		/* A token that is overheard can be used (RFC 8898 §5). */
+		if (l->edge->scheme[i] == AUTH_BEARER && l->kind != LINK_TLS)
+			continue;
 		buf_z(&lines, ours ? "WWW-Authenticate: " : "Proxy-Authenticate: ");
-		digest_challenge_put(&lines, l->edge->scheme[i] == AUTH_SHA256 ? DIGEST_SHA256 : DIGEST_MD5, w->domain, buf_view(&nonce), stale);
+		if (l->edge->scheme[i] == AUTH_BEARER)
+			buf_printf(&lines, "Bearer realm=\"%.*s\"", STR_FMT(w->domain));
+		else
+			digest_challenge_put(&lines, l->edge->scheme[i] == AUTH_SHA256 ? DIGEST_SHA256 : DIGEST_MD5, w->domain, buf_view(&nonce), stale);
 		buf_z(&lines, "\r\n");
 	}
 	w->count->stat[STAT_CHALLENGED]++;
@@ -157,7 +165,7 @@ static void log_in(struct link *l, const struct login *who, const struct sip_msg
 			RDS_ASYNC_EVAL(w->rds, &used_script, on_noted, NULL, 1, rkey_str(&key), buf_view(&now));
 		}
 	}
-	if (!nonces_use(&c->line->nonces, nonce_made, d->nc)) {
+	if (d != NULL && !nonces_use(&c->line->nonces, nonce_made, d->nc)) {
 		count(l, REJ_AUTH_STALE);
 		challenge(l, m, true);
 		return;
@@ -307,6 +315,53 @@ void gate_forget(struct link *l)
 	}
 }
 
+/* --- bearer tokens (RFC 8898) --- */
+
+/* The token of the request, or an empty slice: TLS only, and only where it is configured. */
+static struct str bearer_of(const struct link *l, const struct sip_msg *m)
+{
+	static const enum sip_hdr where[] = { SIP_H_PROXY_AUTHORIZATION, SIP_H_AUTHORIZATION };
+
+	if (l->kind != LINK_TLS || !offered(l->edge, AUTH_BEARER))
+		return STR_NONE;
+	for (size_t i = 0; i < ARRAY_LEN(where); i++) {
+		for (const struct sip_field *f = sip_msg_first(m, where[i]); f != NULL; f = sip_msg_next(m, f)) {
+			struct str value = sip_field_value(m, f);
+
+			if (value.len > 7 && str_ieq(str_sub(value, 0, 6), STR("Bearer")) && value.p[6] == ' ')
+				return str_trim(str_sub(value, 7, value.len));
+		}
+	}
+	return STR_NONE;
+}
+
+static void by_token(struct link *l, const struct sip_msg *m, struct str text, struct str name)
+{
+	struct worker *w = worker_of(l);
+	struct sip_token t;
+	char digits[24];
+	struct buf revision = buf_fixed(digits, sizeof(digits));
+	enum err e = sip_token_get(text, str_from(w->conf->turn_secret), clock_wall_ms() / MS_PER_S, &t);
+
+	if (e == ERR_OK && !str_eq(str_from(t.user), name)) {
+		count(l, REJ_AUTH_WRONG);
+		gate_refuse(l, m, 403, "Token is not that of From", STR_NONE);
+		return;
+	}
+	if (e != ERR_OK) {
+		count(l, e == ERR_EXPIRED ? REJ_AUTH_STALE : REJ_AUTH_WRONG);
+		(void)sources_take(l->edge->sources, &l->remote, e == ERR_EXPIRED ? 0 : WRONG_COST, worker_now(w));
+		challenge(l, m, false);
+		return;
+	}
+	buf_u64(&revision, t.revision);
+	const struct login who = { .user = str_from(t.user), .session = str_from(t.session), .revision = buf_view(&revision), .perms = t.perms };
+	/* The line asks Redis whether the session is still there, as a WebSocket does. */
+	log_in(l, &who, m, NULL, 0);
+}
+
+/* --- who is it --- */
+
 /* The Request-URI that was hashed must be the one that is asked for (RFC 7616 §3.4.6), or a login could be turned to another purpose. */
 static bool same_uri(const struct digest *d, const struct sip_msg *m)
 {
@@ -325,8 +380,13 @@ static bool authenticate(struct link *l, const struct sip_msg *m, struct str nam
 	struct digest d;
 	struct str user, device;
 	uint64_t made;
-	enum err e = credentials(l, m, &d);
+	struct str token = bearer_of(l, m);
 
+	if (token.len > 0) {
+		by_token(l, m, token, name);
+		return false;
+	}
+	enum err e = credentials(l, m, &d);
 	if (e == ERR_INVALID || (e == ERR_OK && !same_uri(&d, m))) {
 		count(l, REJ_AUTH_BAD);
 		gate_refuse(l, m, 400, "Bad Credentials", STR_NONE);
@@ -464,7 +524,7 @@ bool gate_receive(struct link *l, struct str bytes)
 		held = take_request(l, &got);
 	} else {
 		count(l, REJ_SANITY);
-		if (sources_take(l->edge->sources, &l->remote, CHALLENGE_COST, worker_now(worker_of(l))))
+		if (l->kind != LINK_UDP || sources_take(l->edge->sources, &l->remote, CHALLENGE_COST, worker_now(worker_of(l))))
 			gate_refuse(l, &m, why.status, why.phrase, STR_NONE);
 	}
 	buf_fini(&inner);

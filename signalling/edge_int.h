@@ -47,7 +47,7 @@ struct edge_socket {
 	bool wildcard; /* the local address is known for each datagram only */
 };
 
-enum auth_scheme { AUTH_SHA256, AUTH_MD5, AUTH_COUNT };
+enum auth_scheme { AUTH_SHA256, AUTH_MD5, AUTH_BEARER, AUTH_COUNT };
 
 struct edge {
 	struct worker *w;

@@ -18,6 +18,7 @@
 #include "signalling/worker.h"
 
 #define REPLY_MAX 32768u
+#define FLOW_TIMER_S "120" /* keep-alives at least so often (RFC 5626 §5.4): NATs forget sooner than we do */
 #define CAPABILITIES "Supported: path, outbound, gruu\r\n"
 
 /* What a REGISTER asks for. Slices borrow from the message. */
@@ -69,7 +70,7 @@ static void answer_ok(struct worker *w, struct txn *server, struct str user, boo
 
 	buf_z(&b, CAPABILITIES);
 	if (outbound)
-		buf_z(&b, "Require: outbound\r\n");
+		buf_z(&b, "Require: outbound\r\nFlow-Timer: " FLOW_TIMER_S "\r\n");
 	for (size_t i = from; i + 1 < rds_len(reply); i += 2) {
 		struct stored s;
 

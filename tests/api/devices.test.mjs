@@ -66,3 +66,15 @@ test("an administrator sees and takes away; others may not", async () => {
 	assert.equal(ended(`d-${id}`), 1);
 	assert.deepEqual((await alice.get("/me/devices")).body.items, []);
 });
+
+test("a token for SIP names user, session and permissions, under the cluster's secret", async () => {
+	const made = await alice.post("/me/sip-tokens");
+	assert.equal(made.status, 201);
+	const [body] = made.body.token.split(".");
+	const [version, user, session, , expires, permissions] = Buffer.from(body, "base64url").toString().split(" ");
+	assert.deepEqual([version, user, session], ["1", "alice", alice.session]);
+	assert.equal(new Date(made.body.expires_at).getTime(), Number(expires) * 1000);
+	assert.ok(Number(expires) * 1000 - Date.now() <= 300000);
+	assert.ok(permissions.split(",").includes("call.audio"));
+	assert.equal((await alice.get("/me/devices")).status, 200);
+});

@@ -1,5 +1,6 @@
 // Desk phones over UDP, TCP and TLS: login, registration, calls, keep-alives, and what strangers can do (nothing).
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,7 +12,8 @@ import { Phone, addDevice, challengeOf, makeCertificate, phoneOptions, registere
 let system, ports, certificate;
 const dir = mkdtempSync(path.join(tmpdir(), 'duplex-phone-'));
 before(async () => {
-  const made = await phoneOptions(dir, { 'sip-auth': 'sha-256 md5', 'sip-udp-request-max': 4000, 'sip-login-timeout': 2000 });
+  const made = await phoneOptions(dir, { 'sip-auth': 'sha-256 md5 bearer', 'sip-udp-request-max': 4000, 'sip-login-timeout': 2000,
+    'messages-per-second': 1000, 'messages-burst': 5000 }); // all of these phones have one address
   ({ ports, certificate } = made);
   system = await System.start({ options: made.options });
 });
@@ -23,6 +25,12 @@ after(async () => {
 const bindings = async (user) => Number(await system.redis('HLEN', `location:{${user}}`));
 const metric = async (name, label) => (await system.metric(0, name, label)) + (await system.metric(1, name, label));
 const rejects = (reason) => metric('duplex_signal_rejects_total', reason);
+/* As the API makes them: common/sip_token.h. */
+function bearer(user, session, { revision, seconds = 300, permissions = 'call.audio' }) {
+  const key = createHmac('sha256', 'a secret only for these tests 0123456789').update('duplex sip token 1').digest();
+  const body = `1 ${user} ${session} ${revision} ${Math.floor(Date.now() / 1000) + seconds} ${permissions}`;
+  return `${Buffer.from(body).toString('base64url')}.${createHmac('sha256', key).update(body).digest().subarray(0, 16).toString('base64url')}`;
+}
 let users = 0;
 const name = () => `user${++users}`;
 
@@ -34,7 +42,9 @@ describe('login', () => {
       const first = phone.send('REGISTER', `sip:${DOMAIN}`, { to: `<${uri(account.user)}>`, headers: [['Contact', `<${phone.contact}>`]] });
       const answer = await phone.response(first);
       assert.equal(answer.status, 401);
-      const challenges = answer.all('WWW-Authenticate').map(challengeOf);
+      const offered = answer.all('WWW-Authenticate');
+      assert.equal(offered.includes(`Bearer realm="${DOMAIN}"`), transport === 'tls');
+      const challenges = offered.filter((v) => v.startsWith('Digest')).map(challengeOf);
       assert.deepEqual(challenges.map((c) => c.algorithm), ['SHA-256', 'MD5']);
       assert.equal(challenges[0].qop, 'auth');
       assert.equal(challenges[0].realm, DOMAIN);
@@ -95,6 +105,35 @@ describe('login', () => {
     assert.equal(challengeOf(refused.get('Proxy-Authenticate')).stale, 'true');
     phone.close();
     thief.close();
+  });
+
+  it('may be by a token over TLS, as long as its session lasts', async () => {
+    const user = name(), session = await system.addUser(user);
+    await system.redis('HSET', `user:{${user}}`, 'rev', 3);
+    const register = async (phone, token) => (await phone.response(phone.send('REGISTER', `sip:${DOMAIN}`, { to: `<${uri(phone.user)}>`,
+      headers: [['Contact', `<${phone.contact}>`], ['Authorization', `Bearer ${token}`]] }))).status;
+    const opened = [];
+    const open = async (transport, who = user) => {
+      opened.push(await Phone.open(ports, { user: who }, transport, { ca: certificate.file }));
+      return opened.at(-1);
+    };
+    const good = bearer(user, session, { revision: 3 });
+    const phone = await open('tls');
+    for (const bad of ['x', 'x.y', `${good}A`, `A${good}`, bearer(user, session, { revision: 3, seconds: -1 })]) assert.equal(await register(phone, bad), 401);
+    assert.equal(await register(await open('tcp'), good), 401);
+    assert.equal(await register(await open('udp'), good), 401);
+    assert.equal(await register(await open('tls', 'somebody'), good), 403);
+    assert.equal(await register(phone, good), 200);
+    assert.equal(await bindings(user), 1);
+    /* With the permissions of another revision it is let in and put out again. */
+    const old = await open('tls');
+    register(old, bearer(user, session, { revision: 2 })).catch(() => {}); // perhaps answered, perhaps not
+    await old.closed;
+    await system.redis('DEL', `session:{${user}}:${session}`);
+    await system.event('session.end', 'user', user, 'session', session);
+    await phone.closed;
+    await until('no binding', async () => await bindings(user) === 0, 1000);
+    for (const each of opened) each.close();
   });
 
   it('is asked of every method alike, on UDP for each request', async () => {
