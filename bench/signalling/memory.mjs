@@ -27,7 +27,7 @@ export async function idleWs(plan, redis, out) {
   const users = plan.idleUsers, found = {};
   const conf = writeConf(redis);
   const servers = [await startDuplex(conf, 4)];
-  if (plan.kamailioMemory) servers.push(await startKamailio({ shared: 4096 }));
+  if (plan.kamailioMemory) servers.push(await startKamailio());
   for (const server of servers) {
     // What the first connection makes (buffers, tables) is not an idle connection's.
     await release(await hold(server, { users: 50 }, `load.warm.${server.name}`, 600));

@@ -117,7 +117,7 @@ function childrenOf(pid) {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 }
 
-export async function startKamailio({ shared = 1024, fifo = false } = {}) {
+export async function startKamailio({ shared = 4096, fifo = false } = {}) {
   const port = await freePort();
   const file = path.join(dir, 'kamailio.cfg');
   writeFileSync(file, readFileSync(path.join(root, 'bench/signalling/kamailio.cfg'), 'utf8').replaceAll('@PORT@', String(port)).replaceAll('@MODULES@', modules));
