@@ -1,12 +1,16 @@
 // Every message of RFC 4475 and RFC 5118, as the RFC has it, to a running worker: the outcome of each is in its table (columns `as it is` and
 // `as its user`), and whatever came, the connection that may stay does stay and answers the next request.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import dgram from 'node:dgram';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { System, sleep } from './lib/system.mjs';
 import { Ua } from './lib/client.mjs';
+import { phoneOptions } from './lib/phone.mjs';
 
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), 'messages');
 const DOMAIN = 'example.com';
@@ -32,12 +36,18 @@ function asItsUser(text) {
   return `${lines.join('\r\n')}${text.slice(end)}`;
 }
 
-let system;
+let system, ports;
+const dir = mkdtempSync(path.join(tmpdir(), 'duplex-torture-'));
 before(async () => {
-  system = await System.start({ workers: 1, domain: DOMAIN });
+  const made = await phoneOptions(dir, { 'sip-login-timeout': 60000 });
+  ports = made.ports;
+  system = await System.start({ workers: 1, domain: DOMAIN, options: made.options });
   await system.addUser('user');
 });
-after(() => system.stop());
+after(async () => {
+  await system.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
 
 const options = (user) => `OPTIONS sip:${DOMAIN} SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid;branch=z9hG4bKafter\r\nMax-Forwards: 70\r\nFrom: <sip:${user}@${DOMAIN}>;tag=1\r\n` +
   `To: <sip:${DOMAIN}>\r\nCall-ID: after\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n`;
@@ -76,3 +86,61 @@ for (const suite of ['rfc4475', 'rfc5118']) {
     }
   });
 }
+
+describe('from a stranger on the port for desk phones', () => {
+  const probe = options('nobody').replace('/WSS', '/TCP');
+
+  /** Over a stream: what comes back before the answer to one more request, as a status; "drop"; or "close". */
+  async function overTcp(text) {
+    const socket = net.connect(ports.tcp, '127.0.0.1');
+    let got = '';
+    socket.on('data', (data) => { got += data.toString('latin1'); });
+    socket.on('error', () => {});
+    const ended = new Promise((resolve) => { socket.once('close', () => resolve('close')); });
+    socket.write(Buffer.from(text, 'latin1'));
+    socket.write(probe);
+    const answered = (async () => {
+      for (const end = Date.now() + (text.includes(': 9999') ? 500 : 20000); Date.now() < end; await sleep(5)) {
+        const answers = got.split(/(?=SIP\/2\.0 )/);
+        if (answers.some((a) => a.includes('Call-ID: after'))) return /^SIP\/2\.0 (\d+)/.exec(answers.find((a) => !a.includes('Call-ID: after')) ?? '')?.[1] ?? 'drop';
+      }
+      return 'silence';
+    })();
+    const outcome = await Promise.race([answered, ended]);
+    socket.destroy();
+    return outcome;
+  }
+
+  for (const suite of ['rfc4475', 'rfc5118']) {
+    for (const row of table(suite)) {
+      it(`${row.name} over TCP gets nothing but a refusal`, async () => {
+        const outcome = await overTcp(row.text);
+        if (row.name === 'clerr') return assert.equal(outcome, 'silence', 'the rest of its 9999 bytes may still come');
+        assert.ok(outcome === 'close' || outcome === 'drop' || Number(outcome) >= 400, outcome);
+        if (row.parse === '0' && row.check === '0' && /^REGISTER sip:example\.com /.test(row.text)) assert.ok(['401', '403'].includes(outcome), outcome);
+      });
+    }
+  }
+
+  it('all of them over UDP leave it as it was', async () => {
+    const socket = dgram.createSocket('udp4');
+    const answers = [];
+    socket.on('message', (data) => answers.push(data.toString('latin1')));
+    await new Promise((resolve) => { socket.bind(0, '127.0.0.1', resolve); });
+    const send = (text) => new Promise((resolve) => { socket.send(Buffer.from(text, 'latin1'), ports.udp, '127.0.0.1', resolve); });
+    for (const row of [...table('rfc4475'), ...table('rfc5118')]) {
+      await send(row.text);
+      /* The same with the answer to where it came from (RFC 3581). */
+      await send(row.text.replace(/;branch/i, ';rport;branch'));
+    }
+    /* Strangers are answered at a limited rate, so it may take more than one. */
+    for (let i = 0; i < 60 && !answers.some((a) => a.includes('Call-ID: after')); i++) {
+      await send(options('nobody').replace('/WSS', '/UDP').replace(';branch', ';rport;branch').replace('bKafter', `bKafter${i}`));
+      await sleep(250);
+    }
+    assert.match(answers.find((a) => a.includes('Call-ID: after')), /^SIP\/2\.0 40[17] /);
+    for (const answer of answers) assert.match(answer, /^SIP\/2\.0 [456]\d\d /);
+    socket.close();
+    assert.ok(system.running(0));
+  });
+});
