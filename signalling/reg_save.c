@@ -152,12 +152,20 @@ static void same_flow(const struct stored *s, const struct flow *flow, void *arg
 	k->found |= flow_eq(flow, &k->op->flow) && str_eq(s->instance, k->op->s.instance);
 }
 
+/* The connection before was that of a worker that has died: watchers may have been told that the user is offline. */
+static bool of_dead_worker(const struct worker *w, struct str token)
+{
+	struct flow f;
+
+	return token.len > 0 && flow_token_get(token, w->flow_key, &f) == ERR_OK && f.epoch != w->epoch && !flow_alive(w, &f);
+}
+
 /* A device, or a new connection of one, that a call under way does not know: whoever rings the user is told. A refresh is none. */
-static void tell_of_device(const struct reg_op *op, size_t others)
+static void tell_of_device(const struct reg_op *op, size_t others, struct str superseded)
 {
 	struct seek k = { .op = op };
 
-	if (others == 0) {
+	if (others == 0 || of_dead_worker(op->w, superseded)) {
 		presence_publish(op->w, str_from(op->user), PRESENCE_ONLINE);
 		return;
 	}
@@ -179,7 +187,7 @@ static void saved(struct reg_op *op, const struct redisReply *reply)
 		reg_drop(w, user, STR("*"), token, STR_NONE, 0);
 		return;
 	}
-	tell_of_device(op, (size_t)rds_int(rds_at(reply, 4)));
+	tell_of_device(op, (size_t)rds_int(rds_at(reply, 4)), rds_text(rds_at(reply, 1)));
 	if (reg_local_put(w, user, &op->flow, &op->s, false) != ERR_OK)
 		log_event(LOG_ERROR, "out-of-memory", "what=binding");
 	note_device(op);

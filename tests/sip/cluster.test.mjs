@@ -173,6 +173,22 @@ describe('a node that dies', () => {
     }
   });
 
+  it('its users are offline to watchers elsewhere, and online again when they come back, however late', async () => {
+    await system.startNode(1);
+    await system.meshed();
+    const ann = await device(system, name('ann'));
+    const bob = await device(system, name('bob'), { worker: FAR });
+    await system.addContact(ann.user, bob.user);
+    const state = (status) => ann.next((m) => m.method === 'NOTIFY' && m.body.includes(`<note>${status}</note>`), `NOTIFY ${status}`, 12000);
+    ann.send('SUBSCRIBE', 'sip:contacts@example.test', { headers: [['Event', 'presence'], ['Supported', 'eventlist'], ['Expires', '600'],
+      ['Contact', `<${ann.contact}>`], ['Accept', 'application/pidf+xml, application/rlmi+xml, multipart/related']] });
+    await state('online');
+    await system.killNode(1);
+    await state('offline');
+    await device(system, bob.user, { session: bob.session, worker: 1, like: bob });
+    await state('online');
+  });
+
   it('comes back with another epoch: its old flows are dead, new ones work', async () => {
     await system.startNode(1);
     await system.meshed();
