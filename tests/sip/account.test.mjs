@@ -26,12 +26,14 @@ function balanced({ fate, received, open }) {
   assert.equal(fate.unknown, 0);
 }
 
-/** What became of the messages that `work` sent to worker 0, by fate. */
-async function fates(work) {
+/** What became of the messages that `work` sent to worker 0, at least so many, by fate. */
+async function fates(work, messages = 1) {
   const was = await books();
   balanced(was);
   await work();
-  await sleep(50);
+  const settled = ({ received, open }) => received - open - (was.received - was.open);
+  await until(`${messages} messages`, async () => settled(await books()) >= messages);
+  await sleep(100); // and no more
   const is = await books();
   balanced(is);
   return Object.fromEntries(FATES.map((f) => [f, is.fate[f] - was.fate[f]]).filter(([, n]) => n !== 0));
@@ -46,7 +48,7 @@ describe('the books', () => {
 
   it('know a call: INVITE and BYE relayed, responses taken, ACK relayed', async () => {
     const [ann, ben] = [await device(system, 'ann2'), await device(system, 'ben2')];
-    assert.deepEqual(await fates(async () => hangUp(ann, ben, await call(ann, ben))), { relayed: 3, taken: 3 });
+    assert.deepEqual(await fates(async () => hangUp(ann, ben, await call(ann, ben)), 6), { relayed: 3, taken: 3 });
     await ann.close(); await ben.close();
   });
 
@@ -76,13 +78,12 @@ describe('the books', () => {
       invite(leaver, 'ben4');
       const request = await ben.request('INVITE');
       ben.reply(request, 180);
-      await sleep(50);
-      assert.equal((await books()).open, 1, 'it is open while it rings');
+      await until('it is open while it rings', async () => (await books()).open === 1);
       leaver.cut();
       const cancel = await ben.request('CANCEL');
       ben.reply(cancel, 200);
       ben.reply(request, 487);
-    });
+    }, 5);
     assert.deepEqual(got, { answered: 1, taken: 3, drop_cut: 1 });
     assert.equal((await books()).open, 0);
     await ann.close(); await ben.close();

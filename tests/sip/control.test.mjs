@@ -10,7 +10,7 @@ import { device, uri } from './lib/client.mjs';
 import { call, hangUp } from './lib/calls.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const duplexctl = path.join(root, 'build/release/duplexctl');
+const duplexctl = path.resolve(root, process.env.DUPLEX_BUILD ?? 'build/release', 'duplexctl');
 
 let system;
 before(async () => { system = await System.start({ workers: 2 }); });

@@ -11,7 +11,7 @@ import { Ua, device, uri } from './lib/client.mjs';
 import { call, hangUp, inDialog } from './lib/calls.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const sipload = path.join(root, 'build/release/sipload');
+const sipload = path.resolve(root, process.env.DUPLEX_BUILD ?? 'build/release', 'sipload');
 const CLIENTS = Number(process.env.STORM_CLIENTS ?? 1500);
 const WORKERS = Number(process.env.STORM_WORKERS ?? 2);
 const BACK_MS = 15000;
