@@ -60,14 +60,10 @@ it('cancels', async () => {
   await between(await phone(), await phone(), 'cancel', 'ring', { calls: 5, more: ['-r', '10'] });
 });
 
-/* Of the caller's only, and no ACK: sipp as callee takes what comes again, or out of order, for an error when it has lost something itself. */
+/* The caller's requests, and what it hears of 100, 180 and the end; the rest sipp takes for an error when it comes again or out of order. */
 it('gets through when a fifth of the datagrams is lost', async () => {
   const caller = await phone(), callee = await phone();
-  const again = async () => (await system.metric(0, 'duplex_signal_transactions_total', 'absorbed')) +
-    (await system.metric(1, 'duplex_signal_transactions_total', 'absorbed'));
-  const before = await again();
   await between(caller, callee, 'call', 'answer', { calls: 10, more: ['-r', '5'], lost: ['-lost', '20', '-max_retrans', '12'], seconds: 90 });
-  assert.ok(await again() > before, 'nothing was sent again');
   await until('every call has one record', async () =>
     (await system.redis('XLEN', `history:{${callee.user}}`)) === '10');
 });
