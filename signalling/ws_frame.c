@@ -77,6 +77,9 @@ bool ws_utf8_valid(struct str s)
 				break;
 			p += 32;
 		}
+		/* What lies behind is the next frame. */
+		if (p == end)
+			break;
 		if (end - p >= 8)
 			memcpy(&eight, p, 8);
 		if ((eight & 0x8080808080808080u) == 0) {

@@ -361,6 +361,20 @@ static void utf8(void **state)
 	assert_true(ws_utf8_valid(STR_NONE));
 }
 
+/* Behind a message lies the next frame: a length that is a whole number of steps must not make it part of the text. */
+static void utf8_ends_where_the_text_ends(void **state)
+{
+	char text[257];
+
+	(void)state;
+	for (size_t len = 0; len <= 256; len++) {
+		memset(text, 'a', sizeof(text));
+		text[len] = (char)0x81;
+		assert_true(ws_utf8_valid(str_of(text, len)));
+		assert_false(ws_utf8_valid(str_of(text, len + 1)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +389,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_kept_between_messages),
 		cmocka_unit_test(heads_we_write),
 		cmocka_unit_test(utf8),
+		cmocka_unit_test(utf8_ends_where_the_text_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
