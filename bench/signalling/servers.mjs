@@ -149,7 +149,8 @@ export function load(server, options, { cpu = CLIENT_CPU, cpuOf = {}, fifo = fal
   const child = start(name, cpu, path.join(bin, 'sipload'), args, { fifo });
   let out = '';
   child.stdout.on('data', (data) => { out += data; });
-  child.report = child.done.then((code) => {
+  // 'close' comes when its output has been read, too.
+  child.report = new Promise((resolve) => { child.once('close', (code, signal) => resolve(code ?? signal)); }).then((code) => {
     if (!out.startsWith('{')) throw new Error(`sipload gave nothing (${code}): ${logOf(name)}`);
     return { ...JSON.parse(out), code };
   });
