@@ -234,6 +234,21 @@ static void limits(void **state)
 	}
 }
 
+/* Of any length, and whatever stands behind it: nothing there is read. */
+static void valid_text_ends_where_it_ends(void **state)
+{
+	char text[200];
+
+	(void)state;
+	for (size_t len = 0; len < 150; len++) {
+		memset(text, 0xff, sizeof(text));
+		memset(text, 'x', len);
+		if (!ws_utf8_valid(str_of(text, len)))
+			fail_msg("%zu", len);
+		assert_false(ws_utf8_valid(str_of(text, len + 1)));
+	}
+}
+
 /* Beyond the limit: the first bytes are told, the rest is read past, and the next message is a message. */
 static void too_large_is_cut(void **state)
 {
@@ -384,6 +399,7 @@ int main(void)
 		cmocka_unit_test(close_frames),
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(valid_text_ends_where_it_ends),
 		cmocka_unit_test(too_large_is_cut),
 		cmocka_unit_test(far_too_large_ends_it),
 		cmocka_unit_test(nothing_is_kept_between_messages),
