@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 const run = promisify(execFile);
 const tree = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 
-export async function freePort() {
+async function freePort() {
   const server = createServer();
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address();
