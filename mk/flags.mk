@@ -17,7 +17,7 @@ LDHARDEN := -pie -Wl,-z,relro,-z,now
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3 $(HARDEN)
 CFLAGS_debug   := -O0 -g3 $(HARDEN)
 CFLAGS_asan    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all $(HARDEN)
-CFLAGS_tsan    := -O1 -g3 -fsanitize=thread $(HARDEN)
+CFLAGS_tsan    := -O1 -g3 -fsanitize=thread -Wno-tsan $(HARDEN)
 CFLAGS_fuzz    := -O1 -g3 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CFLAGS_cov     := -O0 -g3 --coverage $(HARDEN)
 LDFLAGS_asan   := -fsanitize=address,undefined

@@ -127,6 +127,12 @@ static inline bool alloc_has(const struct alloc *a, bool v6)
 	return a->other == 0 || atomic_load_explicit(&a->half_expires_s, memory_order_relaxed) != 0;
 }
 
+/* Slot of the other half + 1, 0 = there is none. Without a lock it may go at any moment, so it is looked at once. */
+static inline uint32_t alloc_other(const struct alloc *a)
+{
+	return atomic_load_explicit(&a->other, memory_order_acquire);
+}
+
 static inline struct peers *alloc_peers(const struct alloc *a)
 {
 	return atomic_load_explicit(&a->peers, memory_order_acquire);

@@ -20,7 +20,9 @@ unsigned claimed_tell(struct claimed *c, struct neigh *n, const struct ifaces *a
 	for (unsigned i = 0; i < iface_locals(all); i++) {
 		uint64_t who = atomic_exchange_explicit(&n->claimed[i], 0, memory_order_relaxed);
 
-		if (who == 0 || (who == c->who[i] && now_ms - c->told_ms[i] < CLAIMED_AGAIN_MS))
+		/* Another sender is told sooner, but not all that a sender may claim to be. */
+		uint64_t wait_ms = who == c->who[i] ? CLAIMED_AGAIN_MS : CLAIMED_OTHER_MS;
+		if (who == 0 || (c->who[i] != 0 && now_ms - c->told_ms[i] < wait_ms))
 			continue;
 		c->who[i] = who;
 		c->told_ms[i] = now_ms;

@@ -6,6 +6,7 @@
 #include "relay/neigh.h"
 
 #define CLAIMED_AGAIN_MS 60000u /* how often the same is said */
+#define CLAIMED_OTHER_MS 10000u /* and how often of the same address with another sender */
 
 /* By the number of our address. */
 struct claimed {

@@ -45,7 +45,7 @@ const struct conf_option relay_options[] = {
 	     "- or empty = none"),
 	LIST("vlan", vlan, "", false, "VLAN of each port, 1 to 4094: frames carry its tag; - or empty = none"),
 	NUM("mtu", mtu, "1500", 576, 9000, "bytes", false, "largest IP packet sent on a port; 1280 at least with IPv6"),
-	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port"),
+	NUM("cores", cores, "1", 1, CORES_MAX, "", false, "worker threads; each has a queue of its own on every port that has as many"),
 	LIST("cpus", cpus, "", false,
 	     "CPU of each worker; empty = the scheduler decides, right for a machine that does other work too"),
 	TEXT("idle", idle, "adaptive", false,

@@ -86,7 +86,7 @@ static inline uint32_t flowmap_match(const struct flowmap_bucket *b, uint8_t tag
 {
 	uint32_t hits = 0;
 
-#ifdef __SSE2__
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 	/* With the tags comes `spilled`; what it matches is cut off below. */
 	const __m128i *tags = (const __m128i *)(uintptr_t)b->tag;
 

@@ -24,6 +24,11 @@ static void set_missing(struct media_stream *s, int32_t n)
 	atomic_store_explicit(&s->missing, n, memory_order_relaxed);
 }
 
+static void set_range(struct media_stream *s, uint32_t before, uint32_t highest)
+{
+	set64(&s->range, (uint64_t)highest << 32 | before);
+}
+
 static uint32_t packets_of(const struct media_stream *s)
 {
 	return media_get(&s->others) + media_seen(s);
@@ -39,8 +44,7 @@ void media_reset(struct media_stream *s)
 	media_set(&s->ssrc, 0);
 	media_set(&s->others, 0);
 	set64(&s->bytes, 0);
-	media_set(&s->before, 0);
-	media_set(&s->highest, 0);
+	set_range(s, 0, 0);
 	set_missing(s, 0);
 	media_set(&s->lost_before, 0);
 	media_set(&s->transit, 0);
@@ -56,15 +60,15 @@ static bool is_stream(const struct media_stream *s, const struct rtp *rtp)
 
 /* A stream and its counts, out of the place it stands in. */
 struct moved {
-	uint32_t ssrc, others, before, highest, lost_before, timestamp, last_ms;
+	uint32_t ssrc, packets, others, lost_before, timestamp, last_ms;
 	int32_t missing;
-	uint64_t bytes;
+	uint64_t bytes, range;
 };
 
 static struct moved take(struct media_stream *s)
 {
-	struct moved m = { .ssrc = media_get(&s->ssrc), .others = media_get(&s->others), .before = media_get(&s->before),
-			   .highest = media_get(&s->highest), .missing = missing_of(s), .lost_before = media_get(&s->lost_before),
+	struct moved m = { .ssrc = media_get(&s->ssrc), .packets = packets_of(s), .others = media_get(&s->others),
+			   .range = media_range(s), .missing = missing_of(s), .lost_before = media_get(&s->lost_before),
 			   .timestamp = media_get(&s->timestamp), .last_ms = media_get(&s->last_ms), .bytes = get64(&s->bytes) };
 
 	media_reset(s);
@@ -77,9 +81,8 @@ static void place(struct media_stream *s, enum media_kind kind, const struct mov
 	media_set(&s->ssrc, m->ssrc);
 	media_set(&s->others, packets_of(s) + m->others);
 	set64(&s->bytes, get64(&s->bytes) + m->bytes);
-	media_set(&s->before, m->before);
-	media_set(&s->highest, m->highest);
 	set_missing(s, m->missing);
+	set64(&s->range, m->range);
 	media_set(&s->lost_before, m->lost_before);
 	media_set(&s->timestamp, m->timestamp);
 	media_set(&s->last_ms, m->last_ms);
@@ -103,7 +106,7 @@ static void make_video(struct media_stream *audio, struct media_stream *video)
 		place(video, MEDIA_VIDEO, &was_audio);
 		return;
 	}
-	media_set(&video->others, media_get(&video->others) + was_audio.others + was_audio.highest - was_audio.before - (uint32_t)was_audio.missing);
+	media_set(&video->others, media_get(&video->others) + was_audio.packets);
 	set64(&video->bytes, get64(&video->bytes) + was_audio.bytes);
 }
 
@@ -117,7 +120,7 @@ static enum media_kind kind_of(struct media_stream *audio, struct media_stream *
 {
 	bool large = len > MEDIA_VIDEO_BYTES, heard = is_stream(audio, rtp);
 	/* The next packet with the timestamp of the one before: a frame in several packets. Repeated sequence numbers are duplicates. */
-	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp_sequence(rtp) - media_get(&audio->highest)) == 1;
+	bool frame = rtp->timestamp == media_get(&audio->timestamp) && (uint16_t)(rtp_sequence(rtp) - media_highest(audio)) == 1;
 
 	/* Asked first: the video stream lies in another cache line, which audio alone never needs. */
 	if (heard && !large && !frame)
@@ -141,13 +144,16 @@ static uint32_t lost_of(const struct media_stream *s)
 static void begin(struct media_stream *s, enum media_kind kind, const struct rtp *rtp, uint32_t now_ms)
 {
 	media_set(&s->lost_before, media_get(&s->lost_before) + lost_of(s));
-	media_set(&s->others, packets_of(s));
+	uint32_t packets = packets_of(s);
+
+	/* In this order, so that whoever reads meanwhile sees fewer packets and never more. */
+	set_range(s, rtp_sequence(rtp), rtp_sequence(rtp));
+	set_missing(s, 0);
+	media_set(&s->others, packets);
 	if (media_get(&s->ssrc) != rtp->ssrc)
 		media_set(&s->jitter, 0);
 	media_set(&s->ssrc, rtp->ssrc);
-	media_set(&s->before, rtp_sequence(rtp) - 1u);
-	media_set(&s->highest, rtp_sequence(rtp));
-	set_missing(s, 0);
+	set_range(s, rtp_sequence(rtp) - 1u, rtp_sequence(rtp));
 	media_set(&s->transit, now_ms * media_clock(kind) - rtp->timestamp * media_scale(kind, rtp_payload_type(rtp)));
 	media_set(&s->timestamp, rtp->timestamp);
 }
@@ -169,7 +175,7 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 		return;
 	}
 	media_set(&s->last_ms, now_ms);
-	uint32_t highest = media_get(&s->highest);
+	uint32_t highest = media_highest(s);
 	int16_t step = (int16_t)(rtp_sequence(rtp) - (uint16_t)highest);
 	if (!same || step > (int16_t)MEDIA_JUMP || step < -(int16_t)MEDIA_JUMP) {
 		begin(s, kind, rtp, now_ms);
@@ -177,7 +183,7 @@ static void count(struct media_stream *s, enum media_kind kind, const struct rtp
 	}
 	set_missing(s, missing_of(s) + (step > 0 ? step : 0) - 1);
 	if (step > 0) {
-		media_set(&s->highest, highest + (uint32_t)step);
+		set64(&s->range, media_range(s) + ((uint64_t)(uint32_t)step << 32));
 		transit(s, kind, rtp, now_ms);
 	}
 }

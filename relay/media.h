@@ -27,7 +27,7 @@ struct media_stream {
 	_Atomic uint32_t ssrc;
 	_Atomic uint32_t others;         /* packets of this kind beside those of the present SSRC that are in its account */
 	_Atomic uint64_t bytes;          /* of UDP payload, of all packets of this kind */
-	_Atomic uint32_t before, highest; /* extended sequence numbers of the present SSRC: that before its first, and its highest; RFC 3550 A.1 */
+	_Atomic uint64_t range;          /* extended sequence numbers of the present SSRC (RFC 3550 A.1): its highest << 32 | that before its first */
 	_Atomic int32_t missing;         /* of the numbers in between; below 0 where some came twice */
 	_Atomic uint32_t lost_before;    /* of earlier SSRCs */
 	_Atomic uint32_t transit, jitter; /* in units of the RTP clock, 8 kHz scaled to 48; jitter is 16 times as large */
@@ -92,12 +92,24 @@ static inline void media_add_bytes(struct media_stream *s, uint32_t len)
 	atomic_store_explicit(&s->bytes, atomic_load_explicit(&s->bytes, memory_order_relaxed) + len, memory_order_relaxed);
 }
 
-/* Packets of the present SSRC; 0 = there is none yet. So a packet that is just the next one needs one count, `highest`. */
+static inline uint64_t media_range(const struct media_stream *s)
+{
+	return atomic_load_explicit(&s->range, memory_order_relaxed);
+}
+
+static inline uint32_t media_highest(const struct media_stream *s)
+{
+	return (uint32_t)(media_range(s) >> 32);
+}
+
+/* Packets of the present SSRC; 0 = there is none yet. So a packet that is just the next one needs one count. Who reads while the SSRC changes may
+ * see fewer, and what it lost among them, but nothing else. */
 static inline uint32_t media_seen(const struct media_stream *s)
 {
-	int32_t missing = atomic_load_explicit(&s->missing, memory_order_relaxed);
+	uint64_t range = media_range(s);
+	int64_t n = (int64_t)(uint32_t)((uint32_t)(range >> 32) - (uint32_t)range) - atomic_load_explicit(&s->missing, memory_order_relaxed);
 
-	return media_get(&s->highest) - media_get(&s->before) - (uint32_t)missing;
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 /* RFC 3550 A.8, with the estimate kept 16 times as large. Packets of one video frame have one timestamp and are sent one after the other: only
@@ -116,17 +128,17 @@ static inline void media_transit(struct media_stream *s, enum media_kind kind, c
 /* For every packet that is not just the next of the audio stream that is known. The header by value: what the inlined way holds stays in registers. */
 enum media_kind media_other_pass(struct media_stream *audio, struct media_stream *video, struct rtp rtp, uint32_t len, uint32_t now_ms);
 
-/* Whether it is just the next packet of this stream. Where there is none yet, that is number 1 of SSRC 0: it does for a beginning. */
+/* Whether it is just the next packet of this stream. Never one of SSRC 0, which stands where there is no stream yet. */
 static inline bool media_is_next(const struct media_stream *s, const struct rtp *rtp)
 {
-	return media_get(&s->ssrc) == rtp->ssrc && (uint16_t)(rtp_sequence(rtp) - media_get(&s->highest)) == 1;
+	return media_get(&s->ssrc) == rtp->ssrc && rtp->ssrc != 0 && (uint16_t)(rtp_sequence(rtp) - media_highest(s)) == 1;
 }
 
 static inline __attribute__((always_inline)) void media_next(struct media_stream *s, uint32_t len, uint32_t now_ms)
 {
 	media_add_bytes(s, len);
 	media_set(&s->last_ms, now_ms);
-	media_set(&s->highest, media_get(&s->highest) + 1);
+	atomic_store_explicit(&s->range, media_range(s) + (UINT64_C(1) << 32), memory_order_relaxed);
 }
 
 /* One RTP packet of `len` bytes that passes at now_ms: says what it is, and counts it in the stream it belongs to. A stream is audio or video

@@ -174,6 +174,11 @@ void neigh_arp(struct neigh *n, struct pkt *p, const struct iface *self, uint32_
 		pkt_drop(p, DROP_ARP_MALFORMED);
 		return;
 	}
+	/* A port without IPv4 has no address that ARP could be about; 0.0.0.0 stands in questions of others (RFC 5227). */
+	if (self->net.ip == 0) {
+		pkt_drop(p, DROP_NOT_OURS);
+		return;
+	}
 	uint16_t op = be16_get(a + ARP_OP);
 	uint32_t spa = ne32(a + ARP_SPA);
 	if (spa == self->net.ip) {

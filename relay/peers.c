@@ -13,7 +13,6 @@ void peers_settle(struct peers *b)
 		struct perm *p = &peers_perms(b)[c->perm];
 
 		c->until_s = (int32_t)(c->expires_s - p->expires_s) < 0 ? c->expires_s : p->expires_s;
-		c->v6 = !addr_is_v4(&c->ip);
 		if (c->home < 0 && c->hop == HOP_NONE)
 			c->hop = p->hop;
 	}
@@ -37,13 +36,25 @@ static void add_perm(struct peers *b, const struct addr *ip, uint32_t expires_s,
 	p->hop = hop;
 }
 
+/* Of a block that workers read and whose ways they renew. */
+static void add_chan(struct peers *b, const struct chan *from)
+{
+	struct chan *c = &peers_chans(b)[b->chans++];
+
+	*c = (struct chan){ .ip = from->ip, .port = from->port, .number = from->number, .expires_s = from->expires_s, .home = from->home };
+	if (from->home >= 0)
+		c->slot = from->slot;
+	else
+		c->hop = from->hop;
+}
+
 static void copy_chans(struct peers *b, const struct peers *old, const struct chan *chan, uint32_t now_s)
 {
 	for (unsigned i = 0; old != NULL && i < old->chans; i++) {
 		const struct chan *c = &peers_chans(old)[i];
 
 		if (peers_alive(&c->expires_s, now_s) && (chan == NULL || c->number != chan->number))
-			peers_chans(b)[b->chans++] = *c;
+			add_chan(b, c);
 	}
 	if (chan != NULL) {
 		struct chan *c = &peers_chans(b)[b->chans++];
@@ -78,6 +89,7 @@ static void point(struct peers *b)
 		struct chan *c = &peers_chans(b)[i];
 
 		c->perm = (uint16_t)(peers_perm(b, &c->ip) - peers_perms(b));
+		c->v6 = !addr_is_v4(&c->ip);
 	}
 	peers_settle(b);
 }
@@ -92,7 +104,7 @@ struct peers *peers_keep(const struct peers *old, bool v6, uint32_t now_s)
 		const struct chan *c = &peers_chans(old)[i];
 
 		if (addr_is_v4(&c->ip) != v6 && peers_alive(&c->expires_s, now_s))
-			peers_chans(b)[b->chans++] = *c;
+			add_chan(b, c);
 	}
 	for (unsigned i = 0; i < old->perms; i++) {
 		const struct perm *p = &peers_perms(old)[i];
@@ -128,8 +140,10 @@ struct peers *peers_of(const struct perm *perms, unsigned perm_count, const stru
 		for (unsigned k = 0; k < perm_count; k++) {
 			if (!addr_eq(&perms[k].ip, &chans[i].ip))
 				continue;
-			peers_chans(b)[b->chans] = chans[i];
-			peers_chans(b)[b->chans++].perm = (uint16_t)k;
+			struct chan *c = &peers_chans(b)[b->chans++];
+			*c = chans[i];
+			c->perm = (uint16_t)k;
+			c->v6 = !addr_is_v4(&c->ip);
 			break;
 		}
 	}

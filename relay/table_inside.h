@@ -62,7 +62,9 @@ void table_move_forget(struct table *t, struct alloc *a);
 
 static inline struct alloc *table_other(const struct table *t, const struct alloc *a)
 {
-	return a->other != 0 ? &t->slots[a->other - 1] : NULL;
+	uint32_t other = alloc_other(a);
+
+	return other != 0 ? &t->slots[other - 1] : NULL;
 }
 
 #endif

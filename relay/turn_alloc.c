@@ -15,7 +15,9 @@ static uint32_t granted_lifetime(const struct turn_req *q)
 /* The other half of a dual allocation or NULL. */
 static struct alloc *second_half(const struct turn_req *q)
 {
-	return q->a->other != 0 ? &q->c->relay->table->slots[q->a->other - 1] : NULL;
+	uint32_t other = alloc_other(q->a);
+
+	return other != 0 ? &q->c->relay->table->slots[other - 1] : NULL;
 }
 
 static void put_relayed(struct turn_req *q, const struct alloc *a)

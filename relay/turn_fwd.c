@@ -218,7 +218,8 @@ static inline struct alloc *half(struct path *c, struct alloc *a, bool v6)
 {
 	if (likely((a->local & 1) == v6))
 		return a;
-	return a->other != 0 ? &c->relay->table->slots[a->other - 1] : NULL;
+	uint32_t other = alloc_other(a);
+	return other != 0 ? &c->relay->table->slots[other - 1] : NULL;
 }
 
 /* Out of the relayed port of `a` to a peer elsewhere. */

@@ -152,7 +152,6 @@ ask "$ASK" "$CALL" "$OTHER_CALL"
 check 'and of one that is over' answer_has '"caller":{"allocations":0,'
 redis XADD '{events:relay}:asked' '*' t media.ask ask short caller anna caller_call "$CALL" >/dev/null
 redis XADD '{events:relay}:asked' '*' t other ask "$ASK" >/dev/null
-redis XADD '{events:relay}:asked' '1-1' t media.ask ask "$ASK" >/dev/null 2>&1
 check 'what is not a question is not answered' [ -z "$(redis BLPOP "answer:$ASK" 0.3)" ]
 # A relay that was away does not answer what was asked then.
 kill -STOP "$RELAY_PID"

@@ -98,6 +98,30 @@ static void media_and_requests_go_on(void **state)
 	rig_free(third);
 }
 
+/* Two clients whose channels lead to each other's relayed address, behind others in the table. */
+static void channels_to_each_other_go_on(void **state)
+{
+	struct client first = client_new(CLIENT_IP, 1111, "carol", ""), a = client_new(CLIENT_IP, 1234, "alice", ""),
+		      b = client_new(CLIENT_IP, 4321, "bob", "");
+	struct rig *old = begin(5000), *now;
+
+	(void)state;
+	assert_int_equal(client_allocate(old, &first), 0);
+	assert_int_equal(client_allocate(old, &a), 0);
+	assert_int_equal(client_allocate(old, &b), 0);
+	assert_int_equal(client_bind(old, &a, 0x4001, RELAY_IP, b.relayed), 0);
+	assert_int_equal(client_bind(old, &b, 0x4002, RELAY_IP, a.relayed), 0);
+	end(old);
+	now = begin(old->clock.mono_ms + 900);
+	client_channel_data(now, &a, 0x4001, "there", 5, 0);
+	rig_expect_channel(now, &b, 0x4002, "there", 5);
+	client_channel_data(now, &b, 0x4002, "back", 4, 0);
+	rig_expect_channel(now, &a, 0x4001, "back", 4);
+	end(now);
+	rig_free(old);
+	rig_free(now);
+}
+
 /* All next hops are asked for within a few ticks, before anybody sends: more than fit into one. */
 static void neighbours_are_found_at_once(void **state)
 {
@@ -219,7 +243,7 @@ static void an_address_that_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_random_life_is_carried_over_exactly), T(cells_come_back), T(media_and_requests_go_on), T(neighbours_are_found_at_once),
+		T(a_random_life_is_carried_over_exactly), T(cells_come_back), T(media_and_requests_go_on), T(channels_to_each_other_go_on), T(neighbours_are_found_at_once),
 		T(a_reservation_outlives_the_relay), T(a_changed_configuration_is_respected), T(an_address_that_is_gone),
 	};
 

@@ -734,6 +734,30 @@ static void error_about_a_fragment(void **state)
 	}
 }
 
+/* Who says to have our address is answered with an announcement, once in ten seconds. */
+static void our_address_is_defended(void **state)
+{
+	struct rig *r = *state;
+	struct iface liar = { .net = { .mac = { 2, 0, 0, 0, 0, 0x77 }, .ip = RELAY_IP } };
+	uint8_t f[ARP_LEN];
+
+	rig_pass(r, 1000);
+	r->answer_arp = false;
+	neigh_request(f, &liar, RELAY_IP, NULL);
+	rig_send(r, 0, f, sizeof(f));
+	assert_int_equal(r->outs, 2); /* of either family */
+	assert_int_equal(be16_get(r->out[0].bytes + 12), ETHERTYPE_ARP);
+	assert_memory_equal(r->out[0].bytes + 6, r->relay->ifaces.at[0].net.mac, 6);
+	assert_int_equal(ne32(r->out[0].bytes + 28), RELAY_IP);
+	assert_int_equal(ne32(r->out[0].bytes + 38), RELAY_IP);
+	rig_send(r, 0, f, sizeof(f));
+	assert_int_equal(r->outs, 0);
+	rig_pass(r, 10000);
+	rig_send(r, 0, f, sizeof(f));
+	assert_int_equal(r->outs, 2);
+	assert_int_equal(rig_drops(r, DROP_ADDRESS_CLAIMED), 3);
+}
+
 #define PLAIN(f) cmocka_unit_test_setup_teardown(f, set_up_plain, tear_down)
 #define SMALL(f) cmocka_unit_test_setup_teardown(f, set_up_small, tear_down)
 #define VLAN(f) cmocka_unit_test_setup_teardown(f, set_up_vlan, tear_down)
@@ -743,7 +767,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VLAN(tags_come_off_and_on), VLAN(other_tags_are_counted), VLAN(mixed_burst),
-		NAT(clients_are_told_the_external_address), NAT(clients_meet_by_external_addresses),
+		PLAIN(our_address_is_defended), NAT(clients_are_told_the_external_address), NAT(clients_meet_by_external_addresses),
 		PLAIN(sender_is_told_in_ipv4), PLAIN(sender_is_told_in_ipv6), PLAIN(may_be_fragmented_in_ipv4), SMALL(may_be_fragmented_in_ipv6),
 		SMALL(too_large_for_an_unknown_neighbour),
 		SMALL(dont_fragment_is_obeyed), PLAIN(errors_are_told), PLAIN(errors_cross_families), PLAIN(errors_about_nothing_of_ours),

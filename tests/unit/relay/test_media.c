@@ -147,6 +147,21 @@ static void video_by_size_or_by_frames(UNUSED void **state)
 	assert_int_equal(pass(&twin, 120), MEDIA_AUDIO);
 }
 
+/* SSRC 0 is one like any other, and number 1 of it a beginning, not a continuation. */
+static void ssrc_of_zero(UNUSED void **state)
+{
+	now_ms = 5000;
+	for (uint32_t i = 1; i <= 50; i++) {
+		struct rtp rtp = packet(0, i, i * 960);
+
+		assert_int_equal(pass(&rtp, 120), MEDIA_AUDIO);
+		now_ms += 20;
+	}
+	assert_int_equal(packets(&audio), 50);
+	assert_int_equal(media_report(&audio, MEDIA_AUDIO).lost, 0);
+	assert_true(media_report(&audio, MEDIA_AUDIO).jitter_ms < 1);
+}
+
 /* As a browser begins: probes of padding before anything else, then the first, small packet of video, then audio, then the picture. */
 static void the_first_packets_of_a_call(UNUSED void **state)
 {
@@ -239,7 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_is_rtp, fresh),
-		cmocka_unit_test_setup(loss_by_sequence_numbers, fresh),
+		cmocka_unit_test_setup(loss_by_sequence_numbers, fresh), cmocka_unit_test_setup(ssrc_of_zero, fresh),
 		cmocka_unit_test_setup(a_new_stream_keeps_what_the_old_one_lost, fresh),
 		cmocka_unit_test_setup(jitter_is_that_of_the_rfc, fresh),
 		cmocka_unit_test_setup(jitter_of_a_clock_of_8_khz, fresh),

@@ -175,6 +175,20 @@ static void duplicates(void **state)
 	assert_true(claimed_tell(&told, &n, &all, 121000));
 }
 
+/* Others ask for their own addresses with 0.0.0.0 as sender: on a port without IPv4 that claims nothing and asks for nobody. */
+static void without_ipv4_arp_is_nobodys(void **state)
+{
+	uint8_t f[64];
+
+	(void)state;
+	self.net.ip = 0;
+	arp(f, 1, host, 0, IP(9));
+	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_NOT_OURS);
+	arp(f, 1, host, IP(1), 0);
+	assert_int_equal(handle(f, ARP_LEN, 1).reason, DROP_NOT_OURS);
+	assert_true(n.claimed[0] == 0);
+}
+
 static void every_prefix(void **state)
 {
 	struct guard g = guard_new(64);
@@ -360,7 +374,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(who_asks_is_answered_and_known), T(address_probe_is_answered_and_teaches_nothing), T(what_teaches_nothing), T(what_is_malformed),
-		T(every_prefix), T(duplicates), T(wanted_neighbour_resolves_and_moves), T(who_found_no_room_is_asked_next), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
+		T(every_prefix), T(duplicates), T(without_ipv4_arp_is_nobodys),
+		T(wanted_neighbour_resolves_and_moves), T(who_found_no_room_is_asked_next), T(silent_neighbour_is_given_up), T(unused_entry_goes_and_its_handle_dies),
 		T(an_entry_used_by_a_clock_ahead_stays), T(full_cache_keeps_who_is_in_use),
 	};
 
