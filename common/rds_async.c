@@ -29,6 +29,7 @@ struct rds_async {
 	struct rds_link link;
 	struct rds_async_conf conf;
 	struct list sent, waiting, failed;
+	struct list failing; /* of `failed`: those whose callbacks this turn runs */
 	struct timer deadline;
 	struct loop_job fail_job;
 	struct rds_async_stats stats;
@@ -108,18 +109,16 @@ static void on_deadline(struct timer *t, uint64_t now_ms)
 static void on_failed(struct loop_job *job)
 {
 	struct rds_async *r = CONTAINER_OF(job, struct rds_async, fail_job);
-	struct list batch;
 
-	/* A callback may queue again, and fail again: that is for the next turn. */
-	list_init(&batch);
+	/* A callback may queue again, and fail again: that is for the next turn. It may forget others that are about to be called. */
 	while (!list_empty(&r->failed)) {
 		struct list *node = r->failed.next;
 
 		list_remove(node);
-		list_append(&batch, node);
+		list_append(&r->failing, node);
 	}
-	while (!list_empty(&batch)) {
-		struct cmd *c = CONTAINER_OF(batch.next, struct cmd, order);
+	while (!list_empty(&r->failing)) {
+		struct cmd *c = CONTAINER_OF(r->failing.next, struct cmd, order);
 
 		list_remove(&c->order);
 		answer(c, c->err, NULL);
@@ -272,6 +271,7 @@ enum err rds_async_new(struct loop *l, const struct rds_async_conf *conf, struct
 	list_init(&r->sent);
 	list_init(&r->waiting);
 	list_init(&r->failed);
+	list_init(&r->failing);
 	timer_init(&r->deadline, on_deadline);
 	loop_job_init(&r->fail_job, on_failed);
 	enum err e = rds_link_init(&r->link, l, &link_ops, conf->address, conf->retry_min_ms, conf->retry_max_ms);

@@ -25,6 +25,7 @@ struct attempt {
 	struct link *link;
 	struct list by_link;
 	char user[USER_NAME_SIZE], device[DEVICE_ID_LEN + 1];
+	bool running;   /* its answer is being given: it is freed by that, whatever becomes of the link meanwhile */
 	size_t len;
 	char message[]; /* as link_in put it: it is judged again when the secret is there */
 };
@@ -70,10 +71,14 @@ done:
 	buf_fini(&out);
 }
 
-/* Where a nonce is good: this connection, or this address. */
+/* Where a nonce is good: this connection; or this address at this worker, which alone remembers what was used with it. */
 static struct str place_put(struct buf *to, const struct link *l)
 {
+	const struct worker *w = worker_of(l);
+
 	buf_printf(to, "%u %s %u %llx", (unsigned)l->kind, l->ip, address_port(&l->remote), (unsigned long long)l->salt);
+	if (l->kind == LINK_UDP)
+		buf_printf(to, " %s %llx", w->name, (unsigned long long)w->epoch);
 	return buf_view(to);
 }
 
@@ -81,7 +86,7 @@ static struct str place_put(struct buf *to, const struct link *l)
 static void challenge(struct link *l, const struct sip_msg *m, bool stale)
 {
 	struct worker *w = worker_of(l);
-	char place_mem[128], nonce_mem[DIGEST_NONCE_LEN];
+	char place_mem[192], nonce_mem[DIGEST_NONCE_LEN];
 	struct buf place = buf_fixed(place_mem, sizeof(place_mem)), nonce = buf_fixed(nonce_mem, sizeof(nonce_mem)), lines = buf_growing(4096);
 	bool ours = m->method == SIP_REGISTER;
 
@@ -240,13 +245,14 @@ static void on_secret(void *user_data, enum err e, const struct redisReply *repl
 	struct attempt *a = user_data;
 	struct link *made = a->link, *kept = made->kind == LINK_UDP ? udp_find(a->edge, made->socket, &made->remote) : NULL;
 	struct link *l = kept != NULL ? kept : made; /* the phone may have logged in by another datagram meanwhile */
-	char session[DEVICE_SESSION_LEN + 1] = DEVICE_SESSION_PREFIX, place_mem[128];
+	char session[DEVICE_SESSION_LEN + 1] = DEVICE_SESSION_PREFIX, place_mem[192];
 	struct buf place = buf_fixed(place_mem, sizeof(place_mem));
 	struct sip_msg m;
 	struct sip_refusal why;
 	struct digest d;
 	uint64_t nonce_made;
 
+	a->running = true;
 	memcpy(session + 2, a->device, sizeof(a->device));
 	const struct login who = { .user = str_from(a->user), .session = str_from(session), .sha256 = rds_text(rds_at(reply, 0)),
 				   .md5 = rds_text(rds_at(reply, 1)), .revision = rds_text(rds_at(reply, 5)),
@@ -309,6 +315,9 @@ void gate_forget(struct link *l)
 	while (!list_empty(&l->logins)) {
 		struct attempt *a = CONTAINER_OF(l->logins.next, struct attempt, by_link);
 
+		list_remove(&a->by_link);
+		if (a->running)
+			continue;
 		if (l->edge->w->rds != NULL)
 			rds_async_forget(l->edge->w->rds, a);
 		attempt_free(a);
@@ -375,7 +384,7 @@ static bool same_uri(const struct digest *d, const struct sip_msg *m)
 static bool authenticate(struct link *l, const struct sip_msg *m, struct str name)
 {
 	struct worker *w = worker_of(l);
-	char place_mem[128];
+	char place_mem[192];
 	struct buf place = buf_fixed(place_mem, sizeof(place_mem));
 	struct digest d;
 	struct str user, device;

@@ -159,8 +159,10 @@ static void take_frames(struct stream *s)
 {
 	struct worker *w = worker_of(s);
 	size_t at = 0;
+	bool pinged = false;
 
-	while (at < s->in.len && !s->link.dead && !s->finishing) {
+	/* What is beyond the budget waits where it is. */
+	while (at < s->in.len && !s->link.dead && !s->finishing && budget_wait_ms(&s->messages, worker_now(w)) == 0) {
 		struct frame f;
 		enum err e = stream_frame(str_sub(buf_view(&s->in), at, s->in.len), s->stranger ? STRANGER_MAX : w->conf->message_max, &f);
 
@@ -178,12 +180,14 @@ static void take_frames(struct stream *s)
 		budget_take(&s->messages, 1);
 		if (f.kind == FRAME_PING) {
 			w->count->stat[STAT_KEEPALIVE]++;
-			(void)!stream_write(&s->link, STR("\r\n"));
+			pinged = true; /* one answer says as much as many */
 		} else if (f.kind == FRAME_MESSAGE) {
 			(void)gate_receive(&s->link, str_of(s->in.p + at, f.len));
 		}
 		at += f.len;
 	}
+	if (pinged)
+		(void)!stream_write(&s->link, STR("\r\n"));
 	if (at == s->in.len) {
 		size_t max = s->in.max;
 
@@ -222,6 +226,19 @@ static enum err get(struct stream *s, char *p, size_t size, size_t *n)
 	return ERR_OK;
 }
 
+/* A message that has begun must be complete in time; not one that waits for its turn. */
+static void watch_rest(struct stream *s)
+{
+	struct timers *timers = loop_timers(worker_of(s)->loop);
+
+	if (s->stranger)
+		return;
+	if (s->in.len == 0 || timer_armed(&s->resume))
+		timer_stop(timers, &s->deadline);
+	else if (!timer_armed(&s->deadline))
+		timer_arm(timers, &s->deadline, PARTIAL_MS);
+}
+
 static void read_some(struct stream *s)
 {
 	struct edge *e = s->link.edge;
@@ -252,10 +269,7 @@ static void read_some(struct stream *s)
 	}
 	if (s->link.dead || s->finishing)
 		return;
-	if (!s->stranger && s->in.len > 0 && !timer_armed(&s->deadline))
-		timer_arm(loop_timers(e->w->loop), &s->deadline, PARTIAL_MS);
-	else if (!s->stranger && s->in.len == 0)
-		timer_stop(loop_timers(e->w->loop), &s->deadline);
+	watch_rest(s);
 	/* More may wait inside OpenSSL than the loop can see. */
 	if (err == ERR_OK && s->tls != NULL && !timer_armed(&s->resume))
 		timer_arm(loop_timers(e->w->loop), &s->resume, 1);
@@ -302,6 +316,11 @@ static void on_ready(struct loop_fd *lf, uint32_t events)
 		return;
 	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
 		return;
+	/* Nothing is read while its budget is used up, and what is not read would be told again and again. */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0 && timer_armed(&s->resume) && !s->finishing) {
+		broken(s);
+		return;
+	}
 	if (s->finishing)
 		read_past(s, events);
 	else
@@ -325,8 +344,15 @@ static void on_resume(struct timer *t, uint64_t now_ms)
 	struct stream *s = CONTAINER_OF(t, struct stream, resume);
 
 	(void)now_ms;
-	if (s->link.dead)
+	if (s->link.dead || s->finishing)
 		return;
+	if (s->in.len > 0) {
+		take_frames(s);
+		pace(s);
+	}
+	if (s->link.dead || s->finishing)
+		return;
+	watch_rest(s);
 	want(s);
 	if (s->tls != NULL && !s->handshake)
 		read_some(s);
@@ -353,6 +379,7 @@ void stream_finish(struct link *l)
 	if (l->dead || s->finishing)
 		return;
 	s->finishing = true;
+	gate_forget(l); /* nobody will read their answers */
 	timer_arm(loop_timers(worker_of(s)->loop), &s->deadline, FINISH_MS);
 	flush(s);
 }

@@ -431,6 +431,9 @@ static enum err connect_near(struct peers *ps, struct peer *p)
 
 static enum err connect_to(struct peers *ps, struct peer *p)
 {
+	/* One that has failed while it is read is closed when that is over. */
+	if (p->out.state != PEER_CLOSED)
+		return ERR_CLOSED;
 	p->out_since_ms = clock_wall_ms();
 	if (!foreign(ps, str_from(p->name)))
 		return connect_near(ps, p);

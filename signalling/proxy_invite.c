@@ -174,9 +174,10 @@ static void on_dead_location(void *arg, enum err e, const struct location *loc)
 {
 	struct call *c = arg;
 
-	c->holds--;
+	/* Giving up may be the end of the fork, and of all that held the call but this. */
 	if (c->fork != NULL && e == ERR_OK && !loc->uncertain && loc->count == 0 && !loc->lost)
 		fork_give_up(c->fork);
+	c->holds--;
 	call_free_if_done(c);
 }
 

@@ -74,6 +74,8 @@ cluster_invite() {
 		printf 'NODE=%s\nDOMAIN=%s\nPUBLIC_PORT=%s\n' "$name" "$DOMAIN" "$PUBLIC_PORT"
 		printf 'REDIS=%s\nTURN_URLS=%s\nRING_TIMEOUT_S=%s\n' "${REDIS_LISTEN:-$RUN_DIR/redis.sock}" "$(turn_urls)" "$RING_TIMEOUT_S"
 	} >"$tmp/joined"
+	# Whoever reads it can be this cluster: nobody else may, whatever the umask of the shell that made the file.
+	[ ! -f /proc/self/fd/1 ] || chmod go= /proc/self/fd/1
 	tar -C "$tmp" -cf - joined secret pki
 }
 

@@ -435,6 +435,47 @@ describe('a stream', () => {
     assert.ok(await rejects('auth_late') >= 1);
   });
 
+  for (const transport of ['tcp', 'tls']) {
+    it(`over ${transport.toUpperCase()} may end while credentials are looked up`, async () => {
+      const account = await addDevice(system, name());
+      for (let round = 0; round < 5; round++) {
+        const phone = await Phone.open(ports, account, transport, { ca: certificate.file });
+        const options = { to: `<${uri(account.user)}>`, headers: [['Contact', `<${phone.contact}>`]] };
+        const answer = await phone.response(phone.send('REGISTER', `sip:${DOMAIN}`, options));
+        const requests = [];
+        const raw = phone.raw.bind(phone);
+        phone.raw = (text) => requests.push(text);
+        for (let i = 0; i < 4; i++) {
+          const login = `${account.user}+${token()}`;
+          phone.send('REGISTER', `sip:${DOMAIN}`,
+            { ...options, headers: [...options.headers, phone.credentials(answer, 'REGISTER', `sip:${DOMAIN}`, { login })] });
+        }
+        raw(`${requests.join('')}x\r\n\r\n`);
+        await phone.closed;
+      }
+      const after = await Phone.open(ports, account, transport, { ca: certificate.file });
+      assert.equal((await after.register()).status, 200);
+      await after.close();
+    });
+  }
+
+  it('that floods with keep-alives and is reset leaves the others alone', async () => {
+    const flood = await Phone.open(ports, await addDevice(system, name()), 'tcp');
+    const other = await Phone.open(ports, await addDevice(system, name()), 'tcp');
+    flood.raw('\r\n'.repeat(60000));
+    const began = Date.now();
+    assert.equal((await other.register()).status, 200);
+    assert.ok(Date.now() - began < 2000, `${Date.now() - began} ms`);
+    const used = () => Promise.all([0, 1].map((w) => system.metric(w, 'duplex_signal_busy_microseconds_total').then((us) => us / 1e6)));
+    flood.socket.resetAndDestroy();
+    await flood.closed;
+    const before = await used();
+    await sleep(1000);
+    const after = await used();
+    for (const w of [0, 1]) assert.ok(after[w] - before[w] < 0.5, `worker ${w} was busy for ${after[w] - before[w]} s`);
+    await other.close();
+  });
+
   it('gets 513 for a message that is too long', async () => {
     const phone = await registered(system, ports, name(), 'tcp');
     const sent = phone.send('MESSAGE', uri('alice'), { length: 65535 });
