@@ -26,6 +26,7 @@ struct line {
 	char ha1[2][DEVICE_HA1_MAX + 1]; /* by enum digest_algorithm; "" = not known */
 	struct nonces nonces;       /* what its credentials have used: digest.h */
 	char instance[INSTANCE_MAX + 1]; /* that was registered, or "" */
+	struct buf held;            /* what came by a token and waits for Redis to know its session: each message behind its length */
 };
 
 struct conn {

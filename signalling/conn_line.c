@@ -38,6 +38,7 @@ void conn_line_free(struct line *line)
 		return;
 	list_remove(&line->by_link);
 	link_line_gone(line->link);
+	buf_fini(&line->held);
 	free(line);
 }
 

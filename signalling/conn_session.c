@@ -3,6 +3,7 @@
 #include "common/events.h"
 #include "common/log.h"
 #include "signalling/conn_int.h"
+#include "signalling/edge_int.h"
 #include "signalling/session.h"
 
 #define LOOK_AGAIN_MS 300000u /* at the latest; up to a fifth earlier, so that not all ask at once */
@@ -56,6 +57,8 @@ static void on_answer(void *user_data, enum err e, const struct redisReply *repl
 	enum session_state state = session_answer(reply, &left_ms);
 	if (state == SESSION_VALID) {
 		admit(c, left_ms);
+		if (c->line != NULL)
+			gate_admitted(c);
 		return;
 	}
 	w->count->reject[REJ_SESSION]++;

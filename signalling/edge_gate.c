@@ -18,6 +18,7 @@
 #define WRONG_COST 20u
 #define UDP_LINE_SLACK_MS 32000u
 #define STORE_AWAY "Retry-After: 5\r\n"
+#define HELD_MAX 131072u    /* bytes that may wait for a token to be confirmed */
 
 /* Credentials whose secret is being looked up. */
 struct attempt {
@@ -128,8 +129,58 @@ static void on_noted(void *user_data, enum err e, const struct redisReply *reply
 	(void)reply;
 }
 
+/* A token says who somebody was when it was made. Whether he still may is asked of Redis when its line opens, and until then nothing he sends is
+ * done; a digest was judged by what Redis said. */
+static bool must_wait(const struct conn *c)
+{
+	return !c->admitted && c->line->ha1[DIGEST_SHA256][0] == '\0' && c->line->ha1[DIGEST_MD5][0] == '\0';
+}
+
+static void hold(struct conn *c, const struct sip_msg *m)
+{
+	struct link *l = c->line->link;
+	struct buf *b = &c->line->held;
+	size_t len = m->raw.len, before = b->len;
+
+	if (b->max == 0)
+		*b = buf_growing(HELD_MAX);
+	buf_put(b, &len, sizeof(len));
+	buf_str(b, m->raw);
+	if (!b->overflow)
+		return;
+	b->len = before;
+	b->overflow = false;
+	count(l, REJ_REDIS);
+	gate_refuse(l, m, 503, NULL, STR(STORE_AWAY));
+}
+
+void gate_admitted(struct conn *c)
+{
+	struct worker *w = c->w;
+	struct link *l = c->line->link;
+	struct buf held = c->line->held;
+	uint32_t slot = c->flow.slot;
+
+	c->line->held = (struct buf){ 0 };
+	/* What is handled may end the line; the link lasts until the end of the turn. */
+	for (size_t at = 0, len; at < held.len && link_line_at(l, slot) == c; at += sizeof(len) + len) {
+		struct origin from = conn_origin(c);
+
+		memcpy(&len, held.p + at, sizeof(len));
+		w->count->stat[STAT_MSG_IN]++;
+		if (!proxy_receive(w->proxy, &from, str_of(held.p + at + sizeof(len), len)))
+			count(l, REJ_PARSE);
+	}
+	buf_fini(&held);
+}
+
 static void deliver(struct conn *c, const struct sip_msg *m)
 {
+	if (must_wait(c)) {
+		hold(c, m);
+		return;
+	}
+
 	struct worker *w = c->w;
 	struct link *l = c->line->link;
 	struct origin from = conn_origin(c);
@@ -365,7 +416,7 @@ static void by_token(struct link *l, const struct sip_msg *m, struct str text, s
 	}
 	buf_u64(&revision, t.revision);
 	const struct login who = { .user = str_from(t.user), .session = str_from(t.session), .revision = buf_view(&revision), .perms = t.perms };
-	/* The line asks Redis whether the session is still there, as a WebSocket does. */
+	/* The line asks Redis whether the session is still there, as a WebSocket does, and the request waits for the answer. */
 	log_in(l, &who, m, NULL, 0);
 }
 

@@ -104,6 +104,8 @@ enum err link_write(struct link *l, struct str bytes);
 /* edge_gate.c */
 /* One whole message from the link. `bytes` are the caller's and may be changed. A link made for one datagram may be taken over: then true. */
 bool gate_receive(struct link *l, struct str bytes);
+/* Redis knows the session of this line: what came by its token is done now. The line may be gone afterwards. */
+void gate_admitted(struct conn *c);
 /* The link goes: its look-ups are forgotten. */
 void gate_forget(struct link *l);
 /* Answers `m`, whole or not, with a status of ours on the link itself. */

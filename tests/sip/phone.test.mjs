@@ -125,10 +125,16 @@ describe('login', () => {
     assert.equal(await register(await open('tls', 'somebody'), good), 403);
     assert.equal(await register(phone, good), 200);
     assert.equal(await bindings(user), 1);
-    /* With the permissions of another revision it is let in and put out again. */
+    /* With the permissions of another revision nothing is done for it. */
+    const callee = await registered(system, ports, name(), 'tls', { ca: certificate.file });
     const old = await open('tls');
-    register(old, bearer(user, session, { revision: 2 })).catch(() => {}); // perhaps answered, perhaps not
+    const revoked = ['Authorization', `Bearer ${bearer(user, session, { revision: 2, permissions: 'call.audio chat.send' })}`];
+    old.send('MESSAGE', uri(callee.user), { headers: [['Proxy-Authorization', revoked[1]]], body: 'too late', type: 'text/plain' });
+    register(old, revoked[1].slice(7)).catch(() => {});
     await old.closed;
+    assert.deepEqual(old.messages.filter((m) => m.status >= 200 && m.status < 300), []);
+    assert.deepEqual(callee.messages.filter((m) => m.method === 'MESSAGE'), []);
+    callee.close();
     await system.redis('DEL', `session:{${user}}:${session}`);
     await system.event('session.end', 'user', user, 'session', session);
     await phone.closed;
